@@ -1,0 +1,45 @@
+// Arithmetic on amounts as they live in machine context: decimal strings of base units.
+// Must never accept a sign, a fraction or an exponent, and never use floating point.
+
+const AMOUNT = /^[0-9]{1,40}$/
+
+/** An amount of base units as a decimal string. JSON-safe, unlike a bigint. */
+export type Amount = string
+
+function parse(amount: Amount): bigint {
+  if (!AMOUNT.test(amount)) throw new RangeError('an amount is a decimal string of base units')
+  return BigInt(amount)
+}
+
+/** `a + b`, in base units. */
+export function add(a: Amount, b: Amount): Amount {
+  return (parse(a) + parse(b)).toString()
+}
+
+/** `a - b` in base units, or `0` when `b` is larger: an amount is never negative. */
+export function subtract(a: Amount, b: Amount): Amount {
+  const difference = parse(a) - parse(b)
+  return difference > 0n ? difference.toString() : '0'
+}
+
+/** The larger of all given amounts. */
+export function max(first: Amount, ...rest: Amount[]): Amount {
+  return rest.reduce((best, next) => (parse(next) > parse(best) ? next : best), first)
+}
+
+/** The smaller of all given amounts. */
+export function min(first: Amount, ...rest: Amount[]): Amount {
+  return rest.reduce((best, next) => (parse(next) < parse(best) ? next : best), first)
+}
+
+/** Whether `a` is larger than `b`. */
+export function exceeds(a: Amount, b: Amount): boolean {
+  return parse(a) > parse(b)
+}
+
+/** The sum of all given amounts. */
+export function sum(amounts: Iterable<Amount>): Amount {
+  let total = 0n
+  for (const amount of amounts) total += parse(amount)
+  return total.toString()
+}
