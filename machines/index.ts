@@ -1,0 +1,26 @@
+// Public entry `mpp-flow/machines`: the statecharts, their types and what is known about every code.
+// Must never import anything that touches the world.
+
+export { type Amount, add, exceeds, max, min, subtract, sum } from './amount.js'
+export {
+  CODE_FACTS,
+  type CodeFacts,
+  type FailureCode,
+  LOCAL_CODES,
+  type LocalCode,
+  MPP_CODES,
+  type MppCode,
+  PROBLEM_TYPES,
+  type ProblemType,
+} from './codes.js'
+export { type EffectInput, type PlannedInput, paymentFlowMachine } from './payment-flow.machine.js'
+export type * from './payment-flow.types.js'
+export { boundOf, recoveriesLeft } from './payment-flow.updates.js'
+export { defaultStrategy, type PlanningInput, plan, type Strategy } from './planning.js'
+export { DEFAULT_RETRY_LIMITS, providerRouteMachine } from './provider-route.machine.js'
+export type * from './provider-route.types.js'
+export { answerEventType, PRODUCT_STATES } from './provider-route.types.js'
+export { ABSENT_SESSION, depositAtStake, sessionMachine } from './session.machine.js'
+export { isSessionStatus, type SessionState, transitionSession } from './session.transition.js'
+export type * from './session.types.js'
+export { stateName, type TraceStep, traceInto } from './trace.js'

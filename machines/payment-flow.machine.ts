@@ -1,0 +1,504 @@
+// One HTTP request from its unpaid send to a receipt, or the close of one channel, as a statechart.
+// Must never do I/O: effects are provided by whoever runs it and report every outcome as a named event.
+
+import { assign, fromCallback, setup } from 'xstate'
+import { exceeds } from './amount.js'
+import { CLOSE_REJECTIONS, REJECTIONS } from './payment-flow.recovery.js'
+import type {
+  ChallengeSummary,
+  Demand,
+  PaymentFlowContext,
+  PaymentFlowEvent,
+  PaymentFlowInput,
+  PaymentFlowOutput,
+  Plan,
+  Turn,
+} from './payment-flow.types.js'
+import * as update from './payment-flow.updates.js'
+import { plan as makePlan } from './planning.js'
+
+/** What every effect is told: the id under which the ring keeps the flow's bytes and secrets, and nothing secret. */
+export interface EffectInput {
+  readonly flow: string
+}
+
+/** Input of effects that act on a plan. */
+export interface PlannedInput extends EffectInput {
+  readonly plan: Plan | null
+  readonly context: {
+    readonly challenge: ChallengeSummary | null
+    readonly demand: Demand | null
+    readonly limits: PaymentFlowContext['limits']
+    readonly reconciled: boolean
+    readonly turn: Turn
+  }
+}
+
+type Effect<Input extends EffectInput> = ReturnType<typeof fromCallback<PaymentFlowEvent, Input>>
+
+function effect<Input extends EffectInput>(name: string): Effect<Input> {
+  return fromCallback<PaymentFlowEvent, Input>(() => {
+    throw new Error(`payment-flow runs without its "${name}" effect: give it with machine.provide({ actors })`)
+  })
+}
+
+function planned({ context }: { context: PaymentFlowContext }): PlannedInput {
+  const { flow, plan, challenge, demand, limits, reconciled, turn } = context
+  return { flow, plan, context: { challenge, demand, limits, reconciled, turn } }
+}
+
+function flowOf({ context }: { context: PaymentFlowContext }): EffectInput {
+  return { flow: context.flow }
+}
+
+function output({ context }: { context: PaymentFlowContext }): PaymentFlowOutput {
+  const { failure, receipt, receiptProblem, settlement, authorised, references } = context
+  const status = failure !== null ? 'failed' : context.purpose === 'close' ? 'closed' : 'succeeded'
+  return { status, failure, receipt, receiptProblem, settlement, authorised, references }
+}
+
+const withinBound = (context: PaymentFlowContext, event: PaymentFlowEvent): boolean =>
+  update.recoveriesLeft(context, event.type) > 0
+
+const flow = setup({
+  types: {} as {
+    context: PaymentFlowContext
+    events: PaymentFlowEvent
+    input: PaymentFlowInput
+    output: PaymentFlowOutput
+    tags: 'network' | 'wallet' | 'waiting' | 'recovering' | 'final'
+  },
+  actors: {
+    sendUnpaid: effect<EffectInput & { readonly purpose: 'pay' | 'close'; readonly closing: string | null }>(
+      'sendUnpaid',
+    ),
+    parseChallenge: effect<EffectInput & { readonly skip: number }>('parseChallenge'),
+    acquireSession: effect<EffectInput>('acquireSession'),
+    awaitAcknowledgement: effect<EffectInput>('awaitAcknowledgement'),
+    requestApproval: effect<PlannedInput>('requestApproval'),
+    openSession: effect<PlannedInput>('openSession'),
+    topUpSession: effect<PlannedInput>('topUpSession'),
+    signVoucher: effect<PlannedInput>('signVoucher'),
+    reconcileSession: effect<EffectInput>('reconcileSession'),
+    sendPaid: effect<EffectInput>('sendPaid'),
+    verifyReceipt: effect<EffectInput>('verifyReceipt'),
+    wait: effect<EffectInput & { readonly ms: number }>('wait'),
+    sendClose: effect<EffectInput & { readonly closing: string | null }>('sendClose'),
+  },
+  guards: {
+    withinBound: ({ context, event }) => withinBound(context, event),
+    withinBoundAndChallenged: ({ context, event }) =>
+      withinBound(context, event) && 'challengesOffered' in event && event.challengesOffered > 0,
+    challenged: ({ event }) => 'challengesOffered' in event && event.challengesOffered > 0,
+    anotherChallengeOffered: ({ context, event }) =>
+      'challengesOffered' in event && event.challengesOffered > 1 && (context.counts[event.type] ?? 0) === 0,
+    mayRepeatWork: ({ context, event }) => context.limits.retryCommitFailed && (context.counts[event.type] ?? 0) === 0,
+    mayResendPaid: ({ context, event }) =>
+      event.type === 'SERVER_FAILED' && !event.mayHaveRun && context.limits.resendPaid && withinBound(context, event),
+    isClosing: ({ context }) => context.purpose === 'close',
+    planReuses: ({ context }) => context.plan?.kind === 'reuse',
+    planSigns: ({ context }) => context.plan?.kind === 'sign',
+    planOpens: ({ context }) => context.plan?.kind === 'open',
+    planTopsUp: ({ context }) => context.plan?.kind === 'topUp',
+    planWaits: ({ context }) => context.plan?.kind === 'awaitAcknowledgement',
+    planReconciles: ({ context }) => context.plan?.kind === 'reconcile',
+    needsApproval: ({ context }) => {
+      const { plan, limits, approvedDeposit } = context
+      if (!limits.approval || (plan?.kind !== 'open' && plan?.kind !== 'topUp')) return false
+      const moved = plan.kind === 'open' ? plan.deposit : plan.additionalDeposit
+      return approvedDeposit === null || exceeds(moved, approvedDeposit)
+    },
+    deniedThoughFunded: ({ context, event }) =>
+      event.type === 'SESSION_RECONCILED' &&
+      (context.disputed === 'session/channel-not-found' || context.disputed === 'session/channel-finalized') &&
+      exceeds(event.session.deposit, '0'),
+    disputedWithChallenge: ({ context }) => context.disputed !== null && context.unreadChallenges > 0,
+    disputed: ({ context }) => context.disputed !== null,
+    thenPaying: ({ context }) => context.afterBackoff === 'paying',
+    thenReconciling: ({ context }) => context.afterBackoff === 'reconciling',
+  },
+  actions: {
+    count: assign(({ context, event }) => update.count(context, event)),
+    noteAnswer: assign(({ context, event }) => update.noteAnswer(context, event)),
+    noteChallenge: assign(({ context, event }) => update.noteChallenge(context, event)),
+    noteSession: assign(({ context, event }) => update.noteSession(context, event)),
+    noteSigned: assign(({ context, event }) => update.noteSigned(context, event)),
+    noteApproval: assign(({ context }) => update.noteApproval(context)),
+    noteReceipt: assign(({ context, event }) => update.noteReceipt(context, event)),
+    noteSettlement: assign(({ context, event }) => update.noteSettlement(context, event)),
+    demandVoucher: assign(({ context, event }) => update.demandVoucher(context, event)),
+    demandDeposit: assign(({ context, event }) => update.demandDeposit(context, event)),
+    demandSignature: assign(({ context, event }) => update.demandSignature(context, event)),
+    skipChallenge: assign(({ context }) => ({ skipChallenges: context.skipChallenges + 1 })),
+    dispute: assign(({ event }) => ({ disputed: event.type })),
+    settleDispute: assign({ disputed: null }),
+    backOffToRequesting: assign(({ context, event }) => update.backOff(context, event, 'requesting')),
+    backOffToPaying: assign(({ context, event }) => update.backOff(context, event, 'paying')),
+    backOffToReconciling: assign(({ context, event }) => update.backOff(context, event, 'reconciling')),
+    backOffToClosing: assign(({ context, event }) => update.backOff(context, event, 'closing')),
+    plan: assign(({ context }) => {
+      const { challenge, session, limits, demand, reconciled, turn } = context
+      if (challenge === null || session === null) return { plan: null }
+      return { plan: makePlan({ challenge, session, limits, demand, reconciled, turn }) }
+    }),
+    fail: assign(({ context, event }) => update.fail(context, event)),
+    failByPlan: assign(({ context }) => update.failByPlan(context)),
+    failByDispute: assign(({ context }) => update.failByDispute(context)),
+  },
+})
+
+const FAILED = { target: '#paymentFlow.failed', actions: ['fail'] } as const
+const FAILED_BY_ANSWER = { target: '#paymentFlow.failed', actions: ['noteAnswer', 'fail'] } as const
+const PLAN_AGAIN = [
+  { guard: 'withinBound', target: '#paymentFlow.authorizing.planning', actions: ['count', 'noteSession'] },
+  FAILED,
+] as const
+const ASK_ANEW = [{ guard: 'withinBound', target: '#paymentFlow.requesting', actions: ['count'] }, FAILED] as const
+
+/** Unpaid, these two simply are the challenge. */
+const FIRST_CHALLENGE = [
+  { guard: 'challenged', target: '#paymentFlow.parsingChallenge', actions: ['noteAnswer'] },
+  FAILED_BY_ANSWER,
+] as const
+
+/** What may stop any effect that reads the chain or uses the wallet. */
+const WALLET_FAILURES = {
+  SESSION_CHANGED: PLAN_AGAIN,
+  SESSION_UNAVAILABLE: FAILED,
+  LIMIT_EXCEEDED: FAILED,
+  SIGNING_FAILED: FAILED,
+  WALLET_BALANCE_INSUFFICIENT: FAILED,
+  CHAIN_UNAVAILABLE: FAILED,
+  CHALLENGE_EXPIRED: ASK_ANEW,
+} as const
+
+/**
+ * The MPP lifecycle: unpaid request, challenge, session open or top-up, voucher, paid retry, receipt, close.
+ *
+ * It is a graph without effects: run it with `machine.provide({ actors })`, or strip its `invoke` keys to generate tests.
+ *
+ * @example
+ * ```ts
+ * import { createActor } from 'xstate'
+ * import { paymentFlowMachine } from 'mpp-flow/machines'
+ *
+ * const actor = createActor(paymentFlowMachine.provide({ actors: myEffects }), { input })
+ * actor.subscribe((snapshot) => console.log(snapshot.value))
+ * actor.start()
+ * ```
+ *
+ * @see "Payment" HTTP Authentication Scheme; Tempo session intent; Ando, "Tempo MPP"
+ */
+export const paymentFlowMachine = flow.createMachine({
+  id: 'paymentFlow',
+  description: 'Pays for one HTTP request with a Tempo session, or closes one channel.',
+  context: ({ input }) => update.initialContext(input),
+  output,
+  initial: 'requesting',
+  on: {
+    CANCEL: FAILED,
+    EFFECT_FAILED: FAILED,
+  },
+  states: {
+    requesting: {
+      description: 'The request is sent unpaid; the gateway answers, or challenges it.',
+      tags: ['network'],
+      invoke: {
+        id: 'sendUnpaid',
+        src: 'sendUnpaid',
+        input: ({ context }) => ({ flow: context.flow, purpose: context.purpose, closing: context.closing }),
+      },
+      on: {
+        CHALLENGE_RECEIVED: { target: 'parsingChallenge', actions: ['noteAnswer'] },
+        ANSWER_RECEIVED: { target: 'succeeded', actions: ['noteAnswer'] },
+        ALREADY_CLOSED: { target: 'closed' },
+        POLICY_DENIED: FAILED,
+        CHALLENGE_UNSUPPORTED: FAILED,
+        RATE_LIMITED: [
+          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToRequesting'] },
+          FAILED_BY_ANSWER,
+        ],
+        SERVER_FAILED: [
+          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToRequesting'] },
+          FAILED_BY_ANSWER,
+        ],
+        CONNECTION_FAILED: [
+          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToRequesting'] },
+          FAILED,
+        ],
+        PAYMENT_REJECTED: FAILED_BY_ANSWER,
+        ...REJECTIONS,
+        payment_required: FIRST_CHALLENGE,
+        'payment-required': FIRST_CHALLENGE,
+      },
+    },
+    parsingChallenge: {
+      description: 'The newest challenge is read and held against the policy and the bytes of the body.',
+      invoke: {
+        id: 'parseChallenge',
+        src: 'parseChallenge',
+        input: ({ context }) => ({ flow: context.flow, skip: context.skipChallenges }),
+      },
+      on: {
+        CHALLENGE_ACCEPTED: [
+          { guard: 'isClosing', target: 'closing', actions: ['noteChallenge'] },
+          { target: 'authorizing', actions: ['noteChallenge'] },
+        ],
+        CHALLENGE_UNSUPPORTED: FAILED,
+        CHALLENGE_REJECTED: FAILED,
+        CHALLENGE_EXPIRED: ASK_ANEW,
+        DIGEST_MISMATCH: ASK_ANEW,
+        POLICY_DENIED: FAILED,
+      },
+    },
+    authorizing: {
+      description: 'Makes sure that a voucher authorises what the request needs, within the policy.',
+      initial: 'acquiringSession',
+      states: {
+        acquiringSession: {
+          description: 'The channel is looked up in the ledger; another flow that opens or closes it is waited for.',
+          tags: ['waiting'],
+          invoke: { id: 'acquireSession', src: 'acquireSession', input: flowOf },
+          on: {
+            SESSION_ACQUIRED: { target: 'planning', actions: ['noteSession'] },
+            SESSION_UNAVAILABLE: FAILED,
+          },
+        },
+        planning: {
+          description: 'Decides what must be authorised: reuse a voucher, sign one, top up, open, wait, or refuse.',
+          entry: ['plan'],
+          always: [
+            { guard: 'planReuses', target: '#paymentFlow.paying' },
+            { guard: 'planSigns', target: 'signingVoucher' },
+            { guard: 'needsApproval', target: 'awaitingApproval' },
+            { guard: 'planOpens', target: 'openingSession' },
+            { guard: 'planTopsUp', target: 'toppingUp' },
+            { guard: 'planReconciles', target: 'reconcilingSession' },
+            { guard: 'planWaits', target: 'awaitingAcknowledgement' },
+            { target: '#paymentFlow.failed', actions: ['failByPlan'] },
+          ],
+        },
+        awaitingAcknowledgement: {
+          description:
+            'More must not be exposed while requests are outstanding: waits until one of them is acknowledged.',
+          tags: ['waiting'],
+          invoke: { id: 'awaitAcknowledgement', src: 'awaitAcknowledgement', input: flowOf },
+          on: {
+            TURN_GRANTED: PLAN_AGAIN,
+            SESSION_UNAVAILABLE: FAILED,
+          },
+        },
+        awaitingApproval: {
+          description: 'Funds are about to move: a person or a rule is asked first.',
+          tags: ['waiting'],
+          invoke: { id: 'requestApproval', src: 'requestApproval', input: planned },
+          on: {
+            APPROVE: [
+              { guard: 'planOpens', target: 'openingSession', actions: ['noteApproval'] },
+              { target: 'toppingUp', actions: ['noteApproval'] },
+            ],
+            DENY: FAILED,
+            SESSION_CHANGED: PLAN_AGAIN,
+            SESSION_UNAVAILABLE: FAILED,
+          },
+        },
+        openingSession: {
+          description: 'The open transaction and its first voucher are signed and stored, not sent yet.',
+          tags: ['wallet'],
+          invoke: { id: 'openSession', src: 'openSession', input: planned },
+          on: {
+            OPEN_RESUMED: { target: '#paymentFlow.paying', actions: ['noteSession'] },
+            OPEN_SIGNED: { target: '#paymentFlow.paying', actions: ['noteSession', 'noteSigned'] },
+            ...WALLET_FAILURES,
+          },
+        },
+        toppingUp: {
+          description: 'A top-up is signed, stored, sent to the gateway and looked for on the chain.',
+          tags: ['wallet', 'network', 'recovering'],
+          invoke: { id: 'topUpSession', src: 'topUpSession', input: planned },
+          on: {
+            TOPPED_UP: { target: 'planning', actions: ['noteSession', 'noteSigned'] },
+            TOP_UP_UNCONFIRMED: [
+              { guard: 'withinBound', target: 'reconcilingSession', actions: ['count', 'noteSigned'] },
+              { target: '#paymentFlow.failed', actions: ['noteSigned', 'fail'] },
+            ],
+            RATE_LIMITED: [
+              {
+                guard: 'withinBound',
+                target: '#paymentFlow.backingOff',
+                actions: ['count', 'noteAnswer', 'backOffToRequesting'],
+              },
+              FAILED_BY_ANSWER,
+            ],
+            SERVER_FAILED: [
+              {
+                guard: 'withinBound',
+                target: '#paymentFlow.backingOff',
+                actions: ['count', 'noteAnswer', 'backOffToReconciling'],
+              },
+              FAILED_BY_ANSWER,
+            ],
+            CONNECTION_FAILED: [
+              { guard: 'withinBound', target: '#paymentFlow.backingOff', actions: ['count', 'backOffToReconciling'] },
+              FAILED,
+            ],
+            PAYMENT_REJECTED: FAILED_BY_ANSWER,
+            ...WALLET_FAILURES,
+            ...REJECTIONS,
+          },
+        },
+        signingVoucher: {
+          description: 'The next voucher is signed and stored; whoever waits for the lease will use the same one.',
+          tags: ['wallet'],
+          invoke: { id: 'signVoucher', src: 'signVoucher', input: planned },
+          on: {
+            VOUCHER_SIGNED: { target: '#paymentFlow.paying', actions: ['noteSession', 'noteSigned'] },
+            ...WALLET_FAILURES,
+          },
+        },
+        reconcilingSession: {
+          description: 'The chain is asked what became of the channel: funded, not there, or not decided yet.',
+          tags: ['network', 'recovering'],
+          invoke: { id: 'reconcileSession', src: 'reconcileSession', input: flowOf },
+          on: {
+            SESSION_RECONCILED: [
+              {
+                guard: 'deniedThoughFunded',
+                target: '#paymentFlow.failed',
+                actions: ['noteSession', 'failByDispute'],
+              },
+              {
+                guard: 'disputedWithChallenge',
+                target: '#paymentFlow.parsingChallenge',
+                actions: ['noteSession', 'settleDispute'],
+              },
+              { guard: 'disputed', target: '#paymentFlow.requesting', actions: ['noteSession', 'settleDispute'] },
+              { target: 'planning', actions: ['noteSession'] },
+            ],
+            OPERATION_UNDECIDED: [
+              { guard: 'withinBound', target: '#paymentFlow.backingOff', actions: ['count', 'backOffToReconciling'] },
+              FAILED,
+            ],
+            CHAIN_UNAVAILABLE: [
+              { guard: 'withinBound', target: '#paymentFlow.backingOff', actions: ['count', 'backOffToReconciling'] },
+              FAILED,
+            ],
+            SESSION_UNAVAILABLE: FAILED,
+          },
+        },
+      },
+    },
+    paying: {
+      description: 'The same bytes are sent again with the highest voucher of the channel, or with the signed open.',
+      tags: ['network'],
+      invoke: { id: 'sendPaid', src: 'sendPaid', input: flowOf },
+      on: {
+        PAID_ANSWER_RECEIVED: { target: 'verifyingReceipt', actions: ['noteAnswer'] },
+        ANSWER_RECEIVED: { target: 'succeeded', actions: ['noteAnswer'] },
+        DEPOSIT_TOO_LOW: [
+          { guard: 'withinBound', target: 'authorizing.planning', actions: ['count', 'noteSession', 'demandDeposit'] },
+          FAILED,
+        ],
+        CHALLENGE_EXPIRED: ASK_ANEW,
+        SESSION_CHANGED: PLAN_AGAIN,
+        RATE_LIMITED: [
+          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToRequesting'] },
+          FAILED_BY_ANSWER,
+        ],
+        SERVER_FAILED: [
+          { guard: 'mayResendPaid', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToPaying'] },
+          FAILED_BY_ANSWER,
+        ],
+        CONNECTION_FAILED: [
+          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToPaying'] },
+          FAILED,
+        ],
+        OUTCOME_UNKNOWN: FAILED,
+        PAYMENT_REJECTED: FAILED_BY_ANSWER,
+        ...REJECTIONS,
+      },
+    },
+    verifyingReceipt: {
+      description: 'The receipt is checked before the ledger believes it; the answer is delivered whatever it says.',
+      invoke: { id: 'verifyReceipt', src: 'verifyReceipt', input: flowOf },
+      on: {
+        RECEIPT_VERIFIED: { target: 'succeeded', actions: ['noteReceipt'] },
+        RECEIPT_MISSING: { target: 'succeeded', actions: ['noteReceipt'] },
+        RECEIPT_REJECTED: { target: 'succeeded', actions: ['noteReceipt'] },
+      },
+    },
+    backingOff: {
+      description: 'Waits before the next attempt, as long as the server asked for or a little longer each time.',
+      tags: ['waiting', 'recovering'],
+      invoke: { id: 'wait', src: 'wait', input: ({ context }) => ({ flow: context.flow, ms: context.backoffMs }) },
+      on: {
+        WAITED: [
+          { guard: 'thenPaying', target: 'paying' },
+          { guard: 'thenReconciling', target: 'authorizing.reconcilingSession' },
+          { target: 'requesting' },
+        ],
+      },
+    },
+    closing: {
+      description: 'The channel is being closed by its payee, at what was spent.',
+      initial: 'sendingClose',
+      states: {
+        sendingClose: {
+          description: 'The close credential carries the highest voucher; the chain is asked what became of it.',
+          tags: ['network', 'wallet'],
+          invoke: {
+            id: 'sendClose',
+            src: 'sendClose',
+            input: ({ context }) => ({ flow: context.flow, closing: context.closing }),
+          },
+          on: {
+            CLOSE_CONFIRMED: { target: '#paymentFlow.closed', actions: ['noteSettlement'] },
+            ALREADY_CLOSED: { target: '#paymentFlow.closed' },
+            CLOSE_UNCONFIRMED: [
+              { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToClosing'] },
+              FAILED,
+            ],
+            CHALLENGE_EXPIRED: ASK_ANEW,
+            SESSION_UNAVAILABLE: FAILED,
+            SIGNING_FAILED: FAILED,
+            CHAIN_UNAVAILABLE: [
+              { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToClosing'] },
+              FAILED,
+            ],
+            RATE_LIMITED: [
+              { guard: 'withinBound', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToClosing'] },
+              FAILED_BY_ANSWER,
+            ],
+            SERVER_FAILED: [
+              { guard: 'withinBound', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToClosing'] },
+              FAILED_BY_ANSWER,
+            ],
+            CONNECTION_FAILED: [
+              { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToClosing'] },
+              FAILED,
+            ],
+            OUTCOME_UNKNOWN: [
+              { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToClosing'] },
+              FAILED,
+            ],
+            PAYMENT_REJECTED: FAILED_BY_ANSWER,
+            ...CLOSE_REJECTIONS,
+          },
+        },
+        backingOff: {
+          description: 'Waits before the close credential is sent again.',
+          tags: ['waiting', 'recovering'],
+          invoke: { id: 'wait', src: 'wait', input: ({ context }) => ({ flow: context.flow, ms: context.backoffMs }) },
+          on: { WAITED: { target: 'sendingClose' } },
+        },
+      },
+    },
+    succeeded: { type: 'final', tags: ['final'], description: 'The gateway answered; the answer is the caller’s.' },
+    closed: { type: 'final', tags: ['final'], description: 'The channel is closed, settled and refunded.' },
+    failed: {
+      type: 'final',
+      tags: ['final'],
+      description: 'The flow ended without what it was for; its output says why.',
+    },
+  },
+})

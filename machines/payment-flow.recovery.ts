@@ -1,0 +1,124 @@
+// Where every rejection leads: the only place in which an error code becomes an arrow.
+// Must never grow an unbounded loop: every arrow that goes back is guarded by a bound, and ends in `failed` without it.
+
+/** Ids that the arrows point at; the machine's states carry the same names. */
+const REQUESTING = '#paymentFlow.requesting'
+const PARSING = '#paymentFlow.parsingChallenge'
+const RECONCILING = '#paymentFlow.authorizing.reconcilingSession'
+const BACKING_OFF = '#paymentFlow.backingOff'
+const FAILED = '#paymentFlow.failed'
+
+const terminal = [{ target: FAILED, actions: ['noteAnswer', 'fail'] }] as const
+
+const reChallenge = [
+  { guard: 'withinBoundAndChallenged', target: PARSING, actions: ['count', 'noteAnswer'] },
+  { guard: 'withinBound', target: REQUESTING, actions: ['count', 'noteAnswer'] },
+  { target: FAILED, actions: ['noteAnswer', 'fail'] },
+] as const
+
+const refreshVoucher = [
+  { guard: 'withinBoundAndChallenged', target: PARSING, actions: ['count', 'demandVoucher', 'noteAnswer'] },
+  { guard: 'withinBound', target: REQUESTING, actions: ['count', 'demandVoucher', 'noteAnswer'] },
+  { target: FAILED, actions: ['noteAnswer', 'fail'] },
+] as const
+
+const topUp = [
+  { guard: 'withinBoundAndChallenged', target: PARSING, actions: ['count', 'demandDeposit', 'noteAnswer'] },
+  { guard: 'withinBound', target: REQUESTING, actions: ['count', 'demandDeposit', 'noteAnswer'] },
+  { target: FAILED, actions: ['noteAnswer', 'fail'] },
+] as const
+
+const reconcileAndSignAnew = [
+  { guard: 'withinBound', target: RECONCILING, actions: ['count', 'demandSignature', 'dispute', 'noteAnswer'] },
+  { target: FAILED, actions: ['noteAnswer', 'fail'] },
+] as const
+
+const askTheChain = [
+  { guard: 'withinBound', target: RECONCILING, actions: ['count', 'dispute', 'noteAnswer'] },
+  { target: FAILED, actions: ['noteAnswer', 'fail'] },
+] as const
+
+const backOffAndReChallenge = [
+  { guard: 'withinBound', target: BACKING_OFF, actions: ['count', 'noteAnswer', 'backOffToRequesting'] },
+  { target: FAILED, actions: ['noteAnswer', 'fail'] },
+] as const
+
+const anotherMethod = [
+  { guard: 'anotherChallengeOffered', target: PARSING, actions: ['count', 'noteAnswer', 'skipChallenge'] },
+  { target: FAILED, actions: ['noteAnswer', 'fail'] },
+] as const
+
+const repeatWorkIfAllowed = [
+  { guard: 'mayRepeatWork', target: REQUESTING, actions: ['count', 'noteAnswer'] },
+  { target: FAILED, actions: ['noteAnswer', 'fail'] },
+] as const
+
+/**
+ * One arrow, or one guarded group of arrows, per code of the gateway and per standard problem type.
+ *
+ * @see Ando, "Errors", Tempo MPP errors; "Payment" HTTP Authentication Scheme, problem types
+ */
+export const REJECTIONS = {
+  payment_required: reChallenge,
+  mpp_session_deposit_below_request_cost: topUp,
+  mpp_malformed_credential: reChallenge,
+  mpp_method_unsupported: anotherMethod,
+  mpp_invalid_challenge: reChallenge,
+  mpp_body_digest_mismatch: reChallenge,
+  mpp_request_quote_invalid: terminal,
+  mpp_request_exceeds_voucher_bucket: refreshVoucher,
+  mpp_payment_verification_failed: reconcileAndSignAnew,
+  mpp_payer_not_allowed: terminal,
+  mpp_voucher_bucket_refresh_required: refreshVoucher,
+  mpp_reservation_failed: backOffAndReChallenge,
+  mpp_commit_failed: repeatWorkIfAllowed,
+  mpp_session_close_unavailable: terminal,
+  mpp_session_close_failed: terminal,
+  mpp_streaming_unavailable: terminal,
+  'payment-required': reChallenge,
+  'payment-expired': reChallenge,
+  'invalid-challenge': reChallenge,
+  'session/challenge-not-found': reChallenge,
+  'payment-insufficient': refreshVoucher,
+  'session/delta-too-small': refreshVoucher,
+  'session/insufficient-balance': refreshVoucher,
+  'session/amount-exceeds-deposit': topUp,
+  'session/invalid-signature': reconcileAndSignAnew,
+  'verification-failed': reconcileAndSignAnew,
+  'session/signer-mismatch': terminal,
+  'session/channel-not-found': askTheChain,
+  'session/channel-finalized': askTheChain,
+  'malformed-credential': reChallenge,
+  'method-unsupported': anotherMethod,
+  'internal-payment-error': terminal,
+} as const
+
+const CLOSE_AGAIN = [
+  {
+    guard: 'withinBound',
+    target: '#paymentFlow.closing.backingOff',
+    actions: ['count', 'noteAnswer', 'backOffToClosing'],
+  },
+  { target: FAILED, actions: ['noteAnswer', 'fail'] },
+] as const
+
+/** The same for a close credential: what the gateway could not do now is tried again, and the chain is asked each time. */
+export const CLOSE_REJECTIONS = {
+  ...REJECTIONS,
+  mpp_session_close_unavailable: CLOSE_AGAIN,
+  mpp_session_close_failed: CLOSE_AGAIN,
+  mpp_payment_verification_failed: CLOSE_AGAIN,
+  mpp_reservation_failed: CLOSE_AGAIN,
+  mpp_commit_failed: terminal,
+  mpp_session_deposit_below_request_cost: terminal,
+  mpp_voucher_bucket_refresh_required: terminal,
+  mpp_request_exceeds_voucher_bucket: terminal,
+  'session/invalid-signature': CLOSE_AGAIN,
+  'verification-failed': CLOSE_AGAIN,
+  'session/channel-not-found': CLOSE_AGAIN,
+  'session/channel-finalized': CLOSE_AGAIN,
+  'payment-insufficient': terminal,
+  'session/delta-too-small': terminal,
+  'session/insufficient-balance': terminal,
+  'session/amount-exceeds-deposit': terminal,
+} as const

@@ -1,0 +1,320 @@
+// Context updates of the payment-flow machine, as pure functions of context and event.
+// Must never decide where a flow goes next: that is said by the machine's transitions.
+
+import { add, max } from './amount.js'
+import { CODE_FACTS, type FailureCode } from './codes.js'
+import type {
+  AnswerFacts,
+  Authorised,
+  Demand,
+  Failure,
+  PaymentFlowContext,
+  PaymentFlowEvent,
+  PaymentFlowInput,
+} from './payment-flow.types.js'
+
+type Change = Partial<PaymentFlowContext>
+
+/** The first backoff, doubled at each repetition. */
+const BACKOFF_MS = 250
+const LONGEST_BACKOFF_MS = 8_000
+/** The longest that a server's Retry-After is obeyed. */
+const LONGEST_RETRY_AFTER_MS = 30_000
+
+const NOTHING_AUTHORISED: Authorised = {
+  channelId: null,
+  deposit: '0',
+  cumulative: '0',
+  vouchersSigned: 0,
+  paidSends: 0,
+}
+
+/** Context of a flow that has not sent anything yet. */
+export function initialContext(input: PaymentFlowInput): PaymentFlowContext {
+  return {
+    flow: input.flow,
+    purpose: input.purpose,
+    request: input.request,
+    limits: input.limits,
+    bounds: input.bounds ?? {},
+    counts: {},
+    closing: input.closing ?? null,
+    challenge: null,
+    unreadChallenges: 0,
+    skipChallenges: 0,
+    session: null,
+    plan: null,
+    demand: null,
+    reconciled: false,
+    approvedDeposit: null,
+    turn: 'none',
+    afterBackoff: 'requesting',
+    backoffMs: 0,
+    disputed: null,
+    authorised: NOTHING_AUTHORISED,
+    references: { requestId: null, challengeId: null, channelId: input.closing ?? null, httpStatus: null },
+    rejectedBy: null,
+    receipt: null,
+    receiptProblem: null,
+    settlement: null,
+    failure: null,
+  }
+}
+
+/** Bounds of events that are not codes; codes have theirs in CODE_FACTS. */
+const EVENT_BOUNDS: Readonly<Record<string, number>> = {
+  CHALLENGE_EXPIRED: 2,
+  DIGEST_MISMATCH: 1,
+  DEPOSIT_TOO_LOW: 2,
+  SESSION_CHANGED: 64,
+  TURN_GRANTED: 16,
+  CHAIN_UNAVAILABLE: 2,
+  OPERATION_UNDECIDED: 12,
+  TOP_UP_UNCONFIRMED: 2,
+  RATE_LIMITED: 1,
+  SERVER_FAILED: 2,
+  CONNECTION_FAILED: 2,
+  CLOSE_UNCONFIRMED: 3,
+  OUTCOME_UNKNOWN: 2,
+  PAYMENT_REJECTED: 0,
+}
+
+function isFailureCode(text: string): text is FailureCode {
+  return Object.hasOwn(CODE_FACTS, text)
+}
+
+/** How many times a flow may take the recovery that `type` causes. */
+export function boundOf(context: PaymentFlowContext, type: string): number {
+  const chosen = context.bounds[type]
+  if (chosen !== undefined) return chosen
+  return isFailureCode(type) ? CODE_FACTS[type].bound : (EVENT_BOUNDS[type] ?? 0)
+}
+
+/** How many recoveries of this kind are left. */
+export function recoveriesLeft(context: PaymentFlowContext, type: string): number {
+  return Math.max(0, boundOf(context, type) - (context.counts[type] ?? 0))
+}
+
+/** Counts one recovery. */
+export function count(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
+  return { counts: { ...context.counts, [event.type]: (context.counts[event.type] ?? 0) + 1 } }
+}
+
+function factsOf(event: PaymentFlowEvent): AnswerFacts | null {
+  return 'challengesOffered' in event ? event : null
+}
+
+/** Keeps what an answer says about itself: ids, status, how many challenges it carried. */
+export function noteAnswer(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
+  const facts = factsOf(event)
+  if (facts === null) return {}
+  const accepted = event.type === 'PAID_ANSWER_RECEIVED' || event.type === 'ANSWER_RECEIVED'
+  const challenged =
+    event.type === 'CHALLENGE_RECEIVED' || (facts.cumulative === null && event.type === 'payment_required')
+  return {
+    unreadChallenges: facts.challengesOffered,
+    skipChallenges: 0,
+    turn: 'none',
+    reconciled: false,
+    rejectedBy: accepted || challenged ? context.rejectedBy : event.type,
+    references: {
+      ...context.references,
+      requestId: facts.requestId ?? context.references.requestId,
+      challengeId: facts.challengeId ?? context.references.challengeId,
+      httpStatus: facts.status,
+    },
+    authorised: notePaidSend(context.authorised, facts),
+  }
+}
+
+function notePaidSend(authorised: Authorised, facts: AnswerFacts): Authorised {
+  if (facts.cumulative === null) return authorised
+  return {
+    ...authorised,
+    paidSends: authorised.paidSends + 1,
+    cumulative: max(authorised.cumulative, facts.cumulative),
+  }
+}
+
+function demand(context: PaymentFlowContext, event: PaymentFlowEvent, kind: Demand['kind']): Change {
+  const facts = factsOf(event)
+  return {
+    demand: {
+      kind,
+      above: facts?.cumulative ?? context.session?.signed ?? '0',
+      depositAbove: context.session?.deposit ?? '0',
+      step: facts?.requiredTopUp ?? null,
+    },
+  }
+}
+
+/** The next voucher must authorise more than the refused one did. */
+export const demandVoucher = (context: PaymentFlowContext, event: PaymentFlowEvent): Change =>
+  demand(context, event, 'voucher')
+
+/** The channel must hold more than it did when it was refused. */
+export const demandDeposit = (context: PaymentFlowContext, event: PaymentFlowEvent): Change =>
+  demand(context, event, 'deposit')
+
+/** The voucher must be signed anew. */
+export const demandSignature = (context: PaymentFlowContext, event: PaymentFlowEvent): Change =>
+  demand(context, event, 'signature')
+
+/** Keeps the accepted challenge. */
+export function noteChallenge(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
+  if (event.type !== 'CHALLENGE_ACCEPTED') return {}
+  return {
+    challenge: event.challenge,
+    unreadChallenges: 0,
+    references: { ...context.references, challengeId: event.challenge.id },
+  }
+}
+
+/** Keeps the newest view of the channel. */
+export function noteSession(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
+  if (!('session' in event)) return {}
+  const channelId = event.session.channelId ?? context.references.channelId
+  return {
+    session: event.session,
+    reconciled: event.type === 'SESSION_RECONCILED',
+    turn: event.type === 'TURN_GRANTED' ? (event.freed ? 'freed' : 'idle') : context.turn,
+    references: { ...context.references, channelId },
+  }
+}
+
+/** Keeps what was signed: nothing signed is ever forgotten. */
+export function noteSigned(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
+  const { authorised } = context
+  if (event.type === 'OPEN_SIGNED') {
+    return {
+      authorised: {
+        ...authorised,
+        channelId: event.session.channelId,
+        deposit: add(authorised.deposit, event.deposit),
+        vouchersSigned: authorised.vouchersSigned + 1,
+      },
+    }
+  }
+  if (event.type === 'VOUCHER_SIGNED') {
+    const signedAnew = context.demand?.kind === 'signature' ? { demand: null } : {}
+    return {
+      ...signedAnew,
+      authorised: {
+        ...authorised,
+        channelId: event.session.channelId,
+        vouchersSigned: authorised.vouchersSigned + 1,
+      },
+    }
+  }
+  if (event.type === 'TOPPED_UP' || event.type === 'TOP_UP_UNCONFIRMED') {
+    return { authorised: { ...authorised, deposit: add(authorised.deposit, event.additionalDeposit) } }
+  }
+  return {}
+}
+
+/** Keeps the approval for the deposit that the plan asks for. */
+export function noteApproval(context: PaymentFlowContext): Change {
+  const { plan } = context
+  if (plan?.kind === 'open') return { approvedDeposit: plan.deposit }
+  if (plan?.kind === 'topUp') return { approvedDeposit: plan.additionalDeposit }
+  return {}
+}
+
+/** Keeps how the receipt was judged; a bad receipt never costs the answer. */
+export function noteReceipt(_context: PaymentFlowContext, event: PaymentFlowEvent): Change {
+  if (event.type === 'RECEIPT_VERIFIED') return { receipt: event.receipt, receiptProblem: null }
+  if (event.type === 'RECEIPT_MISSING') return { receiptProblem: 'the answer carries no receipt' }
+  if (event.type === 'RECEIPT_REJECTED') return { receiptProblem: event.reason }
+  return {}
+}
+
+/** Keeps what a close has settled and refunded. */
+export function noteSettlement(_context: PaymentFlowContext, event: PaymentFlowEvent): Change {
+  if (event.type !== 'CLOSE_CONFIRMED') return {}
+  return { settlement: { settled: event.settled, refunded: event.refunded, txHash: event.txHash } }
+}
+
+/** How long to wait, and where to go on afterwards. Jitter is added by whoever waits. */
+export function backOff(
+  context: PaymentFlowContext,
+  event: PaymentFlowEvent,
+  afterBackoff: PaymentFlowContext['afterBackoff'],
+): Change {
+  if (event.type === 'OPERATION_UNDECIDED') return { afterBackoff, backoffMs: event.waitMs }
+  const repetition = Math.max(0, (context.counts[event.type] ?? 1) - 1)
+  const growing = Math.min(LONGEST_BACKOFF_MS, BACKOFF_MS * 2 ** repetition)
+  const asked = factsOf(event)?.retryAfterMs ?? null
+  return { afterBackoff, backoffMs: asked === null ? growing : Math.min(asked, LONGEST_RETRY_AFTER_MS) }
+}
+
+const EVENT_CODES: Readonly<Partial<Record<PaymentFlowEvent['type'], FailureCode>>> = {
+  CHALLENGE_UNSUPPORTED: 'challenge_unsupported',
+  CHALLENGE_REJECTED: 'challenge_rejected',
+  DIGEST_MISMATCH: 'challenge_rejected',
+  CHALLENGE_EXPIRED: 'challenge_expired',
+  POLICY_DENIED: 'policy_denied',
+  DENY: 'policy_denied',
+  SESSION_UNAVAILABLE: 'session_unavailable',
+  SESSION_CHANGED: 'session_unavailable',
+  DEPOSIT_TOO_LOW: 'deposit_too_low',
+  WALLET_BALANCE_INSUFFICIENT: 'wallet_balance_insufficient',
+  LIMIT_EXCEEDED: 'limit_exceeded',
+  TURN_GRANTED: 'limit_exceeded',
+  SIGNING_FAILED: 'signing_failed',
+  CHAIN_UNAVAILABLE: 'chain_unavailable',
+  OPERATION_UNDECIDED: 'chain_unavailable',
+  TOP_UP_UNCONFIRMED: 'chain_unavailable',
+  CLOSE_UNCONFIRMED: 'chain_unavailable',
+  RATE_LIMITED: 'rate_limited',
+  SERVER_FAILED: 'server_failed',
+  CONNECTION_FAILED: 'connection_failed',
+  OUTCOME_UNKNOWN: 'outcome_unknown',
+  PAYMENT_REJECTED: 'payment_rejected',
+  CANCEL: 'cancelled',
+  EFFECT_FAILED: 'internal_error',
+}
+
+function codeOf(event: PaymentFlowEvent): FailureCode {
+  if (isFailureCode(event.type)) return event.type
+  if (event.type === 'SERVER_FAILED' && event.mayHaveRun) return 'outcome_unknown'
+  return EVENT_CODES[event.type] ?? 'internal_error'
+}
+
+function detailOf(event: PaymentFlowEvent): string | null {
+  if (event.type === 'PAYMENT_REJECTED') return event.code
+  if (event.type === 'DENY') return 'the payment was not approved'
+  return 'reason' in event ? event.reason : null
+}
+
+function failure(context: PaymentFlowContext, code: FailureCode, more: Partial<Failure>): Change {
+  const { advice, retryable } = CODE_FACTS[code]
+  const cause = context.rejectedBy === code ? null : context.rejectedBy
+  const { references, authorised } = context
+  return {
+    failure: { code, advice, retryable, detail: null, limit: null, cause, references, authorised, ...more },
+  }
+}
+
+/** The failure that an event means. */
+export function fail(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
+  const limit = event.type === 'LIMIT_EXCEEDED' ? event.limit : null
+  return failure(context, codeOf(event), { detail: detailOf(event), limit })
+}
+
+/** The failure of a plan that a limit or the state of the channel forbids. */
+export function failByPlan(context: PaymentFlowContext): Change {
+  const { plan } = context
+  if (plan?.kind === 'refuse') {
+    const detail = `${plan.limit}: ${plan.wanted} base units wanted, ${plan.allowed} allowed`
+    return failure(context, 'limit_exceeded', { detail, limit: plan.limit })
+  }
+  return failure(context, 'session_unavailable', { detail: plan?.kind === 'unavailable' ? plan.reason : null })
+}
+
+/** A server that denies a channel which the chain still funds: the channel is kept, nothing new is funded. */
+export function failByDispute(context: PaymentFlowContext): Change {
+  const code = context.disputed !== null && isFailureCode(context.disputed) ? context.disputed : 'payment_rejected'
+  return failure(context, code, {
+    detail: 'the chain still holds the deposit of this channel; it is kept in the ledger',
+  })
+}

@@ -1,0 +1,145 @@
+// Decides what must be authorised next, from the challenge, the channel and the caller's limits.
+// Must never plan past a limit: whatever it returns stays within maxDeposit, maxCumulative, maxExposure and maxTotalDeposit.
+
+import { type Amount, add, exceeds, max, min, subtract } from './amount.js'
+import type { ChallengeSummary, Demand, FlowLimits, LimitName, Plan, SessionView, Turn } from './payment-flow.types.js'
+
+/** All that a plan is made from. */
+export interface PlanningInput {
+  readonly challenge: ChallengeSummary
+  readonly session: SessionView
+  readonly limits: FlowLimits
+  readonly demand: Demand | null
+  /** Whether the chain was asked about pending operations already. */
+  readonly reconciled: boolean
+  readonly turn: Turn
+}
+
+/** A strategy says how much must be authorised; the limits are applied to its answer afterwards. */
+export type Strategy = (input: Omit<PlanningInput, 'limits' | 'reconciled' | 'turn'>) => Amount
+
+const LIVE: ReadonlySet<string> = new Set(['opening', 'open', 'toppingUp', 'closing'])
+
+/** The smallest growth that the server accepts for a new voucher. */
+function step(challenge: ChallengeSummary, demand: Demand): Amount {
+  return max(demand.step ?? challenge.amount, challenge.minVoucherDelta)
+}
+
+/**
+ * The cumulative amount that must be authorised, in base units:
+ * 1. what a checked snapshot requires; 2. priced per request: spent and everything reserved;
+ * 3. otherwise the bucket rule: the current voucher is kept, and the first one covers one bucket.
+ * A refused voucher adds: more than what was refused, unless somebody has signed more since.
+ *
+ * @see Ando, "Tempo MPP": the challenge amount is a cumulative voucher bucket, not a price per request
+ */
+export const defaultStrategy: Strategy = ({ challenge, session, demand }) => {
+  const live = LIVE.has(session.status)
+  const signed = live ? session.signed : '0'
+  const ofThisChannel = live && challenge.snapshot?.channelId === session.channelId ? challenge.snapshot : null
+  let required = max(signed, '0')
+  if (ofThisChannel !== null) required = ofThisChannel.requiredCumulative
+  else if (challenge.unitType === 'request') {
+    required = add(live ? session.spent : '0', max(session.reserved, challenge.amount))
+  } else if (!exceeds(signed, '0')) required = challenge.amount
+  if (demand?.kind === 'voucher' && !exceeds(signed, demand.above)) {
+    const hinted = ofThisChannel?.requiredCumulative ?? '0'
+    required = exceeds(hinted, demand.above) ? hinted : max(required, add(demand.above, step(challenge, demand)))
+  }
+  return required
+}
+
+function refuse(limit: LimitName, wanted: Amount, allowed: Amount): Plan {
+  return { kind: 'refuse', limit, wanted, allowed }
+}
+
+/** The largest deposit a channel may have, and the limit that says so. */
+function depositCap({ limits, session }: PlanningInput): { readonly cap: Amount; readonly limit: LimitName } {
+  if (limits.maxTotalDeposit === null) return { cap: limits.maxDeposit, limit: 'maxDeposit' }
+  const left = subtract(limits.maxTotalDeposit, session.depositedElsewhere)
+  return exceeds(limits.maxDeposit, left)
+    ? { cap: left, limit: 'maxTotalDeposit' }
+    : { cap: limits.maxDeposit, limit: 'maxDeposit' }
+}
+
+/** The limit that a new voucher would cross, if any. */
+function voucherLimit(input: PlanningInput, cumulative: Amount, spent: Amount): Plan | null {
+  const { limits } = input
+  if (limits.maxCumulative !== null && exceeds(cumulative, limits.maxCumulative)) {
+    return refuse('maxCumulative', cumulative, limits.maxCumulative)
+  }
+  if (exceeds(subtract(cumulative, spent), limits.maxExposure)) {
+    return input.turn !== 'none'
+      ? refuse('maxExposure', subtract(cumulative, spent), limits.maxExposure)
+      : { kind: 'awaitAcknowledgement', cumulative, limit: 'maxExposure' }
+  }
+  return null
+}
+
+function planOpen(input: PlanningInput, required: Amount): Plan {
+  const cumulative = max(required, input.challenge.minVoucherDelta)
+  const { limits, challenge } = input
+  if (limits.maxCumulative !== null && exceeds(cumulative, limits.maxCumulative)) {
+    return refuse('maxCumulative', cumulative, limits.maxCumulative)
+  }
+  if (exceeds(cumulative, limits.maxExposure)) return refuse('maxExposure', cumulative, limits.maxExposure)
+  const { cap, limit } = depositCap(input)
+  if (exceeds(cumulative, cap)) return refuse(limit, cumulative, cap)
+  return { kind: 'open', cumulative, deposit: max(cumulative, min(challenge.suggestedDeposit ?? cumulative, cap)) }
+}
+
+function planTopUp(input: PlanningInput, cumulative: Amount, least: Amount): Plan {
+  const { cap, limit } = depositCap(input)
+  const room = subtract(cap, input.session.deposit)
+  if (exceeds(least, room)) return refuse(limit, add(input.session.deposit, least), cap)
+  const additionalDeposit = max(least, min(input.challenge.suggestedDeposit ?? least, room))
+  return { kind: 'topUp', cumulative, additionalDeposit }
+}
+
+/**
+ * What to do next. The plan is always within the limits; when it cannot be, it says which limit is in the way.
+ *
+ * @example
+ * ```ts
+ * plan({ challenge, session, limits, demand: null, reconciled: false, turn: 'none' })
+ * // → { kind: 'reuse', cumulative: '1000000' } while the current voucher is enough
+ * ```
+ */
+export function plan(input: PlanningInput, strategy: Strategy = defaultStrategy): Plan {
+  const { challenge, session, demand } = input
+  if (session.status === 'closeRequested' || session.status === 'withdrawable') {
+    return { kind: 'unavailable', reason: 'a forced close of this channel is under way' }
+  }
+  const required = strategy({ challenge, session, demand })
+  if (!LIVE.has(session.status)) return planOpen(input, required)
+  // Something signed is still on its way: nothing new is signed before the chain has said what became of it.
+  if (session.status === 'opening') return input.reconciled ? resumeOpen(input) : { kind: 'reconcile' }
+  if (session.status === 'closing') return { kind: 'reconcile' }
+  const refusedDeposit = demand?.kind === 'deposit' && !exceeds(session.deposit, demand.depositAbove)
+  if (session.status === 'toppingUp' && (refusedDeposit || exceeds(required, session.deposit)) && !input.reconciled) {
+    return { kind: 'reconcile' }
+  }
+  const enough = !exceeds(required, session.signed)
+  if (enough && demand?.kind === 'signature') return { kind: 'sign', cumulative: session.signed }
+  if (enough && !refusedDeposit) return { kind: 'reuse', cumulative: session.signed }
+  const cumulative = enough ? session.signed : max(required, add(session.signed, challenge.minVoucherDelta))
+  const blocked = enough ? null : voucherLimit(input, cumulative, session.spent)
+  // Nothing new may be signed, but requests that were outstanding have made room: the voucher in hand is tried again.
+  if (blocked?.kind === 'refuse' && blocked.limit === 'maxExposure' && mayTryAgain(input)) {
+    return { kind: 'reuse', cumulative: session.signed }
+  }
+  if (blocked !== null) return blocked
+  const shortfall = subtract(cumulative, session.deposit)
+  if (refusedDeposit) return planTopUp(input, cumulative, max(shortfall, demand.step ?? challenge.amount, '1'))
+  if (exceeds(shortfall, '0')) return planTopUp(input, cumulative, shortfall)
+  return { kind: 'sign', cumulative }
+}
+
+/** A signed open whose transaction may still be included is sent again, never signed twice. */
+function resumeOpen({ session }: PlanningInput): Plan {
+  return { kind: 'open', cumulative: session.signed, deposit: session.deposit }
+}
+
+function mayTryAgain({ session, demand, turn }: PlanningInput): boolean {
+  return turn === 'freed' && demand?.kind === 'voucher' && exceeds(session.signed, session.spent)
+}

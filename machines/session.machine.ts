@@ -1,0 +1,269 @@
+// The life of one payment channel: which changes of its record are legal, and nothing else.
+// Must never do I/O; the ledger runs it with XState's pure `transition`, so an illegal change cannot be stored.
+
+import { assign, setup } from 'xstate'
+import { add, exceeds, max } from './amount.js'
+import type { SessionContext, SessionEvent } from './session.types.js'
+
+/** A channel that does not exist yet. */
+export const ABSENT_SESSION: SessionContext = {
+  channelId: null,
+  descriptor: null,
+  resource: null,
+  deposit: '0',
+  signed: '0',
+  accepted: '0',
+  spent: '0',
+  settled: '0',
+  refunded: null,
+  pending: null,
+  reservations: [],
+  withdrawableAt: null,
+}
+
+const session = setup({
+  types: {} as { context: SessionContext; events: SessionEvent; input: Partial<SessionContext> | undefined },
+  guards: {
+    /** A first voucher never authorises more than the deposit it comes with. */
+    opensWithinDeposit: ({ event }) => event.type === 'OPEN_SIGNED' && !exceeds(event.cumulative, event.deposit),
+    /** A voucher grows (or is signed again at the same amount), and never passes the deposit. */
+    voucherGrowsWithinDeposit: ({ context, event }) =>
+      event.type === 'VOUCHER_SIGNED' &&
+      !exceeds(context.signed, event.cumulative) &&
+      !exceeds(event.cumulative, context.deposit),
+    /** Deposits only grow while a channel is open. */
+    depositGrows: ({ context, event }) =>
+      (event.type === 'TOP_UP_CONFIRMED' || event.type === 'DEPOSIT_SEEN' || event.type === 'OPEN_CONFIRMED') &&
+      !exceeds(context.deposit, event.deposit),
+    /** A receipt counts only if it claims no more than was signed. */
+    receiptWithinSigned: ({ context, event }) =>
+      event.type === 'RECEIPT_ACCEPTED' &&
+      !exceeds(event.accepted, context.signed) &&
+      !exceeds(event.spent, event.accepted),
+    /** A close settles at most the highest voucher. */
+    closesAtSigned: ({ context, event }) => event.type === 'CLOSE_SIGNED' && event.cumulative === context.signed,
+  },
+  actions: {
+    recordOpen: assign(({ context, event }) =>
+      event.type !== 'OPEN_SIGNED'
+        ? {}
+        : {
+            ...ABSENT_SESSION,
+            reservations: context.reservations,
+            channelId: event.channelId,
+            descriptor: event.descriptor,
+            resource: event.resource,
+            signed: event.cumulative,
+            pending: {
+              kind: 'open' as const,
+              amount: event.deposit,
+              validBefore: event.validBefore,
+              transactionHash: event.transactionHash,
+            },
+          },
+    ),
+    adoptChannel: assign(({ context, event }) =>
+      event.type !== 'CHANNEL_ADOPTED'
+        ? {}
+        : {
+            ...ABSENT_SESSION,
+            reservations: context.reservations,
+            channelId: event.channelId,
+            descriptor: event.descriptor,
+            resource: event.resource,
+            deposit: event.deposit,
+            settled: event.settled,
+            // What the chain settled was signed at some time, whatever this side remembers of it.
+            signed: max(event.cumulative, event.settled),
+            accepted: event.settled,
+            spent: event.settled,
+          },
+    ),
+    forgetOpen: assign(({ context }) => ({ ...ABSENT_SESSION, reservations: context.reservations })),
+    recordVoucher: assign(({ context, event }) =>
+      event.type === 'VOUCHER_SIGNED' ? { signed: max(context.signed, event.cumulative) } : {},
+    ),
+    recordTopUp: assign(({ event }) =>
+      event.type !== 'TOP_UP_SIGNED'
+        ? {}
+        : {
+            pending: {
+              kind: 'topUp' as const,
+              amount: event.additionalDeposit,
+              validBefore: event.validBefore,
+              transactionHash: event.transactionHash,
+            },
+            withdrawableAt: null,
+          },
+    ),
+    recordDeposit: assign(({ context, event }) => {
+      if (event.type === 'OPEN_CONFIRMED' || event.type === 'TOP_UP_CONFIRMED') {
+        return { deposit: max(context.deposit, event.deposit) }
+      }
+      if (event.type !== 'DEPOSIT_SEEN') return {}
+      return { deposit: max(context.deposit, event.deposit), settled: max(context.settled, event.settled) }
+    }),
+    clearPending: assign({ pending: null }),
+    reserve: assign(({ context, event }) => {
+      if (event.type !== 'RESERVED') return {}
+      const live = context.reservations.filter((held) => held.flow !== event.flow && held.until > event.now)
+      return { reservations: [...live, { flow: event.flow, amount: event.amount, until: event.until }] }
+    }),
+    release: assign(({ context, event }) =>
+      event.type === 'RELEASED'
+        ? { reservations: context.reservations.filter((held) => held.flow !== event.flow) }
+        : {},
+    ),
+    recordReceipt: assign(({ context, event }) =>
+      event.type === 'RECEIPT_ACCEPTED'
+        ? { accepted: max(context.accepted, event.accepted), spent: max(context.spent, event.spent) }
+        : {},
+    ),
+    recordClose: assign({
+      pending: { kind: 'close' as const, amount: '0', validBefore: null, transactionHash: null },
+    }),
+    recordSettlement: assign(({ context, event }) =>
+      event.type === 'CLOSE_CONFIRMED'
+        ? { settled: max(context.settled, event.settled), refunded: event.refunded, pending: null, reservations: [] }
+        : {},
+    ),
+    recordCloseRequest: assign(({ event }) =>
+      event.type === 'CLOSE_REQUESTED' ? { withdrawableAt: event.withdrawableAt, pending: null } : {},
+    ),
+    forgetCloseRequest: assign({ withdrawableAt: null }),
+    recordWithdrawal: assign(({ event }) =>
+      event.type === 'WITHDRAWN' ? { refunded: event.refunded, pending: null, reservations: [] } : {},
+    ),
+  },
+})
+
+const opens = {
+  OPEN_SIGNED: { guard: 'opensWithinDeposit' as const, target: 'opening', actions: 'recordOpen' as const },
+  CHANNEL_ADOPTED: { target: 'open', actions: 'adoptChannel' as const },
+}
+const reservations = {
+  RESERVED: { actions: 'reserve' as const },
+  RELEASED: { actions: 'release' as const },
+}
+const acknowledgements = {
+  RECEIPT_ACCEPTED: { guard: 'receiptWithinSigned' as const, actions: 'recordReceipt' as const },
+}
+
+/**
+ * One channel, from nothing to its settled end. Amounts in its context only grow while the channel lives.
+ *
+ * @example
+ * ```ts
+ * import { sessionMachine, transitionSession, ABSENT_SESSION } from 'mpp-flow/machines'
+ *
+ * const next = transitionSession({ status: 'absent', session: ABSENT_SESSION }, { type: 'CHANNEL_GONE' })
+ * // → undefined: a channel that does not exist cannot go
+ * ```
+ *
+ * @see TIP-1034 (channel reserve)
+ */
+export const sessionMachine = session.createMachine({
+  id: 'session',
+  description: 'One payment channel on the channel reserve, from its opening to its settled end.',
+  context: ({ input }) => ({ ...ABSENT_SESSION, ...input }),
+  initial: 'absent',
+  states: {
+    absent: {
+      description: 'No channel for this payer, payee and token. Waits for a signed open.',
+      on: { ...opens, ...reservations },
+    },
+    opening: {
+      description: 'An open transaction was signed; its fate on the chain is not known yet. Vouchers wait.',
+      tags: ['wallet', 'waiting'],
+      on: {
+        OPEN_CONFIRMED: { guard: 'depositGrows', target: 'open', actions: ['recordDeposit', 'clearPending'] },
+        OPEN_DROPPED: { target: 'absent', actions: 'forgetOpen' },
+        ...reservations,
+        ...acknowledgements,
+      },
+    },
+    open: {
+      description: 'The channel is funded. Vouchers may be signed up to its deposit.',
+      on: {
+        VOUCHER_SIGNED: { guard: 'voucherGrowsWithinDeposit', actions: 'recordVoucher' },
+        TOP_UP_SIGNED: { target: 'toppingUp', actions: 'recordTopUp' },
+        DEPOSIT_SEEN: { guard: 'depositGrows', actions: 'recordDeposit' },
+        CLOSE_SIGNED: { guard: 'closesAtSigned', target: 'closing', actions: 'recordClose' },
+        CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
+        CLOSE_REQUESTED: { target: 'closeRequested', actions: 'recordCloseRequest' },
+        CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
+        ...reservations,
+        ...acknowledgements,
+      },
+    },
+    toppingUp: {
+      description: 'A top-up was signed; the channel stays usable within its old deposit until the chain has it.',
+      tags: ['wallet', 'waiting'],
+      on: {
+        VOUCHER_SIGNED: { guard: 'voucherGrowsWithinDeposit', actions: 'recordVoucher' },
+        TOP_UP_CONFIRMED: { guard: 'depositGrows', target: 'open', actions: ['recordDeposit', 'clearPending'] },
+        TOP_UP_DROPPED: { target: 'open', actions: 'clearPending' },
+        CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
+        ...reservations,
+        ...acknowledgements,
+      },
+    },
+    closing: {
+      description: 'A close credential is out; the payee settles what was spent and refunds the rest.',
+      tags: ['network', 'waiting'],
+      on: {
+        CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
+        CLOSE_ABANDONED: { target: 'open', actions: 'clearPending' },
+        CLOSE_REQUESTED: { target: 'closeRequested', actions: 'recordCloseRequest' },
+        CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
+        ...reservations,
+        ...acknowledgements,
+      },
+    },
+    closeRequested: {
+      description: 'The payer asked the chain for a forced close; the grace period is running.',
+      tags: ['waiting'],
+      on: {
+        GRACE_ELAPSED: { target: 'withdrawable' },
+        CLOSE_REQUEST_CANCELLED: { target: 'open', actions: 'forgetCloseRequest' },
+        TOP_UP_SIGNED: { target: 'toppingUp', actions: 'recordTopUp' },
+        CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
+        CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
+        ...reservations,
+        ...acknowledgements,
+      },
+    },
+    withdrawable: {
+      description: 'The grace period is over; what the payee did not settle can be withdrawn.',
+      on: {
+        WITHDRAWN: { target: 'withdrawn', actions: 'recordWithdrawal' },
+        CLOSE_REQUEST_CANCELLED: { target: 'open', actions: 'forgetCloseRequest' },
+        TOP_UP_SIGNED: { target: 'toppingUp', actions: 'recordTopUp' },
+        CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
+        CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
+        ...reservations,
+        ...acknowledgements,
+      },
+    },
+    closed: {
+      description: 'Settled and refunded by the payee. A new channel may be opened.',
+      tags: ['ended'],
+      on: { ...opens, ...reservations },
+    },
+    withdrawn: {
+      description: 'Refunded by a forced close. A new channel may be opened.',
+      tags: ['ended'],
+      on: { ...opens, ...reservations },
+    },
+    lost: {
+      description: 'The chain no longer has the channel, though this side did not end it. A new one may be opened.',
+      tags: ['ended'],
+      on: { ...opens, ...reservations },
+    },
+  },
+})
+
+/** What counts against the deposit limits of a policy: the confirmed deposit and whatever was signed to add to it. */
+export function depositAtStake(context: Pick<SessionContext, 'deposit' | 'pending'>): string {
+  return context.pending === null ? context.deposit : add(context.deposit, context.pending.amount)
+}

@@ -1,0 +1,47 @@
+// Runs the session machine as a pure function over a stored status and context.
+// Must never report an illegal change as done: an event the machine does not take gives undefined.
+
+import { transition } from 'xstate'
+import { sessionMachine } from './session.machine.js'
+import type { SessionContext, SessionEvent, SessionStatus } from './session.types.js'
+
+/** The part of a stored record that the machine decides. */
+export interface SessionState {
+  readonly status: SessionStatus
+  readonly session: SessionContext
+}
+
+const STATUSES: Readonly<Record<SessionStatus, true>> = {
+  absent: true,
+  opening: true,
+  open: true,
+  toppingUp: true,
+  closing: true,
+  closed: true,
+  closeRequested: true,
+  withdrawable: true,
+  withdrawn: true,
+  lost: true,
+}
+
+/** Whether a text names a state of the session machine. */
+export function isSessionStatus(text: string): text is SessionStatus {
+  return Object.hasOwn(STATUSES, text)
+}
+
+/**
+ * The state after `event`, or undefined when the machine does not allow the event in this state.
+ *
+ * @example
+ * ```ts
+ * const opened = transitionSession({ status: 'opening', session }, { type: 'OPEN_CONFIRMED', deposit: '5000000' })
+ * ```
+ */
+export function transitionSession(state: SessionState, event: SessionEvent): SessionState | undefined {
+  const before = sessionMachine.resolveState({ value: state.status, context: state.session })
+  if (!before.can(event)) return undefined
+  const [after] = transition(sessionMachine, before, event)
+  const status = after.value
+  if (!isSessionStatus(status)) return undefined
+  return { status, session: after.context }
+}

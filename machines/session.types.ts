@@ -1,0 +1,118 @@
+// What a channel's record knows and which events may change it.
+// Must never hold a signature, a signed transaction or a key: those stay beside the record, in the ledger.
+
+import type { Amount } from './amount.js'
+
+/** The TIP-1034 channel descriptor, as JSON. */
+export interface SessionDescriptor {
+  readonly payer: string
+  readonly payee: string
+  readonly operator: string
+  readonly token: string
+  readonly salt: string
+  readonly authorizedSigner: string
+  readonly expiringNonceHash: string
+}
+
+/** Something that was signed and whose fate on the chain is not known yet. */
+export interface PendingOperation {
+  readonly kind: 'open' | 'topUp' | 'close' | 'requestClose' | 'withdraw'
+  /** What the transaction would add to the deposit, in base units. */
+  readonly amount: Amount
+  /** Chain time in seconds after which the transaction can no longer be included; null when none was signed here. */
+  readonly validBefore: number | null
+  readonly transactionHash: string | null
+}
+
+/** An amount that one flow may cause to be spent and that no receipt has acknowledged yet. */
+export interface Reservation {
+  readonly flow: string
+  readonly amount: Amount
+  /** Milliseconds since the epoch after which a crashed holder's reservation no longer counts. */
+  readonly until: number
+}
+
+/** Everything the ledger knows about one channel, secrets apart. Amounts are base units. */
+export interface SessionContext {
+  readonly channelId: string | null
+  readonly descriptor: SessionDescriptor | null
+  /** Where the channel is used, without query: a close is sent there. */
+  readonly resource: string | null
+  readonly deposit: Amount
+  /** Highest cumulative amount ever signed. */
+  readonly signed: Amount
+  /** Highest cumulative amount that the payee acknowledged. */
+  readonly accepted: Amount
+  /** What the payee says was used, from verified receipts. */
+  readonly spent: Amount
+  /** What the chain has paid out to the payee; known once the chain was asked. */
+  readonly settled: Amount
+  /** What came back to the payer at the end. */
+  readonly refunded: Amount | null
+  readonly pending: PendingOperation | null
+  readonly reservations: readonly Reservation[]
+  /** Chain time in seconds at which a forced close may be finished. */
+  readonly withdrawableAt: number | null
+}
+
+export type SessionEvent =
+  | {
+      readonly type: 'OPEN_SIGNED'
+      readonly channelId: string
+      readonly descriptor: SessionDescriptor
+      readonly resource: string
+      readonly deposit: Amount
+      readonly cumulative: Amount
+      readonly transactionHash: string
+      readonly validBefore: number
+    }
+  | { readonly type: 'OPEN_CONFIRMED'; readonly deposit: Amount }
+  | { readonly type: 'OPEN_DROPPED' }
+  | {
+      readonly type: 'CHANNEL_ADOPTED'
+      readonly channelId: string
+      readonly descriptor: SessionDescriptor
+      readonly resource: string | null
+      readonly deposit: Amount
+      readonly settled: Amount
+      readonly cumulative: Amount
+    }
+  | { readonly type: 'VOUCHER_SIGNED'; readonly cumulative: Amount }
+  | {
+      readonly type: 'TOP_UP_SIGNED'
+      readonly additionalDeposit: Amount
+      readonly transactionHash: string
+      readonly validBefore: number
+    }
+  | { readonly type: 'TOP_UP_CONFIRMED'; readonly deposit: Amount }
+  | { readonly type: 'TOP_UP_DROPPED' }
+  | { readonly type: 'DEPOSIT_SEEN'; readonly deposit: Amount; readonly settled: Amount }
+  | {
+      readonly type: 'RESERVED'
+      readonly flow: string
+      readonly amount: Amount
+      readonly until: number
+      readonly now: number
+    }
+  | { readonly type: 'RELEASED'; readonly flow: string }
+  | { readonly type: 'RECEIPT_ACCEPTED'; readonly accepted: Amount; readonly spent: Amount }
+  | { readonly type: 'CLOSE_SIGNED'; readonly cumulative: Amount }
+  | { readonly type: 'CLOSE_CONFIRMED'; readonly settled: Amount; readonly refunded: Amount }
+  | { readonly type: 'CLOSE_ABANDONED' }
+  | { readonly type: 'CLOSE_REQUESTED'; readonly withdrawableAt: number }
+  | { readonly type: 'CLOSE_REQUEST_CANCELLED' }
+  | { readonly type: 'GRACE_ELAPSED' }
+  | { readonly type: 'WITHDRAWN'; readonly refunded: Amount }
+  | { readonly type: 'CHANNEL_GONE' }
+
+export type SessionStatus =
+  | 'absent'
+  | 'opening'
+  | 'open'
+  | 'toppingUp'
+  | 'closing'
+  | 'closed'
+  | 'closeRequested'
+  | 'withdrawable'
+  | 'withdrawn'
+  | 'lost'

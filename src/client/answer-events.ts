@@ -1,0 +1,44 @@
+// Names the event that an answer is: its code when it has one, its status otherwise.
+// Must never weigh one code against another; every code is passed on under its own name.
+
+import { MPP_CODES, type PaymentFlowEvent, PROBLEM_TYPES, type RejectionEvent } from '../../machines/index.js'
+import type { Answer } from './answer.js'
+
+const REJECTIONS: ReadonlySet<string> = new Set([...MPP_CODES, ...PROBLEM_TYPES])
+
+function isRejection(code: string): code is RejectionEvent['type'] {
+  return REJECTIONS.has(code)
+}
+
+/** A status that a server gives before it begins any work (RFC 9110, section 15.6.4). */
+const SERVICE_UNAVAILABLE = 503
+
+/** The event of an answer to a request that carried no credential. */
+export function unpaidEvent(answer: Answer): PaymentFlowEvent {
+  return codeEvent(answer) ?? challengeEvent(answer, 'CHALLENGE_RECEIVED') ?? statusEvent(answer, false)
+}
+
+/** The event of an answer to a request that carried a credential. */
+export function paidEvent(answer: Answer): PaymentFlowEvent {
+  if (answer.response.ok) return { type: 'PAID_ANSWER_RECEIVED', ...answer.facts }
+  return codeEvent(answer) ?? challengeEvent(answer, 'payment_required') ?? statusEvent(answer, true)
+}
+
+function codeEvent({ code, facts }: Answer): PaymentFlowEvent | null {
+  if (code === null) return null
+  return isRejection(code) ? { type: code, ...facts } : { type: 'PAYMENT_REJECTED', code, ...facts }
+}
+
+function challengeEvent(answer: Answer, type: 'CHALLENGE_RECEIVED' | 'payment_required'): PaymentFlowEvent | null {
+  if (answer.facts.status !== 402) return null
+  const isChallenge = answer.facts.challengesOffered > 0 || answer.offerProblem !== null
+  return isChallenge ? { type, ...answer.facts } : null
+}
+
+function statusEvent({ facts }: Answer, paid: boolean): PaymentFlowEvent {
+  if (facts.status === 429) return { type: 'RATE_LIMITED', ...facts }
+  if (facts.status >= 500) {
+    return { type: 'SERVER_FAILED', mayHaveRun: paid && facts.status !== SERVICE_UNAVAILABLE, ...facts }
+  }
+  return { type: 'ANSWER_RECEIVED', ...facts }
+}

@@ -1,0 +1,90 @@
+// Captures a request once: method, URL, headers and the exact bytes of its body, to be sent identically each time.
+// Must never read the body twice, nor keep a Bearer key for a route that is paid with a credential.
+
+/** A request as every send of a flow uses it. */
+export interface CapturedRequest {
+  readonly method: string
+  readonly url: URL
+  /** What the caller set, without any Authorization on a paid route. */
+  readonly headers: Headers
+  /** The same bytes at each call; undefined for a request without a body. */
+  readonly body: () => Promise<Uint8Array<ArrayBuffer> | undefined>
+  /** Other fetch options of the caller, such as `credentials` or `cache`. */
+  readonly options: Omit<RequestInit, 'body' | 'headers' | 'method' | 'redirect' | 'signal'>
+  /** Whether the route belongs to the account-owned API, which takes a Bearer key and is never paid per request. */
+  readonly accountOwned: boolean
+  readonly signal: AbortSignal | null
+}
+
+/** Routes that are paid by the account behind a Virtual Key. A payment credential must never be sent there. */
+const ACCOUNT_OWNED = /\/v1\/(chat\/completions|models)$/
+
+function isAccountOwned(url: URL): boolean {
+  return ACCOUNT_OWNED.test(url.pathname) && !url.pathname.includes('/mpp/')
+}
+
+function base(): string | undefined {
+  return typeof location === 'undefined' ? undefined : location.href
+}
+
+/** A body whose bytes are known at once, without going through `Request`. */
+function immediateBytes(
+  body: RequestInit['body'],
+): { bytes: Uint8Array<ArrayBuffer>; type: string | null } | undefined {
+  if (typeof body === 'string') return { bytes: new TextEncoder().encode(body), type: 'text/plain;charset=UTF-8' }
+  // Copied, because the caller may go on to use its own buffer.
+  if (body instanceof Uint8Array) return { bytes: body.slice(), type: null }
+  return undefined
+}
+
+/**
+ * Captures what `fetch(input, init)` would send. Takes every body that fetch takes: string, typed array, Blob,
+ * URLSearchParams, FormData (its boundary is drawn once), a stream, and a `Request`.
+ *
+ * @throws TypeError for what fetch itself refuses, such as an invalid URL or a body on GET.
+ */
+export function captureRequest(input: RequestInfo | URL, init: RequestInit = {}): CapturedRequest {
+  const { body, headers, method, redirect: _redirect, signal, ...options } = init
+  const immediate = input instanceof Request ? undefined : immediateBytes(body)
+  if (immediate !== undefined && !(input instanceof Request)) {
+    const url = new URL(String(input), base())
+    const own = new Headers(headers)
+    if (immediate.type !== null && !own.has('content-type')) own.set('content-type', immediate.type)
+    const verb = (method ?? 'GET').toUpperCase()
+    if (verb === 'GET' || verb === 'HEAD') throw new TypeError('a GET or HEAD request cannot have a body')
+    return finish({
+      method: verb,
+      url,
+      headers: own,
+      body: async () => immediate.bytes,
+      options,
+      signal: signal ?? null,
+    })
+  }
+  const needsDuplex = body instanceof ReadableStream || input instanceof Request
+  const request = new Request(input instanceof Request ? input : new URL(String(input), base()), {
+    ...init,
+    ...(needsDuplex && { duplex: 'half' }),
+  })
+  const bytes = request.body === null ? undefined : request.arrayBuffer().then((buffer) => new Uint8Array(buffer))
+  // The first send reports a stream that breaks; until then nobody is waiting for it.
+  bytes?.catch(() => undefined)
+  return finish({
+    method: request.method,
+    url: new URL(request.url),
+    headers: new Headers(request.headers),
+    body: async () => bytes,
+    options,
+    signal: request.signal,
+  })
+}
+
+function finish(request: Omit<CapturedRequest, 'accountOwned'>): CapturedRequest {
+  const accountOwned = isAccountOwned(request.url)
+  request.url.hash = ''
+  if (!accountOwned) {
+    request.headers.delete('authorization')
+    if (!request.headers.has('idempotency-key')) request.headers.set('idempotency-key', crypto.randomUUID())
+  }
+  return { ...request, accountOwned }
+}

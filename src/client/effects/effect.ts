@@ -1,0 +1,51 @@
+// Turns an async function into a named effect: it reports exactly one event, and nothing once its state was left.
+// Must never let an exception's text into an event: it may quote a request or a transaction.
+
+import { fromCallback } from 'xstate'
+import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
+import { StoreError } from '../../sessions/index.js'
+import { ChainFailure } from '../../tempo/index.js'
+import { type FlowResources, flowOf, type Ring } from '../ring.js'
+
+/** What an effect works with. */
+export interface EffectScope<Input extends EffectInput> {
+  readonly ring: Ring
+  readonly flow: FlowResources
+  readonly input: Input
+  /** Aborted when the state is left. */
+  readonly signal: AbortSignal
+}
+
+/** An effect's work. Null: it reports nothing, the event comes from outside (an approval by a person). */
+export type EffectRun<Input extends EffectInput> = (scope: EffectScope<Input>) => Promise<PaymentFlowEvent | null>
+
+const WALLET_EVENTS: Readonly<Partial<Record<ChainFailure['reason'], PaymentFlowEvent>>> = {
+  insufficient_balance: { type: 'WALLET_BALANCE_INSUFFICIENT' },
+  wrong_fee_token: { type: 'WALLET_BALANCE_INSUFFICIENT' },
+}
+
+/** The event that an exception means. Only messages of our own error classes are safe to show. */
+function eventOf(error: unknown): PaymentFlowEvent {
+  if (error instanceof StoreError) return { type: 'SESSION_UNAVAILABLE', reason: error.message }
+  if (error instanceof ChainFailure) {
+    if (error.reason === 'unreachable' || error.reason === 'unknown') {
+      return { type: 'CHAIN_UNAVAILABLE', reason: error.message }
+    }
+    return WALLET_EVENTS[error.reason] ?? { type: 'SIGNING_FAILED', reason: error.message }
+  }
+  return { type: 'EFFECT_FAILED', reason: error instanceof Error ? error.name : 'unknown' }
+}
+
+/** Makes an XState callback actor of an effect's work. */
+export function effect<Input extends EffectInput>(ring: Ring, run: EffectRun<Input>) {
+  return fromCallback<PaymentFlowEvent, Input>(({ input, sendBack }) => {
+    const abort = new AbortController()
+    const report = (event: PaymentFlowEvent | null): void => {
+      if (event !== null && !abort.signal.aborted) sendBack(event)
+    }
+    const work = async (): Promise<PaymentFlowEvent | null> =>
+      run({ ring, flow: flowOf(ring, input.flow), input, signal: abort.signal })
+    work().then(report, (error: unknown) => report(eventOf(error)))
+    return () => abort.abort()
+  })
+}

@@ -1,0 +1,90 @@
+// Signs the open transaction of a channel and its first voucher, and stores both before anything is sent.
+// Must never sign a second open while the first may still be included.
+
+import type { PaymentFlowEvent, PlannedInput } from '../../../machines/index.js'
+import { signOpen, signVoucher } from '../../tempo/index.js'
+import { dropLease, type PlacedFlow, type Ring, viewFor } from '../ring.js'
+import { type Authorisation, authorise, depositLimit, voucherLimit } from './authorise.js'
+import type { EffectScope } from './effect.js'
+
+export async function openSession(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent> {
+  const { ring, flow, input, signal } = scope
+  const authorised = await authorise(scope, 'open')
+  if ('changed' in authorised) return { type: 'SESSION_CHANGED', session: authorised.changed }
+  const { placed, record, view, plan } = authorised
+  // The lease is kept from here on: nobody else touches the channel before the server has answered.
+  if (record?.status === 'opening') return { type: 'OPEN_RESUMED', session: view }
+  const { limits } = input.context
+  try {
+    const limit = voucherLimit(limits, view, plan.cumulative) ?? depositLimit(limits, view, plan.deposit)
+    if (limit !== null) {
+      await dropLease(flow)
+      return { type: 'LIMIT_EXCEEDED', limit }
+    }
+    return await withinTotal(ring, placed, limits.maxTotalDeposit !== null, signal, () =>
+      signAndStore(scope, authorised),
+    )
+  } catch (error) {
+    await dropLease(flow)
+    throw error
+  }
+}
+
+/** Opens of different channels are lined up while a total is watched, so that two of them cannot both find room. */
+async function withinTotal<T>(
+  ring: Ring,
+  { place }: PlacedFlow,
+  watched: boolean,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (!watched) return work()
+  const all = `deposits:${place.chainId}:${place.payer}:${place.token}`
+  const lease = await ring.ledger.lease(all, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
+  try {
+    return await work()
+  } finally {
+    await lease.release()
+  }
+}
+
+async function signAndStore(
+  { ring, flow, input }: EffectScope<PlannedInput>,
+  { placed, lease, record, plan }: Authorisation<'open'>,
+): Promise<PaymentFlowEvent> {
+  const { place, terms, key } = placed
+  const { chainId, escrow } = place
+  // Looked at once more: another channel may have taken the room while this one waited.
+  const limit = depositLimit(input.context.limits, await viewFor(ring, placed, record), plan.deposit)
+  if (limit !== null) {
+    await dropLease(flow)
+    return { type: 'LIMIT_EXCEEDED', limit }
+  }
+  const open = await signOpen(await ring.clientFor(chainId), {
+    account: ring.account,
+    payee: place.payee,
+    operator: place.operator,
+    token: place.token,
+    deposit: BigInt(plan.deposit),
+    authorizedSigner: place.signer,
+    chainId,
+    escrow,
+    ...(terms.feePayer !== undefined && { feePayer: terms.feePayer }),
+    ...(terms.feeToken !== undefined && { feeToken: terms.feeToken }),
+  })
+  const { channelId, descriptor, transaction, transactionHash, validBefore } = open
+  const cumulative = plan.cumulative
+  const voucher = await signVoucher(ring.voucherSigner, { channelId, cumulative: BigInt(cumulative), chainId, escrow })
+  const event = {
+    type: 'OPEN_SIGNED',
+    channelId,
+    descriptor,
+    resource: `${flow.url.origin}${flow.url.pathname}`,
+    deposit: plan.deposit,
+    cumulative,
+    transactionHash,
+    validBefore,
+  } as const
+  const stored = await ring.ledger.apply(key, place, event, { lease, voucher, transaction })
+  return { type: 'OPEN_SIGNED', session: await viewFor(ring, placed, stored), deposit: plan.deposit, cumulative }
+}

@@ -1,0 +1,144 @@
+// Reads the newest challenges and holds them against the policy and the bytes of the body.
+// Must never change a received parameter, and never accept a challenge that is for other bytes.
+
+import type { ChallengeSummary, EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
+import {
+  type Challenge,
+  expiresAt,
+  parseDigest,
+  parseSessionRequest,
+  type SessionRequest,
+  sameBytes,
+  sha256,
+} from '../../protocol/index.js'
+import { type ChannelPlace, channelKey } from '../../sessions/index.js'
+import { computeChannelId, ZERO_ADDRESS } from '../../tempo/index.js'
+import type { FlowResources, Ring } from '../ring.js'
+import type { EffectScope } from './effect.js'
+
+/** Input of the `parseChallenge` effect. */
+export interface ParseChallengeInput extends EffectInput {
+  /** How many usable challenges to pass over. */
+  readonly skip: number
+}
+
+type Refusal = Exclude<
+  Extract<
+    PaymentFlowEvent,
+    { type: 'CHALLENGE_UNSUPPORTED' | 'CHALLENGE_REJECTED' | 'CHALLENGE_EXPIRED' | 'DIGEST_MISMATCH' | 'POLICY_DENIED' }
+  >,
+  never
+>
+
+export async function parseChallenge(scope: EffectScope<ParseChallengeInput>): Promise<PaymentFlowEvent> {
+  const { ring, flow, input } = scope
+  const { answer } = flow
+  if (answer === null) return { type: 'CHALLENGE_UNSUPPORTED', reason: 'the answer carries no challenge' }
+  if (answer.offerProblem !== null) return { type: 'CHALLENGE_REJECTED', reason: answer.offerProblem }
+  let refusal: Refusal = { type: 'CHALLENGE_UNSUPPORTED', reason: 'no tempo/session challenge is offered' }
+  let passOver = input.skip
+  for (const challenge of answer.offered.challenges) {
+    const terms = parseSessionRequest(challenge)
+    if (!terms.ok) {
+      if (terms.reason === 'unsupported_protocol') refusal = { type: 'CHALLENGE_UNSUPPORTED', reason: terms.detail }
+      if (terms.reason === 'malformed') refusal = { type: 'CHALLENGE_REJECTED', reason: terms.detail }
+      continue
+    }
+    if (passOver > 0) {
+      passOver -= 1
+      continue
+    }
+    const refused = refuseTerms(ring, terms.value) ?? (await refuseChallenge(flow, challenge))
+    if (refused === null) return accept(ring, flow, challenge, terms.value)
+    refusal = refused
+  }
+  return refusal
+}
+
+/** Holds what the challenge asks for against the policy. */
+function refuseTerms({ policy }: Ring, terms: SessionRequest): Refusal | null {
+  const denied = (reason: string): Refusal => ({ type: 'POLICY_DENIED', reason })
+  if (!policy.allowedChains.has(terms.chainId)) return denied(`chain ${terms.chainId} is not in allowedChains`)
+  if (!policy.allowedEscrows.has(terms.escrowContract)) {
+    return denied(`escrow ${terms.escrowContract} is not in allowedEscrows`)
+  }
+  if (!policy.allowedTokens.has(terms.currency)) return denied(`token ${terms.currency} is not in allowedTokens`)
+  if (policy.allowedPayees !== null && !policy.allowedPayees.has(terms.recipient)) {
+    return denied(`payee ${terms.recipient} is not in allowedPayees`)
+  }
+  if (terms.amount === 0n) return { type: 'CHALLENGE_REJECTED', reason: 'the challenge asks for an amount of zero' }
+  return null
+}
+
+/** Holds the challenge against the clock and the bytes that would be paid for. */
+async function refuseChallenge(flow: FlowResources, challenge: Challenge): Promise<Refusal | null> {
+  const expires = expiresAt(challenge)
+  if (!expires.ok) return { type: 'CHALLENGE_REJECTED', reason: expires.detail }
+  if (expires.value !== undefined && expires.value <= Date.now()) return { type: 'CHALLENGE_EXPIRED' }
+  if (challenge.digest === undefined) return null
+  const digest = parseDigest(challenge.digest)
+  if (!digest.ok) return { type: 'CHALLENGE_REJECTED', reason: digest.detail }
+  const body = (await flow.request.body()) ?? new Uint8Array()
+  return sameBytes(digest.value, await sha256(body)) ? null : { type: 'DIGEST_MISMATCH' }
+}
+
+function accept(ring: Ring, flow: FlowResources, challenge: Challenge, terms: SessionRequest): PaymentFlowEvent {
+  const place: ChannelPlace = {
+    chainId: terms.chainId,
+    escrow: terms.escrowContract,
+    payer: lower(ring.account.address),
+    signer: lower(ring.voucherSigner.address),
+    payee: terms.recipient,
+    token: terms.currency,
+    operator: terms.operator ?? ZERO_ADDRESS,
+  }
+  const key = channelKey(place)
+  if (flow.key !== null && flow.key !== key) {
+    return {
+      type: 'CHALLENGE_REJECTED',
+      reason: 'the challenge is for another channel than the one this flow is about',
+    }
+  }
+  Object.assign(flow, { challenge, terms, place, key })
+  return { type: 'CHALLENGE_ACCEPTED', challenge: summarise(challenge, terms, place, key) }
+}
+
+function lower(address: `0x${string}`): `0x${string}` {
+  return `0x${address.slice(2).toLowerCase()}`
+}
+
+function summarise(challenge: Challenge, terms: SessionRequest, place: ChannelPlace, key: string): ChallengeSummary {
+  const expires = expiresAt(challenge)
+  return {
+    id: challenge.id,
+    realm: challenge.realm,
+    channelKey: key,
+    amount: terms.amount.toString(),
+    unitType: terms.unitType ?? null,
+    suggestedDeposit: terms.suggestedDeposit?.toString() ?? null,
+    minVoucherDelta: (terms.minVoucherDelta ?? 0n).toString(),
+    currency: terms.currency,
+    recipient: terms.recipient,
+    operator: place.operator,
+    chainId: terms.chainId,
+    escrow: terms.escrowContract,
+    feePayer: terms.feePayer ?? false,
+    expiresAt: expires.ok ? (expires.value ?? null) : null,
+    snapshot: checkedSnapshot(terms, place),
+  }
+}
+
+/** A snapshot is believed only when its channel id can be recomputed and its parties are those of this flow. */
+function checkedSnapshot({ snapshot }: SessionRequest, place: ChannelPlace): ChallengeSummary['snapshot'] {
+  if (snapshot === undefined) return null
+  const { descriptor, chainId, escrow } = snapshot
+  const same =
+    chainId === place.chainId &&
+    escrow === place.escrow &&
+    descriptor.payer === place.payer &&
+    descriptor.payee === place.payee &&
+    descriptor.token === place.token &&
+    descriptor.operator === place.operator &&
+    computeChannelId(descriptor, { chainId, escrow }) === snapshot.channelId
+  return same ? { channelId: snapshot.channelId, requiredCumulative: snapshot.requiredCumulative.toString() } : null
+}

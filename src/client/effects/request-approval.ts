@@ -1,0 +1,44 @@
+// Asks a person or a rule before funds move, while the lease keeps everybody else from asking for the same.
+// Must never take silence for an approval.
+
+import type { PaymentFlowEvent, Plan, PlannedInput } from '../../../machines/index.js'
+import type { PaymentIntent } from '../policy.js'
+import type { FlowResources, PlacedFlow } from '../ring.js'
+import { authorise, type Changed } from './authorise.js'
+import type { EffectScope } from './effect.js'
+
+export async function requestApproval(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent | null> {
+  const { ring, flow, input, signal } = scope
+  const kind = input.plan?.kind
+  if (kind !== 'open' && kind !== 'topUp') return { type: 'EFFECT_FAILED', reason: 'there is nothing to approve' }
+  const authorised = await authorise(scope, kind)
+  if (isChanged(authorised)) return { type: 'SESSION_CHANGED', session: authorised.changed }
+  const intent = intentOf(flow, authorised.placed, authorised.plan, authorised.view.channelId)
+  const answer = await ring.policy.approve?.(intent)
+  signal.throwIfAborted()
+  if (answer === undefined) return null
+  return { type: answer ? 'APPROVE' : 'DENY' }
+}
+
+function isChanged(result: object): result is Changed {
+  return 'changed' in result
+}
+
+function intentOf(
+  flow: FlowResources,
+  { place }: PlacedFlow,
+  plan: Extract<Plan, { kind: 'open' | 'topUp' }>,
+  channelId: string | null,
+): PaymentIntent {
+  return {
+    action: plan.kind,
+    deposit: plan.kind === 'open' ? plan.deposit : plan.additionalDeposit,
+    cumulative: plan.cumulative,
+    chainId: place.chainId,
+    token: place.token,
+    payee: place.payee,
+    escrow: place.escrow,
+    origin: flow.url.origin,
+    channelId,
+  }
+}

@@ -1,0 +1,134 @@
+// Sends the close credential, and believes the close only when the chain shows it.
+// Must never close while this process still has paid requests outstanding, nor sign more than was signed before.
+
+import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
+import type { Hex } from '../../protocol/index.js'
+import { parseReceipt } from '../../protocol/index.js'
+import { type HeldLease, isEnded, type SessionRecord } from '../../sessions/index.js'
+import { findClosing, readChannel, readClosing, signVoucher } from '../../tempo/index.js'
+import type { Answer } from '../answer.js'
+import { paidEvent } from '../answer-events.js'
+import { holdLease, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
+import { SendFailure, send } from '../send.js'
+import { channelOf, closeCredential, isExpired } from './credential.js'
+import type { EffectScope } from './effect.js'
+import { reconcile } from './reconcile.js'
+import { pause } from './wait.js'
+
+/** Input of the `sendClose` effect. */
+export interface SendCloseInput extends EffectInput {
+  readonly closing: string | null
+}
+
+const LOOK_EVERY_MS = 250
+const LOOKS = 12
+
+export async function sendClose(scope: EffectScope<SendCloseInput>): Promise<PaymentFlowEvent> {
+  const { ring, flow, signal } = scope
+  const placed = placedFlow(ring, flow.id)
+  const lease = await holdLease(ring, flow, placed.key, signal)
+  const { sessionMs: timeoutMs } = ring.policy.timeouts
+  if (!(await ring.ledger.flights.quiet(placed.key, { signal, timeoutMs }))) {
+    return { type: 'SESSION_UNAVAILABLE', reason: 'paid requests of this channel are still outstanding' }
+  }
+  const reconciled = await reconcile(ring, placed, lease)
+  if ('undecidedMs' in reconciled) {
+    return { type: 'CLOSE_UNCONFIRMED', reason: 'a transaction of this channel is not decided yet' }
+  }
+  const { record } = reconciled
+  if (record === undefined || record.session.channelId !== scope.input.closing) {
+    return { type: 'SESSION_UNAVAILABLE', reason: 'the ledger has another channel in this place by now' }
+  }
+  if (isEnded(record)) return settlementOf(record)
+  if (record.status !== 'open') {
+    return { type: 'SESSION_UNAVAILABLE', reason: `the channel is ${record.status}, it cannot be closed now` }
+  }
+  if (isExpired(placed.challenge)) return { type: 'CHALLENGE_EXPIRED' }
+  return closeAtSigned(scope, placed, lease, record)
+}
+
+/** A channel that the chain has ended meanwhile. */
+function settlementOf({ session }: SessionRecord): PaymentFlowEvent {
+  if (session.refunded === null) return { type: 'ALREADY_CLOSED' }
+  return { type: 'CLOSE_CONFIRMED', settled: session.settled, refunded: session.refunded, txHash: null }
+}
+
+async function closeAtSigned(
+  { ring, flow, signal }: EffectScope<SendCloseInput>,
+  placed: PlacedFlow,
+  lease: HeldLease,
+  record: SessionRecord,
+): Promise<PaymentFlowEvent> {
+  const voucher = await voucherOf(ring, placed, record)
+  if (voucher === null) return { type: 'SIGNING_FAILED', reason: 'the account did not sign the close' }
+  const event = { type: 'CLOSE_SIGNED', cumulative: voucher.cumulative } as const
+  const closing = await ring.ledger.apply(placed.key, placed.place, event, { lease, voucher: voucher.signature })
+  const { authorization, cumulative } = closeCredential(placed, closing, voucher)
+  const { closeMs: timeoutMs } = ring.policy.timeouts
+  let answer: Answer | null = null
+  try {
+    answer = await send(ring, flow, { authorization, cumulative, withBody: false, timeoutMs, signal })
+  } catch (error) {
+    if (!(error instanceof SendFailure)) throw error
+    if (!error.left) return { type: 'CONNECTION_FAILED', reason: error.message }
+    // It may have arrived: the chain is asked before it is sent again.
+    return { type: 'OUTCOME_UNKNOWN', reason: error.message }
+  }
+  flow.answer = answer
+  return answer.response.ok ? confirmClose(ring, placed, lease, closing, answer, signal) : paidEvent(answer)
+}
+
+/** The highest voucher; a channel that was never used is closed at zero. */
+async function voucherOf(
+  ring: Ring,
+  { place }: PlacedFlow,
+  record: SessionRecord,
+): Promise<{ readonly cumulative: string; readonly signature: Hex } | null> {
+  if (record.secrets.voucher !== null && record.secrets.voucher.cumulative === record.session.signed) {
+    return record.secrets.voucher
+  }
+  const { channelId } = channelOf(record)
+  const { chainId, escrow } = place
+  const cumulative = record.session.signed
+  try {
+    const signature = await signVoucher(ring.voucherSigner, {
+      channelId,
+      cumulative: BigInt(cumulative),
+      chainId,
+      escrow,
+    })
+    return { cumulative, signature }
+  } catch {
+    // An account's own error may quote what it was asked to sign.
+    return null
+  }
+}
+
+async function confirmClose(
+  ring: Ring,
+  { key, place }: PlacedFlow,
+  lease: HeldLease,
+  record: SessionRecord,
+  answer: Answer,
+  signal: AbortSignal,
+): Promise<PaymentFlowEvent> {
+  const { channelId } = channelOf(record)
+  const client = await ring.clientFor(place.chainId)
+  const where = { channelId, escrow: place.escrow }
+  const receipt = parseReceipt(answer.response.headers.get('payment-receipt'))
+  const txHash = receipt.ok ? receipt.value.txHash : undefined
+  for (let look = 0; look < LOOKS; look += 1) {
+    const { deposit } = await readChannel(client, where)
+    if (deposit === 0n) {
+      const reported = txHash === undefined ? undefined : await readClosing(client, { ...where, txHash })
+      const closing =
+        reported === undefined ? await findClosing(client, where) : { ...reported, txHash: txHash ?? null }
+      const settled = (closing?.settledToPayee ?? BigInt(record.session.spent)).toString()
+      const refunded = (closing?.refundedToPayer ?? BigInt(record.session.deposit) - BigInt(settled)).toString()
+      await ring.ledger.apply(key, place, { type: 'CLOSE_CONFIRMED', settled, refunded }, { lease })
+      return { type: 'CLOSE_CONFIRMED', settled, refunded, txHash: closing?.txHash ?? null }
+    }
+    await pause(LOOK_EVERY_MS, signal)
+  }
+  return { type: 'CLOSE_UNCONFIRMED', reason: 'the gateway reports a close that the chain does not show' }
+}

@@ -1,0 +1,76 @@
+// The paid send: the same bytes once more, with the highest voucher of the channel or with its signed open.
+// Must never answer an expired challenge, nor send a voucher above the deposit.
+
+import { type EffectInput, exceeds, type PaymentFlowEvent } from '../../../machines/index.js'
+import type { SessionRecord } from '../../sessions/index.js'
+import { readChannel } from '../../tempo/index.js'
+import { paidEvent } from '../answer-events.js'
+import { dropLease, land, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
+import { SendFailure, send } from '../send.js'
+import { type BuiltCredential, channelOf, isExpired, openCredential, voucherCredential } from './credential.js'
+import type { EffectScope } from './effect.js'
+
+export async function sendPaid(scope: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {
+  const { ring, flow } = scope
+  const placed = placedFlow(ring, flow.id)
+  const record = await ring.ledger.read(placed.key)
+  const credential = record === undefined ? null : credentialFor(placed, record)
+  if (record === undefined || credential === null) {
+    return { type: 'SESSION_CHANGED', session: await viewFor(ring, placed, record) }
+  }
+  if (record.status !== 'opening' && exceeds(credential.cumulative, record.session.deposit)) {
+    return { type: 'DEPOSIT_TOO_LOW', session: await viewFor(ring, placed, record) }
+  }
+  if (isExpired(placed.challenge)) return { type: 'CHALLENGE_EXPIRED' }
+  return sendWith(scope, placed, record, credential)
+}
+
+/** The open while the flow is opening the channel, the highest voucher while the channel is usable, null otherwise. */
+function credentialFor(placed: PlacedFlow, record: SessionRecord): BuiltCredential | null {
+  if (record.status === 'opening') return placed.flow.lease === null ? null : openCredential(placed, record)
+  return record.status === 'open' || record.status === 'toppingUp' ? voucherCredential(placed, record) : null
+}
+
+async function sendWith(
+  { ring, flow, signal }: EffectScope<EffectInput>,
+  placed: PlacedFlow,
+  record: SessionRecord,
+  { authorization, cumulative }: BuiltCredential,
+): Promise<PaymentFlowEvent> {
+  land(flow)
+  flow.land = ring.ledger.flights.enter(placed.key)
+  try {
+    const { paidMs } = ring.policy.timeouts
+    const answer = await send(ring, flow, { authorization, cumulative, withBody: true, timeoutMs: paidMs, signal })
+    flow.answer = answer
+    const event = paidEvent(answer)
+    // A paid answer is over once its receipt was looked at.
+    if (event.type !== 'PAID_ANSWER_RECEIVED') land(flow)
+    return event
+  } catch (error) {
+    land(flow)
+    if (!(error instanceof SendFailure)) throw error
+    return { type: error.left ? 'OUTCOME_UNKNOWN' : 'CONNECTION_FAILED', reason: error.message }
+  } finally {
+    if (record.status === 'opening') await concludeOpen(ring, placed, record)
+  }
+}
+
+/**
+ * Whatever the server answered to an open, the chain says whether the channel is funded. When it is not, or cannot be
+ * asked, the open stays pending in the ledger and the next one who needs the channel looks again.
+ */
+async function concludeOpen(ring: Ring, placed: PlacedFlow, record: SessionRecord): Promise<void> {
+  const { flow, key, place } = placed
+  const { lease } = flow
+  if (lease === null) return
+  try {
+    const client = await ring.clientFor(place.chainId)
+    const { deposit } = await readChannel(client, { channelId: channelOf(record).channelId, escrow: place.escrow })
+    if (deposit === 0n) return
+    await ring.ledger.apply(key, place, { type: 'OPEN_CONFIRMED', deposit: deposit.toString() }, { lease })
+    await dropLease(flow)
+  } catch {
+    // Pending is the truth as far as it is known here; nothing that was signed is forgotten by it.
+  }
+}

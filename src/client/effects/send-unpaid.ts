@@ -1,0 +1,87 @@
+// The unpaid send: asks the gateway for the resource, and so for a challenge.
+// Must never carry a credential.
+
+import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
+import { isEnded } from '../../sessions/index.js'
+import type { Answer } from '../answer.js'
+import { unpaidEvent } from '../answer-events.js'
+import { refuseOrigin } from '../policy.js'
+import type { FlowResources, Ring } from '../ring.js'
+import { SendFailure, send } from '../send.js'
+import type { EffectScope } from './effect.js'
+
+const MOST_REDIRECTS = 5
+const STREAM_REQUESTED = /"stream"\s*:\s*true/
+
+/** Input of the `sendUnpaid` effect. */
+export interface SendUnpaidInput extends EffectInput {
+  readonly purpose: 'pay' | 'close'
+  readonly closing: string | null
+}
+
+export async function sendUnpaid({
+  ring,
+  flow,
+  input,
+  signal,
+}: EffectScope<SendUnpaidInput>): Promise<PaymentFlowEvent> {
+  const refusal = refuseOrigin(ring.policy, flow.url)
+  if (refusal !== null) return { type: 'POLICY_DENIED', reason: refusal }
+  if (input.closing !== null && (await hasEnded(ring, input.closing))) return { type: 'ALREADY_CLOSED' }
+  if (await asksForStream(flow)) return { type: 'mpp_streaming_unavailable', ...NOT_SENT }
+  try {
+    const answer = await sendFollowing(ring, flow, signal)
+    flow.answer = answer
+    return unpaidEvent(answer)
+  } catch (error) {
+    if (error instanceof SendFailure) return { type: 'CONNECTION_FAILED', reason: error.message }
+    throw error
+  }
+}
+
+/** Facts of an answer that was never asked for. */
+const NOT_SENT = {
+  status: 0,
+  requestId: null,
+  challengeId: null,
+  challengesOffered: 0,
+  cumulative: null,
+  requiredTopUp: null,
+  retryAfterMs: null,
+} as const
+
+async function hasEnded(ring: Ring, channelId: string): Promise<boolean> {
+  const record = (await ring.ledger.list()).find((kept) => kept.session.channelId === channelId)
+  return record !== undefined && isEnded(record)
+}
+
+/** The route answers buffered only: a request for a stream is not worth paying for. */
+async function asksForStream(flow: FlowResources): Promise<boolean> {
+  if (!flow.url.pathname.endsWith('/v1/mpp/chat/completions')) return false
+  const body = await flow.request.body()
+  if (body === undefined) return false
+  const text = new TextDecoder().decode(body)
+  if (!STREAM_REQUESTED.test(text)) return false
+  try {
+    const json: unknown = JSON.parse(text)
+    return typeof json === 'object' && json !== null && 'stream' in json && json.stream === true
+  } catch {
+    // Not JSON: the gateway will say what it thinks of it.
+    return false
+  }
+}
+
+/** Follows redirects that keep method, body and origin; any other redirect is the caller's answer. */
+async function sendFollowing(ring: Ring, flow: FlowResources, signal: AbortSignal): Promise<Answer> {
+  const options = { withBody: true, timeoutMs: ring.policy.timeouts.unpaidMs, signal }
+  for (let hops = 0; ; hops += 1) {
+    const answer = await send(ring, flow, options)
+    const { status, headers } = answer.response
+    const location = headers.get('location')
+    if ((status !== 307 && status !== 308) || location === null || hops === MOST_REDIRECTS) return answer
+    const next = URL.canParse(location, flow.url) ? new URL(location, flow.url) : null
+    if (next === null || next.origin !== flow.url.origin) return answer
+    await answer.response.body?.cancel()
+    flow.url = next
+  }
+}

@@ -1,0 +1,43 @@
+// Signs the next voucher of a channel, once for everybody who waits for it.
+// Must never sign without the lease, beyond the deposit or a limit, nor let a voucher out that is not stored.
+
+import type { PaymentFlowEvent, PlannedInput } from '../../../machines/index.js'
+import { parseHex } from '../../protocol/index.js'
+import { signVoucher as sign } from '../../tempo/index.js'
+import { dropLease, viewFor } from '../ring.js'
+import { authorise, voucherLimit } from './authorise.js'
+import type { EffectScope } from './effect.js'
+
+export async function signVoucher(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent> {
+  const { ring, flow, input } = scope
+  const authorised = await authorise(scope, 'sign')
+  if ('changed' in authorised) return { type: 'SESSION_CHANGED', session: authorised.changed }
+  const { placed, lease, view, plan } = authorised
+  try {
+    const limit = voucherLimit(input.context.limits, view, plan.cumulative)
+    if (limit !== null) return { type: 'LIMIT_EXCEEDED', limit }
+    const channelId = parseHex(view.channelId, 32)
+    if (!channelId.ok) return { type: 'SIGNING_FAILED', reason: 'the ledger has no channel to sign for' }
+    const voucher = await signOrExplain(scope, channelId.value, plan.cumulative)
+    if (voucher === null) return { type: 'SIGNING_FAILED', reason: 'the account did not sign the voucher' }
+    const event = { type: 'VOUCHER_SIGNED', cumulative: plan.cumulative } as const
+    const record = await ring.ledger.apply(placed.key, placed.place, event, { lease, voucher })
+    return { ...event, session: await viewFor(ring, placed, record) }
+  } finally {
+    await dropLease(flow)
+  }
+
+  async function signOrExplain(
+    { ring: { voucherSigner } }: typeof scope,
+    channelId: `0x${string}`,
+    cumulative: string,
+  ) {
+    const { chainId, escrow } = placed.place
+    try {
+      return await sign(voucherSigner, { channelId, cumulative: BigInt(cumulative), chainId, escrow })
+    } catch {
+      // An account's own error may quote what it was asked to sign.
+      return null
+    }
+  }
+}

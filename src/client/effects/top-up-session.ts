@@ -1,0 +1,127 @@
+// Signs a top-up, stores it, sends it to the gateway, and believes it only when the chain shows it.
+// Must never sign a second top-up while the first may still be included.
+
+import type { PaymentFlowEvent, PlannedInput } from '../../../machines/index.js'
+import { formatCredential, formatSource } from '../../protocol/index.js'
+import type { SessionRecord } from '../../sessions/index.js'
+import { readChannel, signTopUp } from '../../tempo/index.js'
+import { paidEvent } from '../answer-events.js'
+import { dropLease, type PlacedFlow, type Ring, viewFor } from '../ring.js'
+import { SendFailure, send } from '../send.js'
+import { type Authorisation, authorise, depositLimit } from './authorise.js'
+import { channelOf, isExpired } from './credential.js'
+import type { EffectScope } from './effect.js'
+import { pause } from './wait.js'
+
+/** How often, and how many times, the chain is asked for a top-up that the gateway reported as done. */
+const LOOK_EVERY_MS = 250
+const LOOKS = 12
+
+export async function topUpSession(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent> {
+  const { flow } = scope
+  const authorised = await authorise(scope, 'topUp')
+  if ('changed' in authorised) return { type: 'SESSION_CHANGED', session: authorised.changed }
+  try {
+    if (isExpired(authorised.placed.challenge)) return { type: 'CHALLENGE_EXPIRED' }
+    const signed = await signAndStore(scope, authorised)
+    if ('event' in signed) return signed.event
+    return await sendAndConfirm(scope, authorised, signed.record)
+  } finally {
+    await dropLease(flow)
+  }
+}
+
+type Signed = { readonly record: SessionRecord } | { readonly event: PaymentFlowEvent }
+
+async function signAndStore(
+  { ring, input }: EffectScope<PlannedInput>,
+  { placed, lease, record, view, plan }: Authorisation<'topUp'>,
+): Promise<Signed> {
+  // Signed before and still valid: the same transaction is sent again.
+  if (record?.status === 'toppingUp' && record.secrets.pendingTransaction !== null) return { record }
+  const wanted = BigInt(view.deposit) + BigInt(plan.additionalDeposit)
+  const limit = depositLimit(input.context.limits, view, wanted.toString())
+  if (limit !== null) return { event: { type: 'LIMIT_EXCEEDED', limit } }
+  const { descriptor } = channelOf(record)
+  const { place, terms, key } = placed
+  const topUp = await signTopUp(await ring.clientFor(place.chainId), {
+    account: ring.account,
+    descriptor,
+    additionalDeposit: BigInt(plan.additionalDeposit),
+    chainId: place.chainId,
+    escrow: place.escrow,
+    ...(terms.feePayer !== undefined && { feePayer: terms.feePayer }),
+    ...(terms.feeToken !== undefined && { feeToken: terms.feeToken }),
+  })
+  const { transaction, transactionHash, validBefore } = topUp
+  const { additionalDeposit } = plan
+  const event = { type: 'TOP_UP_SIGNED', additionalDeposit, transactionHash, validBefore } as const
+  return { record: await ring.ledger.apply(key, place, event, { lease, transaction }) }
+}
+
+async function sendAndConfirm(
+  { ring, flow, signal }: EffectScope<PlannedInput>,
+  { placed, lease }: Authorisation<'topUp'>,
+  record: SessionRecord,
+): Promise<PaymentFlowEvent> {
+  const { key, place } = placed
+  const additionalDeposit = record.session.pending?.amount ?? '0'
+  try {
+    const answer = await send(ring, flow, {
+      authorization: credentialOf(placed, record),
+      withBody: false,
+      timeoutMs: ring.policy.timeouts.topUpMs,
+      signal,
+    })
+    if (!answer.response.ok) {
+      flow.answer = answer
+      return paidEvent(answer)
+    }
+    await answer.response.body?.cancel()
+  } catch (error) {
+    if (!(error instanceof SendFailure)) throw error
+    if (!error.left) return { type: 'CONNECTION_FAILED', reason: error.message }
+    // It may have arrived: only the chain can tell.
+  }
+  const deposit = await depositReaching(ring, placed, record, signal)
+  if (deposit === null) return { type: 'TOP_UP_UNCONFIRMED', additionalDeposit }
+  const event = { type: 'TOP_UP_CONFIRMED', deposit } as const
+  const confirmed = await ring.ledger.apply(key, place, event, { lease })
+  return { type: 'TOPPED_UP', session: await viewFor(ring, placed, confirmed), additionalDeposit }
+}
+
+function credentialOf({ challenge, place }: PlacedFlow, record: SessionRecord): string {
+  const { channelId, descriptor } = channelOf(record)
+  const { pendingTransaction } = record.secrets
+  if (pendingTransaction === null) throw new Error('the ledger holds no signed top-up')
+  return formatCredential({
+    challenge,
+    source: formatSource(place.chainId, place.payer),
+    payload: {
+      action: 'topUp',
+      type: 'transaction',
+      channelId,
+      transaction: pendingTransaction,
+      descriptor,
+      additionalDeposit: record.session.pending?.amount ?? '0',
+    },
+  })
+}
+
+/** The deposit on the chain once it includes the top-up; null when it does not in time. */
+async function depositReaching(
+  ring: Ring,
+  { place }: PlacedFlow,
+  record: SessionRecord,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const { channelId } = channelOf(record)
+  const wanted = BigInt(record.session.deposit) + BigInt(record.session.pending?.amount ?? '0')
+  const client = await ring.clientFor(place.chainId)
+  for (let look = 0; look < LOOKS; look += 1) {
+    const { deposit } = await readChannel(client, { channelId, escrow: place.escrow })
+    if (deposit >= wanted) return deposit.toString()
+    await pause(LOOK_EVERY_MS, signal)
+  }
+  return null
+}

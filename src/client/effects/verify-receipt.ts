@@ -1,0 +1,46 @@
+// Checks the receipt of a paid answer before the ledger believes it.
+// Must never cost the caller the answer: whatever the receipt says, the response is delivered.
+
+import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
+import { parseReceipt, type Receipt } from '../../protocol/index.js'
+import { IllegalChange } from '../../sessions/index.js'
+import { land, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
+import type { EffectScope } from './effect.js'
+
+export async function verifyReceipt({ ring, flow }: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {
+  const placed = placedFlow(ring, flow.id)
+  try {
+    const receipt = parseReceipt(flow.answer?.response.headers.get('payment-receipt'))
+    if (!receipt.ok) {
+      return receipt.reason === 'absent'
+        ? { type: 'RECEIPT_MISSING' }
+        : { type: 'RECEIPT_REJECTED', reason: receipt.detail }
+    }
+    return await believe(ring, placed, receipt.value)
+  } finally {
+    land(flow)
+  }
+}
+
+/** Checks a receipt against the challenge, the channel and what was signed; moves the ledger when it holds. */
+async function believe(ring: Ring, placed: PlacedFlow, receipt: Receipt): Promise<PaymentFlowEvent> {
+  const { key, place, challenge } = placed
+  const refuse = (reason: string): PaymentFlowEvent => ({ type: 'RECEIPT_REJECTED', reason })
+  const record = await ring.ledger.read(key)
+  if (receipt.channelId !== record?.session.channelId) return refuse('the receipt is for another channel')
+  if (receipt.challengeId !== challenge.id) return refuse('the receipt is for another challenge')
+  const accepted = receipt.acceptedCumulative.toString()
+  const spent = receipt.spent.toString()
+  try {
+    await ring.ledger.apply(key, place, { type: 'RECEIPT_ACCEPTED', accepted, spent })
+  } catch (error) {
+    if (error instanceof IllegalChange)
+      return refuse('the receipt claims more than was signed, or spent more than it accepted')
+    throw error
+  }
+  const { challengeId, channelId, txHash } = receipt
+  return {
+    type: 'RECEIPT_VERIFIED',
+    receipt: { challengeId, channelId, acceptedCumulative: accepted, spent, txHash: txHash ?? null },
+  }
+}

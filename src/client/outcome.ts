@@ -1,0 +1,105 @@
+// What a flow ends with, for the caller: the answer, the receipt, or why there is none.
+// Must never carry a credential, a signature or a body other than the answer itself.
+
+import type { TraceStep } from '../../machines/index.js'
+import { CODE_FACTS, type Failure, type PaymentFlowOutput, type ReceiptSummary } from '../../machines/index.js'
+
+/** What all outcomes have. */
+interface Ended {
+  /** The gateway's newest answer, if there was one. */
+  readonly response?: Response
+  readonly receipt?: ReceiptSummary
+  /** Why the receipt of a delivered answer was not believed. */
+  readonly receiptProblem?: string
+  readonly authorised: PaymentFlowOutput['authorised']
+  readonly references: PaymentFlowOutput['references']
+  /** The states the flow went through, and the events that led there. */
+  readonly trace: readonly TraceStep[]
+}
+
+/** How a payment ended. */
+export type PaymentOutcome =
+  | (Ended & { readonly status: 'succeeded'; readonly response: Response })
+  | (Ended & { readonly status: 'failed'; readonly failure: Failure })
+
+/** How a close ended. Amounts in base units. */
+export type CloseOutcome =
+  | (Ended & {
+      readonly status: 'closed'
+      /** Null when the channel had ended before and nothing was sent. */
+      readonly settlement: PaymentFlowOutput['settlement']
+    })
+  | (Ended & { readonly status: 'failed'; readonly failure: Failure })
+
+/** Thrown by `fetch` when the gateway gave no answer that could be returned. */
+export class PaymentFlowError extends Error {
+  override readonly name = 'PaymentFlowError'
+  readonly failure: Failure
+  readonly trace: readonly TraceStep[]
+
+  constructor(outcome: { readonly failure: Failure; readonly trace: readonly TraceStep[] }) {
+    super(describeFailure(outcome.failure))
+    this.failure = outcome.failure
+    this.trace = outcome.trace
+  }
+}
+
+/** A failure in words: what happened, which code, what was and was not authorised, what to do next. */
+export function describeFailure(failure: Failure): string {
+  const { code, detail, authorised, references, cause } = failure
+  const signed =
+    authorised.paidSends === 0 && authorised.deposit === '0'
+      ? 'Nothing was authorised by this request.'
+      : `This request sent vouchers up to ${authorised.cumulative} and signed for ${authorised.deposit} of deposit (base units).`
+  const where = [
+    references.requestId === null ? null : `request ${references.requestId}`,
+    references.challengeId === null ? null : `challenge ${references.challengeId}`,
+    references.channelId === null ? null : `channel ${references.channelId}`,
+    references.httpStatus === null ? null : `HTTP ${references.httpStatus}`,
+  ].filter((part) => part !== null)
+  return [
+    `${code}: ${CODE_FACTS[code].meaning}`,
+    detail === null ? null : `(${detail})`,
+    cause === null ? null : `It was recovering from ${cause}.`,
+    signed,
+    failure.advice,
+    where.length === 0 ? null : `[${where.join(', ')}]`,
+  ]
+    .filter((part) => part !== null)
+    .join(' ')
+}
+
+function ended(output: PaymentFlowOutput, response: Response | null, trace: readonly TraceStep[]): Ended {
+  const { receipt, receiptProblem, authorised, references } = output
+  return {
+    ...(response !== null && { response }),
+    ...(receipt !== null && { receipt }),
+    ...(receiptProblem !== null && { receiptProblem }),
+    authorised,
+    references,
+    trace,
+  }
+}
+
+/** The outcome of a payment, from the machine's output and the answer that the ring kept. */
+export function paymentOutcome(
+  output: PaymentFlowOutput,
+  response: Response | null,
+  trace: readonly TraceStep[],
+): PaymentOutcome {
+  const rest = ended(output, response, trace)
+  if (output.failure !== null) return { status: 'failed', failure: output.failure, ...rest }
+  if (response === null) throw new Error('a flow cannot succeed without an answer')
+  return { status: 'succeeded', ...rest, response }
+}
+
+/** The outcome of a close. */
+export function closeOutcome(
+  output: PaymentFlowOutput,
+  response: Response | null,
+  trace: readonly TraceStep[],
+): CloseOutcome {
+  const rest = ended(output, response, trace)
+  if (output.failure !== null) return { status: 'failed', failure: output.failure, ...rest }
+  return { status: 'closed', settlement: output.settlement, ...rest }
+}

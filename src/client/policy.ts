@@ -1,0 +1,169 @@
+// What the caller allows, with defaults that are safe and work on Ando and on the sandbox.
+// Must never be widened by anything a server says.
+
+import { type Amount, type Bounds, defaultStrategy, type FlowLimits, type Strategy } from '../../machines/index.js'
+import { type Address, CHANNEL_RESERVE, MAX_UINT96, parseAddress, parseTokenAmount } from '../protocol/index.js'
+
+/** TIP-20 tokens have six decimals. Amounts in a policy are written in tokens, or as a bigint in base units. */
+export const TOKEN_DECIMALS = 6
+
+/** A token amount as a person writes it (`'5'`, `'0.25'`), or base units as a bigint. */
+export type TokenAmount = string | bigint
+
+/** What is about to be done with funds, for whoever approves it. Amounts in base units. */
+export interface PaymentIntent {
+  readonly action: 'open' | 'topUp'
+  /** What will be moved into the channel. */
+  readonly deposit: Amount
+  /** What the payee will be authorised to take after this request. */
+  readonly cumulative: Amount
+  readonly chainId: number
+  readonly token: string
+  readonly payee: string
+  readonly escrow: string
+  readonly origin: string
+  readonly channelId: string | null
+}
+
+/** How long to wait, in milliseconds. */
+export interface Timeouts {
+  readonly unpaidMs: number
+  readonly paidMs: number
+  readonly topUpMs: number
+  readonly closeMs: number
+  /** For the lease of a channel, and for outstanding requests to be acknowledged. */
+  readonly sessionMs: number
+}
+
+/** The caller's policy. Every key has a default. */
+export interface Policy {
+  /** Largest deposit of one channel. Default 5. */
+  readonly maxDeposit?: TokenAmount
+  /** Largest cumulative amount ever signed for one channel. Default: the deposit is the limit. */
+  readonly maxCumulative?: TokenAmount
+  /** Largest sum of deposits in all channels of one token. Default: none. */
+  readonly maxTotalDeposit?: TokenAmount
+  /** Most that may be signed beyond what the payee has acknowledged as spent. Default 2. */
+  readonly maxExposure?: TokenAmount
+  /** Origins that may be paid. Default: any https origin the caller asks for, and loopback. */
+  readonly allowedOrigins?: readonly string[]
+  /** Chains, by id. Default: Tempo mainnet 4217 and testnet 42431. */
+  readonly allowedChains?: readonly number[]
+  /** Token addresses. Default: USDC.e and pathUSD. */
+  readonly allowedTokens?: readonly string[]
+  /** Payee addresses. Default: any. */
+  readonly allowedPayees?: readonly string[]
+  /** Escrow addresses. Default: the canonical channel reserve. */
+  readonly allowedEscrows?: readonly string[]
+  /** How often a flow may take a recovery, by code. Defaults are in CODE_FACTS. */
+  readonly attempts?: Bounds
+  readonly timeouts?: Partial<Timeouts>
+  /**
+   * Asked before funds move into a channel. True allows, false denies; undefined leaves the flow waiting for an
+   * `APPROVE` or `DENY` event sent to its actor.
+   */
+  readonly approve?: (intent: PaymentIntent) => boolean | undefined | Promise<boolean | undefined>
+  /** Ask once more for work whose commit failed. It may be paid twice. Default false. */
+  readonly retryCommitFailed?: boolean
+  /** Send a paid request again after an answer that rules out that it was carried out. Default true. */
+  readonly resendPaid?: boolean
+  /** Replaces how much is authorised; the limits are applied to its answer all the same. */
+  readonly strategy?: Strategy
+}
+
+/** A policy with all defaults filled in and all amounts in base units. */
+export interface ResolvedPolicy {
+  readonly limits: FlowLimits
+  readonly bounds: Bounds
+  readonly allowedOrigins: ReadonlySet<string> | null
+  readonly allowedChains: ReadonlySet<number>
+  readonly allowedTokens: ReadonlySet<string>
+  readonly allowedPayees: ReadonlySet<string> | null
+  readonly allowedEscrows: ReadonlySet<string>
+  readonly timeouts: Timeouts
+  readonly approve: Policy['approve']
+  readonly strategy: Strategy
+}
+
+/** USDC.e on Tempo. */
+export const USDC_E: Address = '0x20c000000000000000000000b9537d11c60e8b50'
+/** pathUSD on Tempo. */
+export const PATH_USD: Address = '0x20c0000000000000000000000000000000000000'
+
+const TEMPO_MAINNET = 4217
+const TEMPO_TESTNET = 42431
+
+const TIMEOUTS: Timeouts = {
+  unpaidMs: 60_000,
+  paidMs: 600_000,
+  topUpMs: 60_000,
+  closeMs: 60_000,
+  sessionMs: 120_000,
+}
+
+function baseUnits(name: string, amount: TokenAmount): Amount {
+  if (typeof amount === 'bigint') {
+    if (amount < 0n || amount > MAX_UINT96) throw new RangeError(`policy.${name} must fit a uint96`)
+    return amount.toString()
+  }
+  const parsed = parseTokenAmount(amount, TOKEN_DECIMALS)
+  if (!parsed.ok) throw new RangeError(`policy.${name}: ${parsed.detail}`)
+  return parsed.value.toString()
+}
+
+function addresses(name: string, list: readonly string[]): ReadonlySet<string> {
+  return new Set(
+    list.map((text) => {
+      const parsed = parseAddress(text)
+      if (!parsed.ok) throw new RangeError(`policy.${name}: ${parsed.detail}`)
+      return parsed.value
+    }),
+  )
+}
+
+function origins(list: readonly string[]): ReadonlySet<string> {
+  return new Set(list.map((text) => new URL(text).origin))
+}
+
+/**
+ * Fills in the defaults and checks every value.
+ *
+ * @throws RangeError naming the key when an amount or address cannot be read; TypeError for an origin that is no URL.
+ */
+export function resolvePolicy(policy: Policy = {}): ResolvedPolicy {
+  const optional = (name: 'maxCumulative' | 'maxTotalDeposit'): Amount | null => {
+    const amount = policy[name]
+    return amount === undefined ? null : baseUnits(name, amount)
+  }
+  return {
+    limits: {
+      maxDeposit: baseUnits('maxDeposit', policy.maxDeposit ?? '5'),
+      maxCumulative: optional('maxCumulative'),
+      maxTotalDeposit: optional('maxTotalDeposit'),
+      maxExposure: baseUnits('maxExposure', policy.maxExposure ?? '2'),
+      approval: policy.approve !== undefined,
+      retryCommitFailed: policy.retryCommitFailed ?? false,
+      resendPaid: policy.resendPaid ?? true,
+    },
+    bounds: policy.attempts ?? {},
+    allowedOrigins: policy.allowedOrigins === undefined ? null : origins(policy.allowedOrigins),
+    allowedChains: new Set(policy.allowedChains ?? [TEMPO_MAINNET, TEMPO_TESTNET]),
+    allowedTokens: addresses('allowedTokens', policy.allowedTokens ?? [USDC_E, PATH_USD]),
+    allowedPayees: policy.allowedPayees === undefined ? null : addresses('allowedPayees', policy.allowedPayees),
+    allowedEscrows: addresses('allowedEscrows', policy.allowedEscrows ?? [CHANNEL_RESERVE]),
+    timeouts: { ...TIMEOUTS, ...policy.timeouts },
+    approve: policy.approve,
+    strategy: policy.strategy ?? defaultStrategy,
+  }
+}
+
+const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
+
+/** Why a URL may not be paid, or null. Https only, loopback apart. */
+export function refuseOrigin(policy: ResolvedPolicy, url: URL): string | null {
+  if (policy.allowedOrigins !== null && !policy.allowedOrigins.has(url.origin)) {
+    return `the origin ${url.origin} is not in allowedOrigins`
+  }
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname))) return null
+  return `${url.origin} is not https`
+}

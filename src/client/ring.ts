@@ -1,0 +1,145 @@
+// What the effects of all flows share, and what each flow keeps out of the machine: bytes, challenges, leases, answers.
+// Must never be serialised or logged: this is where the secrets of a flow live while it runs.
+
+import type { Client, LocalAccount } from 'viem'
+import type { SessionView } from '../../machines/index.js'
+import type { Challenge, SessionRequest } from '../protocol/index.js'
+import type { ChannelPlace, HeldLease, Ledger, SessionRecord } from '../sessions/index.js'
+import { StoreError } from '../sessions/index.js'
+import type { Answer } from './answer.js'
+import type { CapturedRequest } from './capture.js'
+import type { ResolvedPolicy } from './policy.js'
+
+/** What one flow keeps outside of its machine. */
+export interface FlowResources {
+  readonly id: string
+  readonly request: CapturedRequest
+  /** Where the request is answered from: moves with a redirect inside the origin. */
+  url: URL
+  /** The newest answer: its challenges are read from here, and the caller gets its response. */
+  answer: Answer | null
+  challenge: Challenge | null
+  terms: SessionRequest | null
+  place: ChannelPlace | null
+  key: string | null
+  lease: HeldLease | null
+  /** Ends the count of this flow's outstanding paid request. */
+  land: (() => void) | null
+  reserved: boolean
+  ended: boolean
+}
+
+/** What every effect can reach. */
+export interface Ring {
+  readonly ledger: Ledger
+  readonly policy: ResolvedPolicy
+  readonly account: LocalAccount
+  readonly voucherSigner: LocalAccount
+  readonly clientFor: (chainId: number) => Promise<Client>
+  readonly fetch: typeof globalThis.fetch
+  readonly flows: Map<string, FlowResources>
+}
+
+/** A flow whose challenge was accepted, so that its channel is known. */
+export interface PlacedFlow {
+  readonly flow: FlowResources
+  readonly place: ChannelPlace
+  readonly key: string
+  readonly challenge: Challenge
+  readonly terms: SessionRequest
+}
+
+/** Starts to keep the resources of a flow. */
+export function openFlow(ring: Ring, id: string, request: CapturedRequest): FlowResources {
+  const flow: FlowResources = {
+    id,
+    request,
+    url: request.url,
+    answer: null,
+    challenge: null,
+    terms: null,
+    place: null,
+    key: null,
+    lease: null,
+    land: null,
+    reserved: false,
+    ended: false,
+  }
+  ring.flows.set(id, flow)
+  return flow
+}
+
+/** The resources of a flow that is running. @throws Error when there are none: an effect was run outside of its client. */
+export function flowOf(ring: Ring, id: string): FlowResources {
+  const flow = ring.flows.get(id)
+  if (flow === undefined) throw new Error('this flow was not created by this client, or is over')
+  return flow
+}
+
+/** The flow with its channel. @throws Error when no challenge was accepted before. */
+export function placedFlow(ring: Ring, id: string): PlacedFlow {
+  const flow = flowOf(ring, id)
+  const { place, key, challenge, terms } = flow
+  if (place === null || key === null || challenge === null || terms === null) {
+    throw new Error('no challenge was accepted before this effect')
+  }
+  return { flow, place, key, challenge, terms }
+}
+
+/** What planning may see of the flow's channel now. */
+export function viewFor(
+  ring: Ring,
+  { place, key }: PlacedFlow,
+  record: SessionRecord | undefined,
+): Promise<SessionView> {
+  return ring.ledger.view(record, place, key, ring.policy.limits.maxTotalDeposit !== null)
+}
+
+/**
+ * The lease of the flow's channel: the one it holds, or a new one when it is its turn.
+ *
+ * @throws StoreError when it is not free in time; the signal's reason when it is aborted.
+ */
+export async function holdLease(ring: Ring, flow: FlowResources, key: string, signal: AbortSignal): Promise<HeldLease> {
+  if (flow.lease !== null) return flow.lease
+  const lease = await ring.ledger.lease(key, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
+  if (flow.ended) {
+    await lease.release()
+    throw new StoreError('unavailable', 'the flow ended while it waited for the lease')
+  }
+  flow.lease = lease
+  return lease
+}
+
+/** Gives the lease back, if the flow holds it. */
+export async function dropLease(flow: FlowResources): Promise<void> {
+  const { lease } = flow
+  flow.lease = null
+  await lease?.release()
+}
+
+/** The flow's outstanding request is over: somebody else may plan. */
+export function land(flow: FlowResources): void {
+  flow.land?.()
+  flow.land = null
+}
+
+/**
+ * Gives back what a flow holds. What it signed stays in the ledger; a close that was not confirmed leaves the channel
+ * open, and whatever the chain says later is found when the channel is used again.
+ */
+export async function endFlow(ring: Ring, flow: FlowResources): Promise<void> {
+  if (flow.ended) return
+  flow.ended = true
+  ring.flows.delete(flow.id)
+  land(flow)
+  const { key, place, lease } = flow
+  if (key !== null && place !== null && flow.reserved) {
+    await ring.ledger.apply(key, place, { type: 'RELEASED', flow: flow.id })
+  }
+  if (key !== null && place !== null && lease !== null) {
+    const record = await ring.ledger.read(key)
+    if (record?.status === 'closing') await ring.ledger.apply(key, place, { type: 'CLOSE_ABANDONED' }, { lease })
+  }
+  await dropLease(flow)
+}

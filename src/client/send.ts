@@ -1,0 +1,97 @@
+// Sends a flow's captured bytes over HTTP, with or without a credential.
+// Must never send a credential anywhere but to the origin that was challenged, nor follow a redirect with one.
+
+import { type Answer, readAnswer } from './answer.js'
+import type { FlowResources, Ring } from './ring.js'
+
+/** A request that got no answer. `left` is false only when it provably never reached the server. */
+export class SendFailure extends Error {
+  override readonly name = 'SendFailure'
+  constructor(
+    readonly left: boolean,
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+export interface SendOptions {
+  /** The whole header value; absent for an unpaid send. */
+  readonly authorization?: string
+  /** What the credential authorises, in base units. */
+  readonly cumulative?: string
+  /** Management requests (top-up, close) go to the same URL without the body. */
+  readonly withBody: boolean
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+}
+
+/** Errors of a connection that was never made. */
+const NEVER_LEFT: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'CERT_HAS_EXPIRED',
+])
+
+function connectionCode(error: unknown): string | null {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if ('code' in at && typeof at.code === 'string') return at.code
+    if (at instanceof AggregateError && at.errors[0] instanceof Error) return connectionCode(at.errors[0])
+  }
+  return null
+}
+
+function headersFor(flow: FlowResources, { authorization, withBody }: SendOptions): Headers {
+  const headers = new Headers(flow.request.headers)
+  if (authorization !== undefined) headers.set('authorization', authorization)
+  if (!withBody) {
+    for (const name of ['content-type', 'content-encoding', 'content-length', 'content-language']) headers.delete(name)
+    // The key belongs to the request that is paid for; a management request is another operation.
+    headers.delete('idempotency-key')
+  }
+  return headers
+}
+
+/**
+ * Sends once and reads the answer as far as payment goes. The timeout and the signal reach until the answer's headers
+ * (and an error's body) are read; the body of a paid answer belongs to the caller alone.
+ *
+ * @throws SendFailure when there is no answer.
+ */
+export async function send(ring: Ring, flow: FlowResources, options: SendOptions): Promise<Answer> {
+  const { signal, timeoutMs, withBody } = options
+  const body = withBody ? await flow.request.body() : undefined
+  const abort = new AbortController()
+  const stop = (): void => abort.abort(signal.reason)
+  const stopByCaller = (): void => abort.abort(flow.request.signal?.reason)
+  const timer = setTimeout(() => abort.abort(new DOMException('no answer in time', 'TimeoutError')), timeoutMs)
+  signal.addEventListener('abort', stop, { once: true })
+  flow.request.signal?.addEventListener('abort', stopByCaller, { once: true })
+  if (signal.aborted) stop()
+  try {
+    const response = await ring.fetch(flow.url, {
+      ...flow.request.options,
+      method: withBody ? flow.request.method : 'POST',
+      headers: headersFor(flow, options),
+      redirect: 'manual',
+      signal: abort.signal,
+      ...(body !== undefined && { body }),
+    })
+    return await readAnswer(response, options.cumulative ?? null)
+  } catch (error) {
+    const code = connectionCode(error)
+    const timedOut = error instanceof DOMException && error.name === 'TimeoutError'
+    const reason = timedOut ? `no answer within ${timeoutMs} ms` : `no answer (${code ?? 'connection failed'})`
+    throw new SendFailure(code === null || !NEVER_LEFT.has(code), reason)
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', stop)
+  }
+}

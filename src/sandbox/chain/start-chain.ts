@@ -1,0 +1,134 @@
+// Starts a Tempo chain on this machine with a working channel reserve and funded accounts.
+// Must never leave a process behind or reach another machine.
+import { type Client, createClient, type HttpTransport, http, type LocalAccount, pad } from 'viem'
+import { tempoModerato } from 'viem/chains'
+import { channelReserveArtifact } from '../contract/channel-reserve.artifact.js'
+import { testAccounts } from './accounts.js'
+import { CHAIN_ID, CHANNEL_RESERVE, PATH_USD } from './addresses.js'
+import { startAnvil } from './anvil-process.js'
+import { startRpcShim } from './rpc-shim.js'
+import { balanceWrite, type StorageWrite, supplyWrite } from './storage.js'
+import { type RpcCall, Upstream } from './upstream.js'
+
+const DEFAULT_ACCOUNTS = 10
+const MAX_ACCOUNTS = 1_000
+/** 10,000 pathUSD: more than enough, and still a number that a person can read. */
+const DEFAULT_BALANCE = 10_000_000_000n
+const POLLING_INTERVAL_MS = 50
+/** How many blocks back state can be read. Receipts and logs are kept for good. */
+const KEPT_STATES = 256
+
+export interface LocalChainOptions {
+  /** How many funded accounts, 1 to 1000. Default 10. */
+  readonly accounts?: number
+  /** pathUSD of each account, in base units (6 decimals). Default 10,000 pathUSD. */
+  readonly balance?: bigint
+  /**
+   * `none` (default): gas costs nothing, so balances move by exactly what is paid. A transaction that offers a tip
+   * nevertheless pays it.
+   * `charged`: anvil's base fee, paid in the fee token; each fee is a `Transfer` from its payer to {@link FEE_MANAGER}
+   * in the receipt of its transaction.
+   */
+  readonly fees?: 'none' | 'charged'
+}
+
+/** A client for the local chain. It has no account: give actions one. */
+export type LocalChainClient = Client<HttpTransport, typeof tempoModerato>
+
+export interface LocalChain {
+  /** JSON-RPC over HTTP; clients and servers made for Tempo use it unmodified. */
+  readonly rpcUrl: string
+  readonly chainId: typeof CHAIN_ID
+  /** pathUSD, a TIP-20 token with 6 decimals. */
+  readonly token: typeof PATH_USD
+  readonly accounts: readonly LocalAccount[]
+  client(): LocalChainClient
+  /**
+   * Moves the chain's clock forward and mines a block at the new time. From then on the chain is ahead of the wall
+   * clock by that much, so validity windows of transactions must be reckoned from its latest block.
+   *
+   * @param seconds - Whole seconds, more than 0.
+   */
+  advanceTime(seconds: number): Promise<void>
+  /** Ends the chain; everything on it is lost. May be called more than once. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts the chain. It mines every transaction at once, and a block every second besides, so that the latest block's
+ * time is the time.
+ *
+ * @throws AnvilMissing when the anvil program is not installed, or an Error saying why it did not start.
+ */
+export async function startChain(options: LocalChainOptions = {}): Promise<LocalChain> {
+  const { accounts: count = DEFAULT_ACCOUNTS, balance = DEFAULT_BALANCE, fees = 'none' } = options
+  if (!Number.isInteger(count) || count < 1 || count > MAX_ACCOUNTS) {
+    throw new RangeError(`accounts must be a whole number from 1 to ${MAX_ACCOUNTS}`)
+  }
+  // Larger than any real supply, small enough that no sum of balances overflows.
+  if (balance < 0n || balance >= 2n ** 96n) throw new RangeError('balance must be from 0 to 2^96 - 1 base units')
+
+  const free = fees === 'none'
+  const starting = startAnvil([
+    // T4 is the newest hardfork that this anvil runs; it has everything but the native channel reserve.
+    ...['--network', 'tempo', '--hardfork', 't4', '--chain-id', String(CHAIN_ID)],
+    ...['--mixed-mining', '--block-time', '1'],
+    // Old states stay in memory or go; by default anvil writes them to the home directory and leaves them there.
+    ...['--prune-history', String(KEPT_STATES)],
+    ...(free ? ['--base-fee', '0', '--disable-min-priority-fee'] : []),
+  ])
+  // Deriving keys and starting the chain take a moment each; they take it together.
+  const accounts = testAccounts(count)
+  const anvil = await starting
+  try {
+    const upstream = new Upstream(anvil.url)
+    await prepare(upstream, accounts, balance)
+    const shim = await startRpcShim(anvil.url, { free })
+    return {
+      rpcUrl: shim.url,
+      chainId: CHAIN_ID,
+      token: PATH_USD,
+      accounts,
+      client: () =>
+        createClient({ chain: tempoModerato, transport: http(shim.url), pollingInterval: POLLING_INTERVAL_MS }),
+      async advanceTime(seconds) {
+        if (!Number.isSafeInteger(seconds) || seconds < 1)
+          throw new RangeError('seconds must be a whole number above 0')
+        await upstream.call(['evm_increaseTime', seconds], ['evm_mine'])
+      },
+      async stop() {
+        await Promise.all([shim.stop(), anvil.stop()])
+      },
+    }
+  } catch (error) {
+    await anvil.stop()
+    throw error
+  }
+}
+
+async function prepare(upstream: Upstream, accounts: readonly LocalAccount[], balance: bigint): Promise<void> {
+  const owners = accounts.map((account) => account.address)
+  const [supply, ...balances] = (
+    await upstream.call(
+      ['eth_call', { to: PATH_USD, data: TOTAL_SUPPLY }, 'latest'],
+      ...owners.map((owner): RpcCall => ['eth_call', { to: PATH_USD, data: balanceOf(owner) }, 'latest']),
+    )
+  ).map((result) => BigInt(String(result)))
+  // anvil funds its own accounts with all that fits 64 bits. The supply follows, so that the token still adds up.
+  const before = balances.reduce((sum, held) => sum + held, 0n)
+  const newSupply = (supply ?? 0n) - before + balance * BigInt(owners.length)
+  await upstream.call(
+    // At genesis the clock stands at 1, which every validity window excludes.
+    ['evm_mine'],
+    ['anvil_setCode', CHANNEL_RESERVE, channelReserveArtifact.deployedBytecode],
+    ...[supplyWrite(PATH_USD, newSupply), ...owners.map((owner) => balanceWrite(PATH_USD, owner, balance))].map(
+      ({ address, slot, value }: StorageWrite): RpcCall => ['anvil_setStorageAt', address, slot, value],
+    ),
+  )
+}
+
+const TOTAL_SUPPLY = '0x18160ddd'
+
+function balanceOf(owner: `0x${string}`): string {
+  return `0x70a08231${pad(owner).slice(2)}`
+}

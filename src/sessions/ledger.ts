@@ -1,0 +1,179 @@
+// The only writer of channel records: every change is an event that the session machine takes, or it does not happen.
+// Must never let something signed leave the process before it is stored, nor sign for a channel without its lease.
+
+import {
+  type Amount,
+  exceeds,
+  type SessionContext,
+  type SessionEvent,
+  type SessionView,
+  sum,
+  transitionSession,
+} from '../../machines/index.js'
+import type { Hex } from '../protocol/index.js'
+import { createFlights, type Flights } from './flights.js'
+import { createLeaseDesk, type HeldLease, type LeaseOptions } from './lease.js'
+import { atStake, type ChannelPlace, emptyRecord, isEnded, type SessionRecord, viewOf } from './record.js'
+import { type SessionStore, StoreError } from './store.js'
+
+/** A change that the session machine does not allow. Nothing was written. */
+export class IllegalChange extends Error {
+  override readonly name = 'IllegalChange'
+  constructor(
+    readonly event: SessionEvent['type'],
+    readonly status: string,
+  ) {
+    super(`the session machine takes no ${event} while a channel is ${status}`)
+  }
+}
+
+/** Events that only the holder of the lease may cause: they sign, or say what became of something signed. */
+const LEASED: ReadonlySet<SessionEvent['type']> = new Set([
+  'OPEN_SIGNED',
+  'OPEN_CONFIRMED',
+  'OPEN_DROPPED',
+  'CHANNEL_ADOPTED',
+  'VOUCHER_SIGNED',
+  'TOP_UP_SIGNED',
+  'TOP_UP_CONFIRMED',
+  'TOP_UP_DROPPED',
+  'CLOSE_SIGNED',
+  'CLOSE_CONFIRMED',
+  'CLOSE_ABANDONED',
+  'CLOSE_REQUESTED',
+  'WITHDRAWN',
+  'CHANNEL_GONE',
+])
+
+/** What a change may carry besides its event. */
+export interface ChangeOptions {
+  readonly lease?: HeldLease
+  /** Signed by this change: kept beside the record, never in it. */
+  readonly voucher?: Hex
+  readonly transaction?: Hex
+}
+
+export interface Ledger {
+  readonly flights: Flights
+  read(key: string): Promise<SessionRecord | undefined>
+  list(): Promise<readonly SessionRecord[]>
+  /**
+   * Applies one event to the record of a place, atomically.
+   *
+   * @throws IllegalChange when the session machine does not take the event; StoreError when the lease was lost.
+   */
+  apply(key: string, place: ChannelPlace, event: SessionEvent, options?: ChangeOptions): Promise<SessionRecord>
+  /** Waits for the lease of a channel. @throws StoreError `unavailable` when it is not free in time. */
+  lease(key: string, options: LeaseOptions): Promise<HeldLease>
+  /**
+   * The record, once nobody is opening or closing its channel: a holder of the lease is waited for. An opening or
+   * closing without a holder is returned as it is; it must be reconciled with the chain.
+   *
+   * @throws StoreError `unavailable` when it takes too long.
+   */
+  settled(key: string, options: LeaseOptions & { readonly holdsLease: boolean }): Promise<SessionRecord | undefined>
+  /** What planning may see, with the deposits of the payer's other channels when a total limit needs them. */
+  view(record: SessionRecord | undefined, place: ChannelPlace, key: string, withTotal: boolean): Promise<SessionView>
+}
+
+export interface LedgerOptions {
+  readonly store: SessionStore
+  readonly now?: () => number
+  /** Names the process in leases. */
+  readonly holder?: string
+  readonly leaseTtlMs?: number
+}
+
+const LEASE_TTL_MS = 15_000
+const LOOK_AGAIN_MS = 250
+
+/** Creates the ledger over a store. Amounts are decimal strings of base units. */
+export function createLedger({
+  store,
+  now = Date.now,
+  holder = crypto.randomUUID(),
+  leaseTtlMs = LEASE_TTL_MS,
+}: LedgerOptions): Ledger {
+  const desk = createLeaseDesk({ store, holder, ttlMs: leaseTtlMs, now })
+
+  async function archive(key: string): Promise<void> {
+    const record = await store.get(key)
+    if (record === undefined || record.status === 'absent' || !isEnded(record)) return
+    const archived = `${key}#${record.session.channelId}`
+    await store.update(archived, (existing) => existing ?? { ...record, key: archived })
+  }
+
+  return {
+    flights: createFlights(),
+    read: (key) => store.get(key),
+    list: () => store.list(),
+    lease: (key, options) => desk.acquire(key, options),
+    async apply(key, place, event, options = {}) {
+      if (LEASED.has(event.type) && options.lease?.key !== key) {
+        throw new StoreError('lease_lost', `${event.type} needs the lease of its channel`)
+      }
+      if (event.type === 'OPEN_SIGNED' || event.type === 'CHANNEL_ADOPTED') await archive(key)
+      const record = await store.update(
+        key,
+        (stored) => change(stored ?? emptyRecord(key, place, now()), event, options, now()),
+        options.lease?.current(),
+      )
+      if (record === undefined) throw new StoreError('unavailable', 'the store kept no record of the change')
+      return record
+    },
+    async settled(key, { signal, timeoutMs, holdsLease }) {
+      const deadline = now() + timeoutMs
+      for (;;) {
+        signal.throwIfAborted()
+        const record = await store.get(key)
+        const busy = record?.status === 'opening' || record?.status === 'closing'
+        if (!busy || holdsLease || !(await store.isLeased(key))) return record
+        const left = deadline - now()
+        if (left <= 0) throw new StoreError('unavailable', `the channel stayed ${record.status} for too long`)
+        await desk.change(key, Math.min(left, LOOK_AGAIN_MS), signal)
+      }
+    },
+    async view(record, place, key, withTotal) {
+      const elsewhere = withTotal ? depositedElsewhere(await store.list(), place, key) : '0'
+      return viewOf(record ?? emptyRecord(key, place, now()), now(), elsewhere)
+    },
+  }
+}
+
+/** The record after an event, with the secrets that belong to it. Pure. */
+function change(record: SessionRecord, event: SessionEvent, options: ChangeOptions, now: number): SessionRecord {
+  const next = transitionSession(record, event)
+  if (next === undefined) throw new IllegalChange(event.type, record.status)
+  return {
+    ...record,
+    ...next,
+    version: record.version + 1,
+    usedAt: now,
+    secrets: secretsAfter(record, next.session, options),
+  }
+}
+
+function secretsAfter(
+  record: SessionRecord,
+  session: SessionContext,
+  options: ChangeOptions,
+): SessionRecord['secrets'] {
+  const sameChannel = record.session.channelId === session.channelId
+  const kept = sameChannel ? record.secrets : { voucher: null, pendingTransaction: null }
+  const voucher =
+    options.voucher === undefined ? kept.voucher : { cumulative: session.signed, signature: options.voucher }
+  const pendingTransaction = session.pending === null ? null : (options.transaction ?? kept.pendingTransaction)
+  return { voucher, pendingTransaction }
+}
+
+/** Deposits that the payer has, or signed for, in other channels of the same token and chain. */
+function depositedElsewhere(records: readonly SessionRecord[], place: ChannelPlace, key: string): Amount {
+  const others = records.filter(
+    (record) =>
+      record.key !== key &&
+      record.place.payer === place.payer &&
+      record.place.token === place.token &&
+      record.place.chainId === place.chainId,
+  )
+  return sum(others.map(atStake).filter((amount) => exceeds(amount, '0')))
+}

@@ -1,0 +1,75 @@
+// A store that lives as long as the process: for tests, browsers and short scripts.
+// Must never be used where losing the process may not lose track of a deposit.
+
+import type { SessionRecord } from './record.js'
+import { type Lease, type SessionStore, StoreError } from './store.js'
+
+/**
+ * Keeps records in memory.
+ *
+ * @example
+ * ```ts
+ * const mpp = createMppClient({ account, rpcUrl, store: memoryStore() })
+ * ```
+ */
+export function memoryStore(options: { readonly now?: () => number } = {}): SessionStore {
+  const now = options.now ?? Date.now
+  const records = new Map<string, SessionRecord>()
+  const leases = new Map<string, Lease>()
+  const tokens = new Map<string, number>()
+  const listeners = new Map<string, Set<() => void>>()
+
+  const held = (key: string): Lease | undefined => {
+    const lease = leases.get(key)
+    return lease !== undefined && lease.expiresAt > now() ? lease : undefined
+  }
+  const isValid = (lease: Lease): boolean => held(lease.key)?.token === lease.token
+  const tell = (key: string): void => {
+    for (const listener of listeners.get(key) ?? []) listener()
+  }
+
+  return {
+    get: async (key) => records.get(key),
+    list: async () => [...records.values()],
+    async update(key, change, lease) {
+      if (lease !== undefined && !isValid(lease)) {
+        throw new StoreError('lease_lost', 'the lease of this channel expired before the change was written')
+      }
+      const before = records.get(key)
+      const after = change(before)
+      if (after !== undefined && after !== before) {
+        records.set(key, after)
+        tell(key)
+      }
+      return after
+    },
+    async acquireLease(key, holder, ttlMs) {
+      if (held(key) !== undefined) return undefined
+      const token = (tokens.get(key) ?? 0) + 1
+      tokens.set(key, token)
+      const lease = { key, holder, token, expiresAt: now() + ttlMs }
+      leases.set(key, lease)
+      return lease
+    },
+    async renewLease(lease, ttlMs) {
+      if (!isValid(lease)) return undefined
+      const renewed = { ...lease, expiresAt: now() + ttlMs }
+      leases.set(lease.key, renewed)
+      return renewed
+    },
+    async releaseLease(lease) {
+      if (!isValid(lease)) return
+      leases.delete(lease.key)
+      tell(lease.key)
+    },
+    isLeased: async (key) => held(key) !== undefined,
+    watch(key, listener) {
+      const all = listeners.get(key) ?? new Set()
+      listeners.set(key, all.add(listener))
+      return () => {
+        all.delete(listener)
+        if (all.size === 0 && listeners.get(key) === all) listeners.delete(key)
+      }
+    },
+  }
+}

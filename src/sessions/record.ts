@@ -1,0 +1,100 @@
+// One channel's record as it is stored: what the session machine decides, and the secrets that go with it.
+// Must never be logged or shown as a whole: `secrets` holds signatures and signed transactions.
+
+import {
+  ABSENT_SESSION,
+  type Amount,
+  depositAtStake,
+  max,
+  type SessionContext,
+  type SessionState,
+  type SessionStatus,
+  type SessionView,
+  sum,
+} from '../../machines/index.js'
+import type { Address, Hex } from '../protocol/index.js'
+
+/** Version of the stored format. A newer one is refused, an older one migrated. */
+export const RECORD_FORMAT = 1
+
+/** Who pays whom, where, with what: a channel is shared by everything that has this in common. */
+export interface ChannelPlace {
+  readonly chainId: number
+  readonly escrow: Address
+  readonly payer: Address
+  /** The key that signs vouchers; the payer itself unless another signer was authorised. */
+  readonly signer: Address
+  readonly payee: Address
+  readonly token: Address
+  readonly operator: Address
+}
+
+/** What was signed. Leaves the ledger only inside a credential. */
+export interface SessionSecrets {
+  readonly voucher: { readonly cumulative: Amount; readonly signature: Hex } | null
+  readonly pendingTransaction: Hex | null
+}
+
+/** A stored record. `version` grows with every change. */
+export interface SessionRecord extends SessionState {
+  readonly format: typeof RECORD_FORMAT
+  readonly key: string
+  readonly version: number
+  readonly place: ChannelPlace
+  readonly status: SessionStatus
+  readonly session: SessionContext
+  readonly secrets: SessionSecrets
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number
+  readonly usedAt: number
+}
+
+/** The key under which flows of one place share a channel. */
+export function channelKey(place: ChannelPlace): string {
+  const { chainId, escrow, payer, signer, payee, token, operator } = place
+  return [chainId, escrow, payer, signer, payee, token, operator].join(':').toLowerCase()
+}
+
+/** A record for a place that has no channel yet. */
+export function emptyRecord(key: string, place: ChannelPlace, now: number): SessionRecord {
+  return {
+    format: RECORD_FORMAT,
+    key,
+    version: 0,
+    place,
+    status: 'absent',
+    session: ABSENT_SESSION,
+    secrets: { voucher: null, pendingTransaction: null },
+    createdAt: now,
+    usedAt: now,
+  }
+}
+
+const ENDED: ReadonlySet<SessionStatus> = new Set(['absent', 'closed', 'withdrawn', 'lost'])
+
+/** Whether a record's channel is over, or never was. */
+export function isEnded(record: SessionRecord): boolean {
+  return ENDED.has(record.status)
+}
+
+/** What planning may see of a record. Amounts in base units. */
+export function viewOf(record: SessionRecord, now: number, depositedElsewhere: Amount): SessionView {
+  const { status, session } = record
+  const live = session.reservations.filter((held) => held.until > now)
+  return {
+    status,
+    channelId: session.channelId,
+    deposit: session.deposit,
+    signed: session.signed,
+    accepted: session.accepted,
+    spent: max(session.spent, session.settled),
+    reserved: sum(live.map((held) => held.amount)),
+    depositedElsewhere,
+    pending: session.pending?.kind ?? null,
+  }
+}
+
+/** What a record's channel holds or may soon hold: deposits confirmed and signed for, in base units. */
+export function atStake(record: SessionRecord): Amount {
+  return isEnded(record) ? '0' : depositAtStake(record.session)
+}

@@ -1,0 +1,60 @@
+// What the ledger asks of a place that keeps its records: atomic updates, leases with fencing, a list.
+// Must never be given meaning here: which change is legal is decided by the session machine, not by a store.
+
+import type { SessionRecord } from './record.js'
+
+/** The right to sign for one channel, for a while. */
+export interface Lease {
+  readonly key: string
+  readonly holder: string
+  /** Grows with every lease of this key: a holder that lost its lease carries a smaller one and cannot write. */
+  readonly token: number
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number
+}
+
+/**
+ * Why a store refused.
+ * - `lease_lost`: the lease given with an update has expired or was taken over.
+ * - `unavailable`: the store cannot be reached or does not work.
+ */
+export class StoreError extends Error {
+  override readonly name = 'StoreError'
+  constructor(
+    readonly reason: 'lease_lost' | 'unavailable',
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+/**
+ * A place that keeps session records. All methods may be called by many flows, and by many processes, at once.
+ */
+export interface SessionStore {
+  /** The record under `key`, or undefined. */
+  get(key: string): Promise<SessionRecord | undefined>
+  /** Every record, also of channels that have ended. */
+  list(): Promise<readonly SessionRecord[]>
+  /**
+   * Replaces the record under `key` by what `change` makes of it, atomically: no other update comes between.
+   * `change` is pure and may run more than once; returning its argument leaves the record as it is.
+   *
+   * @throws StoreError `lease_lost` when `lease` is given and no longer valid; nothing is written then.
+   */
+  update(
+    key: string,
+    change: (record: SessionRecord | undefined) => SessionRecord | undefined,
+    lease?: Lease,
+  ): Promise<SessionRecord | undefined>
+  /** Takes the lease of `key` if nobody holds it. */
+  acquireLease(key: string, holder: string, ttlMs: number): Promise<Lease | undefined>
+  /** Prolongs a lease that is still valid; undefined when it was lost. */
+  renewLease(lease: Lease, ttlMs: number): Promise<Lease | undefined>
+  /** Gives the lease back. A lost lease is ignored. */
+  releaseLease(lease: Lease): Promise<void>
+  /** Whether somebody holds the lease of `key` now. */
+  isLeased(key: string): Promise<boolean>
+  /** Calls `listener` when the record or the lease of `key` may have changed. Best effort: waiters also look by themselves. */
+  watch(key: string, listener: () => void): () => void
+}
