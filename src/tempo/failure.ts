@@ -1,0 +1,125 @@
+// Turns what a chain or its RPC says into one of a few reasons, each with a message that is safe to show.
+// Must never carry the original error along: it quotes the request, and with it signed transactions.
+import { BaseError, HttpRequestError, TimeoutError, toFunctionSelector, WebSocketRequestError } from 'viem'
+import type { Hex } from '../protocol/hex.js'
+
+export type ChainFailureReason =
+  | 'insufficient_balance'
+  | 'wrong_fee_token'
+  | 'nonce_spent'
+  | 'validity_expired'
+  | 'reverted'
+  | 'unreachable'
+  | 'unknown'
+
+/** What to do next, by reason. */
+const ADVICE: Readonly<Record<ChainFailureReason, string>> = {
+  insufficient_balance: 'The account does not hold enough of the token for this. Fund it, or use a smaller deposit.',
+  wrong_fee_token:
+    'The account cannot pay the fee in this fee token. Choose a fee token that exists and that it holds.',
+  nonce_spent: 'This transaction was sent before. Look at the chain for its outcome before signing another one.',
+  validity_expired: 'The transaction came outside its validity window. Sign a new one and send it at once.',
+  reverted: 'The chain refused to execute this. Check the channel, its state and the amounts.',
+  unreachable: 'The RPC endpoint could not be reached. Check its address and try again.',
+  unknown: 'The chain answered with an error that has no known cause.',
+}
+
+/** A failure of the chain or of the way to it. `message` names what to do next and holds no secret. */
+export class ChainFailure extends Error {
+  override readonly name = 'ChainFailure'
+  /** The node's own words, shortened, with every long hex value cut out; absent when it had none. */
+  readonly detail: string | undefined
+
+  constructor(
+    readonly reason: ChainFailureReason,
+    detail?: string,
+  ) {
+    const safe = detail === undefined ? undefined : withoutSecrets(detail)
+    super(safe === undefined ? ADVICE[reason] : `${ADVICE[reason]} (${safe})`)
+    this.detail = safe
+  }
+}
+
+const INSUFFICIENT_BALANCE = selectors('InsufficientBalance()', 'InsufficientBalance(uint256,uint256,address)')
+const WRONG_FEE_TOKEN = selectors('InsufficientFeeTokenBalance()')
+const NONCE_SPENT = selectors('ExpiringNonceReplay()')
+const VALIDITY_EXPIRED = selectors('InvalidExpiringNonceExpiry()')
+
+/** What nodes write, by reason. The first that matches counts, so the narrower ones stand first. */
+const SENTENCES: readonly (readonly [RegExp, ChainFailureReason])[] = [
+  [/fee[ _-]?token|fee manager/i, 'wrong_fee_token'],
+  [/already known|already imported|replay|already (been )?(seen|used)|nonce too low/i, 'nonce_spent'],
+  [/valid_?before|valid_?after|expired|not valid yet/i, 'validity_expired'],
+  [/insufficient (funds|balance)|InsufficientBalance/i, 'insufficient_balance'],
+  [/revert/i, 'reverted'],
+  [/fetch failed|ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|socket hang up|network error/i, 'unreachable'],
+]
+
+/** Classifies any error of a viem client on a Tempo chain. A {@link ChainFailure} comes back as it is. */
+export function toChainFailure(error: unknown): ChainFailure {
+  if (error instanceof ChainFailure) return error
+  const links = chainOf(error)
+  const detail = links.map(ownWords).find((words) => words !== undefined)
+  for (const link of links) {
+    const reason = reasonOfData(link)
+    if (reason !== undefined) return new ChainFailure(reason, detail)
+  }
+  for (const link of links) {
+    if (isTransportError(link)) return new ChainFailure('unreachable')
+    const words = ownWords(link)
+    const sentence = words === undefined ? undefined : SENTENCES.find(([pattern]) => pattern.test(words))
+    if (sentence !== undefined) return new ChainFailure(sentence[1], words)
+  }
+  return new ChainFailure('unknown', detail)
+}
+
+function selectors(...errors: readonly string[]): ReadonlySet<string> {
+  return new Set(errors.map((error) => toFunctionSelector(`function ${error}`)))
+}
+
+/** The error and its causes, innermost first: the node speaks in the innermost one. */
+function chainOf(error: unknown): readonly unknown[] {
+  const links: unknown[] = []
+  for (let link = error; link !== undefined && link !== null && links.length < 16; link = member(link, 'cause'))
+    links.unshift(link)
+  return links
+}
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+}
+
+/** The node's message. viem keeps it in `details`; its own `message` quotes the whole request and is not used. */
+function ownWords(link: unknown): string | undefined {
+  const words = link instanceof BaseError ? link.details : member(link, 'message')
+  return typeof words === 'string' && words !== '' ? words : undefined
+}
+
+function reasonOfData(link: unknown): ChainFailureReason | undefined {
+  const selector = revertData(link)?.slice(0, 10)
+  if (selector === undefined) return undefined
+  if (INSUFFICIENT_BALANCE.has(selector)) return 'insufficient_balance'
+  if (WRONG_FEE_TOKEN.has(selector)) return 'wrong_fee_token'
+  if (NONCE_SPENT.has(selector)) return 'nonce_spent'
+  if (VALIDITY_EXPIRED.has(selector)) return 'validity_expired'
+  return undefined
+}
+
+function revertData(link: unknown): Hex | undefined {
+  for (const value of [member(link, 'data'), member(link, 'raw')]) {
+    const data = typeof value === 'object' ? member(value, 'data') : value
+    if (typeof data === 'string' && data.startsWith('0x') && data.length >= 10) return `0x${data.slice(2)}`
+  }
+  return undefined
+}
+
+function isTransportError(link: unknown): boolean {
+  if (link instanceof TimeoutError || link instanceof WebSocketRequestError) return true
+  return link instanceof HttpRequestError && (link.status === undefined || link.status === 429 || link.status >= 500)
+}
+
+/** Addresses and hashes may stay (66 characters at most); anything longer may be a signature or a signed transaction. */
+function withoutSecrets(text: string): string {
+  const oneLine = text.replace(/\s+/g, ' ').replace(/(0x)?[0-9a-f]{65,}/gi, '0x…')
+  return oneLine.length > 200 ? `${oneLine.slice(0, 199)}…` : oneLine
+}

@@ -1,0 +1,37 @@
+// Looks for the event with which a channel ended, when the transaction that ended it is not known.
+// Must never take a missing event for proof that a channel still lives: nodes may refuse or forget old logs.
+import type { Client } from 'viem'
+import { getContractEvents } from 'viem/actions'
+import { Abis } from 'viem/tempo'
+import type { Address, Hex } from '../protocol/hex.js'
+
+/** How a channel ended, in base units. */
+export interface Closing {
+  readonly settledToPayee: bigint
+  readonly refundedToPayer: bigint
+  readonly txHash: Hex
+}
+
+/**
+ * The `ChannelClosed` event of a channel (TIP-1034), whichever way it was closed.
+ *
+ * @returns undefined when there is none, or when the node does not give logs that far back
+ */
+export async function findClosing(
+  client: Client,
+  p: { readonly channelId: Hex; readonly escrow: Address },
+): Promise<Closing | undefined> {
+  const events = await getContractEvents(client, {
+    address: p.escrow,
+    abi: Abis.tip20ChannelReserve,
+    eventName: 'ChannelClosed',
+    args: { channelId: p.channelId },
+    fromBlock: 'earliest',
+    toBlock: 'latest',
+    strict: true,
+  }).catch(() => [])
+  const event = events[0]
+  if (event === undefined) return undefined
+  const { settledToPayee, refundedToPayer } = event.args
+  return { settledToPayee, refundedToPayer, txHash: event.transactionHash }
+}
