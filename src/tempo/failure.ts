@@ -1,6 +1,7 @@
 // Turns what a chain or its RPC says into one of a few reasons, each with a message that is safe to show.
 // Must never carry the original error along: it quotes the request, and with it signed transactions.
-import { BaseError, HttpRequestError, TimeoutError, toFunctionSelector, WebSocketRequestError } from 'viem'
+import { BaseError, decodeErrorResult, HttpRequestError, TimeoutError, WebSocketRequestError } from 'viem'
+import { Abis } from 'viem/tempo'
 import type { Hex } from '../protocol/hex.js'
 
 export type ChainFailureReason =
@@ -40,10 +41,13 @@ export class ChainFailure extends Error {
   }
 }
 
-const INSUFFICIENT_BALANCE = selectors('InsufficientBalance()', 'InsufficientBalance(uint256,uint256,address)')
-const WRONG_FEE_TOKEN = selectors('InsufficientFeeTokenBalance()')
-const NONCE_SPENT = selectors('ExpiringNonceReplay()')
-const VALIDITY_EXPIRED = selectors('InvalidExpiringNonceExpiry()')
+/** Errors of tokens and precompiles that mean something else than "the chain refuses this". */
+const REASON_OF_ERROR: Readonly<Record<string, ChainFailureReason>> = {
+  InsufficientBalance: 'insufficient_balance',
+  InsufficientFeeTokenBalance: 'wrong_fee_token',
+  ExpiringNonceReplay: 'nonce_spent',
+  InvalidExpiringNonceExpiry: 'validity_expired',
+}
 
 /** What nodes write, by reason. The first that matches counts, so the narrower ones stand first. */
 const SENTENCES: readonly (readonly [RegExp, ChainFailureReason])[] = [
@@ -59,10 +63,9 @@ const SENTENCES: readonly (readonly [RegExp, ChainFailureReason])[] = [
 export function toChainFailure(error: unknown): ChainFailure {
   if (error instanceof ChainFailure) return error
   const links = chainOf(error)
-  const detail = links.map(ownWords).find((words) => words !== undefined)
   for (const link of links) {
-    const reason = reasonOfData(link)
-    if (reason !== undefined) return new ChainFailure(reason, detail)
+    const name = errorName(link)
+    if (name !== undefined) return new ChainFailure(REASON_OF_ERROR[name] ?? 'reverted', name)
   }
   for (const link of links) {
     if (isTransportError(link)) return new ChainFailure('unreachable')
@@ -70,11 +73,10 @@ export function toChainFailure(error: unknown): ChainFailure {
     const sentence = words === undefined ? undefined : SENTENCES.find(([pattern]) => pattern.test(words))
     if (sentence !== undefined) return new ChainFailure(sentence[1], words)
   }
-  return new ChainFailure('unknown', detail)
-}
-
-function selectors(...errors: readonly string[]): ReadonlySet<string> {
-  return new Set(errors.map((error) => toFunctionSelector(`function ${error}`)))
+  return new ChainFailure(
+    'unknown',
+    links.map(ownWords).find((words) => words !== undefined),
+  )
 }
 
 /** The error and its causes, innermost first: the node speaks in the innermost one. */
@@ -95,14 +97,16 @@ function ownWords(link: unknown): string | undefined {
   return typeof words === 'string' && words !== '' ? words : undefined
 }
 
-function reasonOfData(link: unknown): ChainFailureReason | undefined {
-  const selector = revertData(link)?.slice(0, 10)
-  if (selector === undefined) return undefined
-  if (INSUFFICIENT_BALANCE.has(selector)) return 'insufficient_balance'
-  if (WRONG_FEE_TOKEN.has(selector)) return 'wrong_fee_token'
-  if (NONCE_SPENT.has(selector)) return 'nonce_spent'
-  if (VALIDITY_EXPIRED.has(selector)) return 'validity_expired'
-  return undefined
+/** The name of the Solidity error that the node returned, if it is one of Tempo's. */
+function errorName(link: unknown): string | undefined {
+  const data = revertData(link)
+  if (data === undefined) return undefined
+  try {
+    return decodeErrorResult({ abi: Abis.coreErrors, data }).errorName
+  } catch {
+    // An error of some other contract, or no error data at all: the node's words decide.
+    return undefined
+  }
 }
 
 function revertData(link: unknown): Hex | undefined {
