@@ -352,3 +352,8 @@ export const CODE_FACTS: Readonly<Record<FailureCode, CodeFacts>> = {
     'Report it with the trace of the flow; what was signed is in the ledger.',
   ),
 }
+
+/** Whether a text is a code that a failed flow can carry. */
+export function isFailureCode(text: string): text is FailureCode {
+  return Object.hasOwn(CODE_FACTS, text)
+}

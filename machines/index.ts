@@ -13,7 +13,8 @@ export {
   PROBLEM_TYPES,
   type ProblemType,
 } from './codes.js'
-export { type EffectInput, type PlannedInput, paymentFlowMachine } from './payment-flow.machine.js'
+export { paymentFlowMachine } from './payment-flow.machine.js'
+export type { EffectInput, PlannedInput } from './payment-flow.setup.js'
 export type * from './payment-flow.types.js'
 export { boundOf, recoveriesLeft } from './payment-flow.updates.js'
 export { defaultStrategy, type PlanningInput, plan, type Strategy } from './planning.js'

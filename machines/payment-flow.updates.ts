@@ -2,18 +2,18 @@
 // Must never decide where a flow goes next: that is said by the machine's transitions.
 
 import { add, max } from './amount.js'
-import { CODE_FACTS, type FailureCode } from './codes.js'
+import { CODE_FACTS, isFailureCode } from './codes.js'
 import type {
   AnswerFacts,
   Authorised,
   Demand,
-  Failure,
   PaymentFlowContext,
   PaymentFlowEvent,
   PaymentFlowInput,
 } from './payment-flow.types.js'
 
-type Change = Partial<PaymentFlowContext>
+/** What an update changes of the context. */
+export type Change = Partial<PaymentFlowContext>
 
 /** The first backoff, doubled at each repetition. */
 const BACKOFF_MS = 250
@@ -77,10 +77,6 @@ const EVENT_BOUNDS: Readonly<Record<string, number>> = {
   CLOSE_UNCONFIRMED: 3,
   OUTCOME_UNKNOWN: 2,
   PAYMENT_REJECTED: 0,
-}
-
-function isFailureCode(text: string): text is FailureCode {
-  return Object.hasOwn(CODE_FACTS, text)
 }
 
 /** How many times a flow may take the recovery that `type` causes. */
@@ -245,76 +241,4 @@ export function backOff(
   const growing = Math.min(LONGEST_BACKOFF_MS, BACKOFF_MS * 2 ** repetition)
   const asked = factsOf(event)?.retryAfterMs ?? null
   return { afterBackoff, backoffMs: asked === null ? growing : Math.min(asked, LONGEST_RETRY_AFTER_MS) }
-}
-
-const EVENT_CODES: Readonly<Partial<Record<PaymentFlowEvent['type'], FailureCode>>> = {
-  CHALLENGE_UNSUPPORTED: 'challenge_unsupported',
-  CHALLENGE_REJECTED: 'challenge_rejected',
-  DIGEST_MISMATCH: 'challenge_rejected',
-  CHALLENGE_EXPIRED: 'challenge_expired',
-  POLICY_DENIED: 'policy_denied',
-  DENY: 'policy_denied',
-  SESSION_UNAVAILABLE: 'session_unavailable',
-  SESSION_CHANGED: 'session_unavailable',
-  DEPOSIT_TOO_LOW: 'deposit_too_low',
-  WALLET_BALANCE_INSUFFICIENT: 'wallet_balance_insufficient',
-  LIMIT_EXCEEDED: 'limit_exceeded',
-  TURN_GRANTED: 'limit_exceeded',
-  SIGNING_FAILED: 'signing_failed',
-  CHAIN_UNAVAILABLE: 'chain_unavailable',
-  OPERATION_UNDECIDED: 'chain_unavailable',
-  TOP_UP_UNCONFIRMED: 'chain_unavailable',
-  CLOSE_UNCONFIRMED: 'chain_unavailable',
-  RATE_LIMITED: 'rate_limited',
-  SERVER_FAILED: 'server_failed',
-  CONNECTION_FAILED: 'connection_failed',
-  OUTCOME_UNKNOWN: 'outcome_unknown',
-  PAYMENT_REJECTED: 'payment_rejected',
-  CANCEL: 'cancelled',
-  EFFECT_FAILED: 'internal_error',
-}
-
-function codeOf(event: PaymentFlowEvent): FailureCode {
-  if (isFailureCode(event.type)) return event.type
-  if (event.type === 'SERVER_FAILED' && event.mayHaveRun) return 'outcome_unknown'
-  return EVENT_CODES[event.type] ?? 'internal_error'
-}
-
-function detailOf(event: PaymentFlowEvent): string | null {
-  if (event.type === 'PAYMENT_REJECTED') return event.code
-  if (event.type === 'DENY') return 'the payment was not approved'
-  return 'reason' in event ? event.reason : null
-}
-
-function failure(context: PaymentFlowContext, code: FailureCode, more: Partial<Failure>): Change {
-  const { advice, retryable } = CODE_FACTS[code]
-  const cause = context.rejectedBy === code ? null : context.rejectedBy
-  const { references, authorised } = context
-  return {
-    failure: { code, advice, retryable, detail: null, limit: null, cause, references, authorised, ...more },
-  }
-}
-
-/** The failure that an event means. */
-export function fail(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
-  const limit = event.type === 'LIMIT_EXCEEDED' ? event.limit : null
-  return failure(context, codeOf(event), { detail: detailOf(event), limit })
-}
-
-/** The failure of a plan that a limit or the state of the channel forbids. */
-export function failByPlan(context: PaymentFlowContext): Change {
-  const { plan } = context
-  if (plan?.kind === 'refuse') {
-    const detail = `${plan.limit}: ${plan.wanted} base units wanted, ${plan.allowed} allowed`
-    return failure(context, 'limit_exceeded', { detail, limit: plan.limit })
-  }
-  return failure(context, 'session_unavailable', { detail: plan?.kind === 'unavailable' ? plan.reason : null })
-}
-
-/** A server that denies a channel which the chain still funds: the channel is kept, nothing new is funded. */
-export function failByDispute(context: PaymentFlowContext): Change {
-  const code = context.disputed !== null && isFailureCode(context.disputed) ? context.disputed : 'payment_rejected'
-  return failure(context, code, {
-    detail: 'the chain still holds the deposit of this channel; it is kept in the ledger',
-  })
 }

@@ -1,0 +1,152 @@
+// The named parts of the payment-flow machine: its effects' inputs, its guards and its actions.
+// Must never hold a transition, nor an effect that does something: those are provided by whoever runs the machine.
+
+import { assign, fromCallback, setup } from 'xstate'
+import { exceeds } from './amount.js'
+import * as failure from './payment-flow.failures.js'
+import type {
+  ChallengeSummary,
+  Demand,
+  PaymentFlowContext,
+  PaymentFlowEvent,
+  PaymentFlowInput,
+  PaymentFlowOutput,
+  Plan,
+  Turn,
+} from './payment-flow.types.js'
+import * as update from './payment-flow.updates.js'
+import { plan as makePlan } from './planning.js'
+
+/** What every effect is told: the id under which the ring keeps the flow's bytes and secrets, and nothing secret. */
+export interface EffectInput {
+  readonly flow: string
+}
+
+/** Input of effects that act on a plan. */
+export interface PlannedInput extends EffectInput {
+  readonly plan: Plan | null
+  readonly context: {
+    readonly challenge: ChallengeSummary | null
+    readonly demand: Demand | null
+    readonly limits: PaymentFlowContext['limits']
+    readonly reconciled: boolean
+    readonly turn: Turn
+  }
+}
+
+type Effect<Input extends EffectInput> = ReturnType<typeof fromCallback<PaymentFlowEvent, Input>>
+
+function effect<Input extends EffectInput>(name: string): Effect<Input> {
+  return fromCallback<PaymentFlowEvent, Input>(() => {
+    throw new Error(`payment-flow runs without its "${name}" effect: give it with machine.provide({ actors })`)
+  })
+}
+
+/** Input of an effect that acts on the plan. */
+export function planned({ context }: { context: PaymentFlowContext }): PlannedInput {
+  const { flow, plan, challenge, demand, limits, reconciled, turn } = context
+  return { flow, plan, context: { challenge, demand, limits, reconciled, turn } }
+}
+
+/** Input of an effect that needs no more than its flow. */
+export function flowOf({ context }: { context: PaymentFlowContext }): EffectInput {
+  return { flow: context.flow }
+}
+
+/** What the flow ends with. */
+export function outputOf({ context }: { context: PaymentFlowContext }): PaymentFlowOutput {
+  const { failure, receipt, receiptProblem, settlement, authorised, references } = context
+  const status = failure !== null ? 'failed' : context.purpose === 'close' ? 'closed' : 'succeeded'
+  return { status, failure, receipt, receiptProblem, settlement, authorised, references }
+}
+
+const withinBound = (context: PaymentFlowContext, event: PaymentFlowEvent): boolean =>
+  update.recoveriesLeft(context, event.type) > 0
+
+/** Everything the machine refers to by name. */
+export const paymentFlowSetup = setup({
+  types: {} as {
+    context: PaymentFlowContext
+    events: PaymentFlowEvent
+    input: PaymentFlowInput
+    output: PaymentFlowOutput
+    tags: 'network' | 'wallet' | 'waiting' | 'recovering' | 'final'
+  },
+  actors: {
+    sendUnpaid: effect<EffectInput & { readonly purpose: 'pay' | 'close'; readonly closing: string | null }>(
+      'sendUnpaid',
+    ),
+    parseChallenge: effect<EffectInput & { readonly skip: number }>('parseChallenge'),
+    acquireSession: effect<EffectInput>('acquireSession'),
+    awaitAcknowledgement: effect<EffectInput>('awaitAcknowledgement'),
+    requestApproval: effect<PlannedInput>('requestApproval'),
+    openSession: effect<PlannedInput>('openSession'),
+    topUpSession: effect<PlannedInput>('topUpSession'),
+    signVoucher: effect<PlannedInput>('signVoucher'),
+    reconcileSession: effect<EffectInput>('reconcileSession'),
+    sendPaid: effect<EffectInput>('sendPaid'),
+    verifyReceipt: effect<EffectInput>('verifyReceipt'),
+    wait: effect<EffectInput & { readonly ms: number }>('wait'),
+    sendClose: effect<EffectInput & { readonly closing: string | null }>('sendClose'),
+  },
+  guards: {
+    withinBound: ({ context, event }) => withinBound(context, event),
+    withinBoundAndChallenged: ({ context, event }) =>
+      withinBound(context, event) && 'challengesOffered' in event && event.challengesOffered > 0,
+    challenged: ({ event }) => 'challengesOffered' in event && event.challengesOffered > 0,
+    anotherChallengeOffered: ({ context, event }) =>
+      'challengesOffered' in event && event.challengesOffered > 1 && (context.counts[event.type] ?? 0) === 0,
+    mayRepeatWork: ({ context, event }) => context.limits.retryCommitFailed && (context.counts[event.type] ?? 0) === 0,
+    mayResendPaid: ({ context, event }) =>
+      event.type === 'SERVER_FAILED' && !event.mayHaveRun && context.limits.resendPaid && withinBound(context, event),
+    isClosing: ({ context }) => context.purpose === 'close',
+    planReuses: ({ context }) => context.plan?.kind === 'reuse',
+    planSigns: ({ context }) => context.plan?.kind === 'sign',
+    planOpens: ({ context }) => context.plan?.kind === 'open',
+    planTopsUp: ({ context }) => context.plan?.kind === 'topUp',
+    planWaits: ({ context }) => context.plan?.kind === 'awaitAcknowledgement',
+    planReconciles: ({ context }) => context.plan?.kind === 'reconcile',
+    needsApproval: ({ context }) => {
+      const { plan, limits, approvedDeposit } = context
+      if (!limits.approval || (plan?.kind !== 'open' && plan?.kind !== 'topUp')) return false
+      const moved = plan.kind === 'open' ? plan.deposit : plan.additionalDeposit
+      return approvedDeposit === null || exceeds(moved, approvedDeposit)
+    },
+    deniedThoughFunded: ({ context, event }) =>
+      event.type === 'SESSION_RECONCILED' &&
+      (context.disputed === 'session/channel-not-found' || context.disputed === 'session/channel-finalized') &&
+      exceeds(event.session.deposit, '0'),
+    disputedWithChallenge: ({ context }) => context.disputed !== null && context.unreadChallenges > 0,
+    disputed: ({ context }) => context.disputed !== null,
+    thenPaying: ({ context }) => context.afterBackoff === 'paying',
+    thenReconciling: ({ context }) => context.afterBackoff === 'reconciling',
+  },
+  actions: {
+    count: assign(({ context, event }) => update.count(context, event)),
+    noteAnswer: assign(({ context, event }) => update.noteAnswer(context, event)),
+    noteChallenge: assign(({ context, event }) => update.noteChallenge(context, event)),
+    noteSession: assign(({ context, event }) => update.noteSession(context, event)),
+    noteSigned: assign(({ context, event }) => update.noteSigned(context, event)),
+    noteApproval: assign(({ context }) => update.noteApproval(context)),
+    noteReceipt: assign(({ context, event }) => update.noteReceipt(context, event)),
+    noteSettlement: assign(({ context, event }) => update.noteSettlement(context, event)),
+    demandVoucher: assign(({ context, event }) => update.demandVoucher(context, event)),
+    demandDeposit: assign(({ context, event }) => update.demandDeposit(context, event)),
+    demandSignature: assign(({ context, event }) => update.demandSignature(context, event)),
+    skipChallenge: assign(({ context }) => ({ skipChallenges: context.skipChallenges + 1 })),
+    dispute: assign(({ event }) => ({ disputed: event.type })),
+    settleDispute: assign({ disputed: null }),
+    backOffToRequesting: assign(({ context, event }) => update.backOff(context, event, 'requesting')),
+    backOffToPaying: assign(({ context, event }) => update.backOff(context, event, 'paying')),
+    backOffToReconciling: assign(({ context, event }) => update.backOff(context, event, 'reconciling')),
+    backOffToClosing: assign(({ context, event }) => update.backOff(context, event, 'closing')),
+    plan: assign(({ context }) => {
+      const { challenge, session, limits, demand, reconciled, turn } = context
+      if (challenge === null || session === null) return { plan: null }
+      return { plan: makePlan({ challenge, session, limits, demand, reconciled, turn }) }
+    }),
+    fail: assign(({ context, event }) => failure.fail(context, event)),
+    failByPlan: assign(({ context }) => failure.failByPlan(context)),
+    failByDispute: assign(({ context }) => failure.failByDispute(context)),
+  },
+})
