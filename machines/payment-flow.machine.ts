@@ -19,14 +19,10 @@ const FIRST_CHALLENGE = [
   FAILED_BY_ANSWER,
 ] as const
 
-/** What may stop any effect that reads the chain or uses the wallet. */
-const WALLET_FAILURES = {
+/** What may keep an effect from signing. */
+const SIGNING = {
   SESSION_CHANGED: PLAN_AGAIN,
-  SESSION_UNAVAILABLE: FAILED,
   LIMIT_EXCEEDED: FAILED,
-  SIGNING_FAILED: FAILED,
-  WALLET_BALANCE_INSUFFICIENT: FAILED,
-  CHAIN_UNAVAILABLE: FAILED,
   CHALLENGE_EXPIRED: ASK_ANEW,
 } as const
 
@@ -53,9 +49,14 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
   context: ({ input }) => initialContext(input),
   output: outputOf,
   initial: 'requesting',
+  // What any effect may come to, where a state knows no better.
   on: {
     CANCEL: FAILED,
     EFFECT_FAILED: FAILED,
+    SESSION_UNAVAILABLE: FAILED,
+    CHAIN_UNAVAILABLE: FAILED,
+    SIGNING_FAILED: FAILED,
+    WALLET_BALANCE_INSUFFICIENT: FAILED,
   },
   states: {
     requesting: {
@@ -119,7 +120,6 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
           invoke: { id: 'acquireSession', src: 'acquireSession', input: flowOf },
           on: {
             SESSION_ACQUIRED: { target: 'planning', actions: ['noteSession'] },
-            SESSION_UNAVAILABLE: FAILED,
           },
         },
         planning: {
@@ -143,7 +143,6 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
           invoke: { id: 'awaitAcknowledgement', src: 'awaitAcknowledgement', input: flowOf },
           on: {
             TURN_GRANTED: PLAN_AGAIN,
-            SESSION_UNAVAILABLE: FAILED,
           },
         },
         awaitingApproval: {
@@ -157,7 +156,6 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
             ],
             DENY: FAILED,
             SESSION_CHANGED: PLAN_AGAIN,
-            SESSION_UNAVAILABLE: FAILED,
           },
         },
         openingSession: {
@@ -167,7 +165,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
           on: {
             OPEN_RESUMED: { target: '#paymentFlow.paying', actions: ['noteSession'] },
             OPEN_SIGNED: { target: '#paymentFlow.paying', actions: ['noteSession', 'noteSigned'] },
-            ...WALLET_FAILURES,
+            ...SIGNING,
           },
         },
         toppingUp: {
@@ -201,7 +199,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
               FAILED,
             ],
             PAYMENT_REJECTED: FAILED_BY_ANSWER,
-            ...WALLET_FAILURES,
+            ...SIGNING,
             ...REJECTIONS,
           },
         },
@@ -211,7 +209,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
           invoke: { id: 'signVoucher', src: 'signVoucher', input: planned },
           on: {
             VOUCHER_SIGNED: { target: '#paymentFlow.paying', actions: ['noteSession', 'noteSigned'] },
-            ...WALLET_FAILURES,
+            ...SIGNING,
           },
         },
         reconcilingSession: {
@@ -241,7 +239,6 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
               { guard: 'withinBound', target: '#paymentFlow.backingOff', actions: ['count', 'backOffToReconciling'] },
               FAILED,
             ],
-            SESSION_UNAVAILABLE: FAILED,
           },
         },
       },
@@ -271,7 +268,8 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
           { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToPaying'] },
           FAILED,
         ],
-        OUTCOME_UNKNOWN: FAILED,
+        OUTCOME_UNKNOWN: { target: 'failed', actions: ['noteSend', 'fail'] },
+        CANCEL: { target: 'failed', actions: ['noteSend', 'fail'] },
         PAYMENT_REJECTED: FAILED_BY_ANSWER,
         ...REJECTIONS,
       },
@@ -317,8 +315,6 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
               FAILED,
             ],
             CHALLENGE_EXPIRED: ASK_ANEW,
-            SESSION_UNAVAILABLE: FAILED,
-            SIGNING_FAILED: FAILED,
             CHAIN_UNAVAILABLE: [
               { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToClosing'] },
               FAILED,

@@ -129,6 +129,7 @@ export const paymentFlowSetup = setup({
     noteSigned: assign(({ context, event }) => update.noteSigned(context, event)),
     noteApproval: assign(({ context }) => update.noteApproval(context)),
     noteReceipt: assign(({ context, event }) => update.noteReceipt(context, event)),
+    noteSend: assign(({ context }) => update.noteSend(context)),
     noteSettlement: assign(({ context, event }) => update.noteSettlement(context, event)),
     demandVoucher: assign(({ context, event }) => update.demandVoucher(context, event)),
     demandDeposit: assign(({ context, event }) => update.demandDeposit(context, event)),

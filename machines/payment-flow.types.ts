@@ -64,6 +64,8 @@ export interface SessionView {
   /** Deposits and pending deposits of the payer's other channels in the same token. */
   readonly depositedElsewhere: Amount
   readonly pending: 'open' | 'topUp' | 'close' | 'requestClose' | 'withdraw' | null
+  /** What the pending transaction would add to the deposit. */
+  readonly pendingAmount: Amount
 }
 
 /** What a rejection says must be different the next time. */

@@ -117,7 +117,8 @@ export function noteAnswer(context: PaymentFlowContext, event: PaymentFlowEvent)
       ...context.references,
       requestId: facts.requestId ?? context.references.requestId,
       challengeId: facts.challengeId ?? context.references.challengeId,
-      httpStatus: facts.status,
+      // Zero: found before anything was sent.
+      httpStatus: facts.status === 0 ? null : facts.status,
     },
     authorised: notePaidSend(context.authorised, facts),
   }
@@ -130,6 +131,13 @@ function notePaidSend(authorised: Authorised, facts: AnswerFacts): Authorised {
     paidSends: authorised.paidSends + 1,
     cumulative: max(authorised.cumulative, facts.cumulative),
   }
+}
+
+/** A paid send whose answer never came counts as sent: what it carried may have been taken. */
+export function noteSend(context: PaymentFlowContext): Change {
+  const { authorised, session } = context
+  const cumulative = max(authorised.cumulative, session?.signed ?? '0')
+  return { authorised: { ...authorised, paidSends: authorised.paidSends + 1, cumulative } }
 }
 
 function demand(context: PaymentFlowContext, event: PaymentFlowEvent, kind: Demand['kind']): Change {

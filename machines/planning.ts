@@ -42,7 +42,9 @@ export const defaultStrategy: Strategy = ({ challenge, session, demand }) => {
   else if (challenge.unitType === 'request') {
     required = add(live ? session.spent : '0', max(session.reserved, challenge.amount))
   } else if (!exceeds(signed, '0')) required = challenge.amount
-  if (demand?.kind === 'voucher' && !exceeds(signed, demand.above)) {
+  // A demand is about the channel it was made for; a channel that has ended takes it along.
+  const stale = !live && session.channelId !== null
+  if (demand?.kind === 'voucher' && !stale && !exceeds(signed, demand.above)) {
     const hinted = ofThisChannel?.requiredCumulative ?? '0'
     required = exceeds(hinted, demand.above) ? hinted : max(required, add(demand.above, step(challenge, demand)))
   }
@@ -113,8 +115,10 @@ export function plan(input: PlanningInput, strategy: Strategy = defaultStrategy)
   const required = strategy({ challenge, session, demand })
   if (!LIVE.has(session.status)) return planOpen(input, required)
   // Something signed is still on its way: nothing new is signed before the chain has said what became of it.
-  if (session.status === 'opening') return input.reconciled ? resumeOpen(input) : { kind: 'reconcile' }
-  if (session.status === 'closing') return { kind: 'reconcile' }
+  if (session.status === 'opening') return input.reconciled ? resumeOpen(input, required) : { kind: 'reconcile' }
+  if (session.status === 'closing') {
+    return input.reconciled ? { kind: 'unavailable', reason: 'the channel is being closed' } : { kind: 'reconcile' }
+  }
   const refusedDeposit = demand?.kind === 'deposit' && !exceeds(session.deposit, demand.depositAbove)
   if (session.status === 'toppingUp' && (refusedDeposit || exceeds(required, session.deposit)) && !input.reconciled) {
     return { kind: 'reconcile' }
@@ -136,8 +140,13 @@ export function plan(input: PlanningInput, strategy: Strategy = defaultStrategy)
 }
 
 /** A signed open whose transaction may still be included is sent again, never signed twice. */
-function resumeOpen({ session }: PlanningInput): Plan {
-  return { kind: 'open', cumulative: session.signed, deposit: session.deposit }
+function resumeOpen(input: PlanningInput, required: Amount): Plan {
+  const { session } = input
+  // The first voucher was refused as too small: it may grow within the deposit that is being opened.
+  if (exceeds(required, session.signed) && !exceeds(required, session.pendingAmount)) {
+    return voucherLimit(input, required, session.spent) ?? { kind: 'sign', cumulative: required }
+  }
+  return { kind: 'open', cumulative: session.signed, deposit: session.pendingAmount }
 }
 
 function mayTryAgain({ session, demand, turn }: PlanningInput): boolean {

@@ -31,6 +31,11 @@ const session = setup({
       event.type === 'VOUCHER_SIGNED' &&
       !exceeds(context.signed, event.cumulative) &&
       !exceeds(event.cumulative, context.deposit),
+    /** While a channel opens, its voucher may grow within the deposit that was signed for. */
+    voucherGrowsWithinPending: ({ context, event }) =>
+      event.type === 'VOUCHER_SIGNED' &&
+      !exceeds(context.signed, event.cumulative) &&
+      !exceeds(event.cumulative, context.pending?.amount ?? '0'),
     /** Deposits only grow while a channel is open. */
     depositGrows: ({ context, event }) =>
       (event.type === 'TOP_UP_CONFIRMED' || event.type === 'DEPOSIT_SEEN' || event.type === 'OPEN_CONFIRMED') &&
@@ -176,6 +181,7 @@ export const sessionMachine = session.createMachine({
       description: 'An open transaction was signed; its fate on the chain is not known yet. Vouchers wait.',
       tags: ['wallet', 'waiting'],
       on: {
+        VOUCHER_SIGNED: { guard: 'voucherGrowsWithinPending', actions: 'recordVoucher' },
         OPEN_CONFIRMED: { guard: 'depositGrows', target: 'open', actions: ['recordDeposit', 'clearPending'] },
         OPEN_DROPPED: { target: 'absent', actions: 'forgetOpen' },
         ...reservations,

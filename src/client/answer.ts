@@ -84,7 +84,7 @@ function withBody(response: Response, body: BodyInit | null): Response {
  */
 export async function readAnswer(response: Response, cumulative: string | null): Promise<Answer> {
   const { status, headers } = response
-  const list = status === 402 || status === 401 ? parseChallenges(headers.get('www-authenticate')) : null
+  const list = status >= 400 ? parseChallenges(headers.get('www-authenticate')) : null
   const offered = list?.ok === true ? list.value : NO_CHALLENGES
   const offerProblem = list?.ok === false && list.reason !== 'absent' ? list.detail : null
   const facts: AnswerFacts = {

@@ -134,12 +134,15 @@ export async function endFlow(ring: Ring, flow: FlowResources): Promise<void> {
   ring.flows.delete(flow.id)
   land(flow)
   const { key, place, lease } = flow
-  if (key !== null && place !== null && flow.reserved) {
-    await ring.ledger.apply(key, place, { type: 'RELEASED', flow: flow.id })
+  try {
+    if (key !== null && place !== null && flow.reserved) {
+      await ring.ledger.apply(key, place, { type: 'RELEASED', flow: flow.id })
+    }
+    if (key !== null && place !== null && lease !== null) {
+      const record = await ring.ledger.read(key)
+      if (record?.status === 'closing') await ring.ledger.apply(key, place, { type: 'CLOSE_ABANDONED' }, { lease })
+    }
+  } finally {
+    await dropLease(flow)
   }
-  if (key !== null && place !== null && lease !== null) {
-    const record = await ring.ledger.read(key)
-    if (record?.status === 'closing') await ring.ledger.apply(key, place, { type: 'CLOSE_ABANDONED' }, { lease })
-  }
-  await dropLease(flow)
 }

@@ -70,10 +70,9 @@ export async function send(ring: Ring, flow: FlowResources, options: SendOptions
   const body = withBody ? await flow.request.body() : undefined
   const abort = new AbortController()
   const stop = (): void => abort.abort(signal.reason)
-  const stopByCaller = (): void => abort.abort(flow.request.signal?.reason)
+  const { signal: callers } = flow.request
   const timer = setTimeout(() => abort.abort(new DOMException('no answer in time', 'TimeoutError')), timeoutMs)
   signal.addEventListener('abort', stop, { once: true })
-  flow.request.signal?.addEventListener('abort', stopByCaller, { once: true })
   if (signal.aborted) stop()
   try {
     const response = await ring.fetch(flow.url, {
@@ -81,7 +80,8 @@ export async function send(ring: Ring, flow: FlowResources, options: SendOptions
       method: withBody ? flow.request.method : 'POST',
       headers: headersFor(flow, options),
       redirect: 'manual',
-      signal: abort.signal,
+      // The caller's own signal also reaches the body of the answer, which is handed on unread.
+      signal: callers === null ? abort.signal : AbortSignal.any([abort.signal, callers]),
       ...(body !== undefined && { body }),
     })
     return await readAnswer(response, options.cumulative ?? null)

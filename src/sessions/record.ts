@@ -91,6 +91,7 @@ export function viewOf(record: SessionRecord, now: number, depositedElsewhere: A
     reserved: sum(live.map((held) => held.amount)),
     depositedElsewhere,
     pending: session.pending?.kind ?? null,
+    pendingAmount: session.pending?.amount ?? '0',
   }
 }
 

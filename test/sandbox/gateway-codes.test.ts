@@ -1,12 +1,19 @@
-// Each of the gateway's codes from its real cause, over real HTTP; by injection where no cause can be brought about.
+// The gateway's codes from their real causes, over real HTTP and a real chain.
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Credential } from '../../src/protocol/credential.js'
 import { formatDigest, sha256 } from '../../src/protocol/digest.js'
-import { CODE_ANSWERS, isGatewayCode } from '../../src/sandbox/gateway/refusal.js'
 import { type LocalChain, type Sandbox, startChain, startSandbox } from '../../src/sandbox/index.js'
 import { signVoucher, ZERO_ADDRESS } from '../../src/tempo/index.js'
-import { bent, type Channel, chatCosting, type GatewayAnswer, Payer, rawCredential } from './gateway-payer.js'
+import {
+  bent,
+  type Channel,
+  chatCosting,
+  expectCode,
+  type GatewayAnswer,
+  Payer,
+  rawCredential,
+} from './gateway-payer.js'
 
 const BODY = chatCosting(50)
 
@@ -31,19 +38,6 @@ function payerNumber(index: number): Payer {
   const account = sandbox.accounts[index]
   if (account === undefined) throw new Error('no such account')
   return new Payer(sandbox, chain, account)
-}
-
-/** Every refusal has the status, the envelope and, where it helps, the fresh challenge that its code calls for. */
-function expectCode(answer: GatewayAnswer, code: string): void {
-  if (!isGatewayCode(code)) throw new Error(`${code} is no code`)
-  expect(answer.code).toBe(code)
-  expect(answer.status).toBe(CODE_ANSWERS[code].status)
-  expect(answer.challenge !== undefined).toBe(CODE_ANSWERS[code].challenge)
-  expect(answer.receipt).toBeUndefined()
-  expect(JSON.parse(answer.text)).toMatchObject({
-    error: { code, type: 'mpp_error' },
-    request_id: answer.headers.get('x-request-id'),
-  })
 }
 
 async function paying(
@@ -350,75 +344,5 @@ describe('closing', () => {
     const answer = await other.send(undefined, { authorization: other.credential(challenge, unsigned) })
     expectCode(answer, 'mpp_payment_verification_failed')
     expect(await other.close(own, 10_000n)).toMatchObject({ status: 204, receipt: { spent: 10_000n } })
-  })
-})
-
-describe('injection', () => {
-  const codes = Object.keys(CODE_ANSWERS)
-  it('knows all sixteen codes', () => {
-    expect(codes).toHaveLength(16)
-    expect(() => sandbox.inject('mpp_nonsense')).toThrow(RangeError)
-  })
-
-  it.each(codes)('%s can be planned for an unpaid send, a voucher, a top-up and a close', async (code) => {
-    const other = payerNumber(7)
-    const known = channels.get(other) ?? (await other.open(BODY, { deposit: 500_000n, cumulative: 500_000n })).channel
-    channels.set(other, known)
-    sandbox.inject(code, { on: 'unpaid' })
-    expectCode(await other.send(BODY), code)
-    const before = sandbox.books().channels.find(({ channelId }) => channelId === known.channelId)
-    sandbox.inject(code, { on: 'voucher' })
-    expectCode(await other.pay(known, BODY, 500_000n), code)
-    sandbox.inject(code, { on: 'topUp' })
-    expectCode(await other.topUp(known, 1n), code)
-    sandbox.inject(code, { on: 'close' })
-    expectCode(await other.close(known, 500_000n), code)
-    expect(sandbox.books().channels.find(({ channelId }) => channelId === known.channelId)).toEqual(before)
-  })
-  const channels = new Map<Payer, Channel>()
-
-  it('strikes as often as it was told to, and bare statuses have no code', async () => {
-    sandbox.inject('http_429', { times: 2 })
-    const answers = [
-      await payer.pay(channel, BODY, 1_000_000n),
-      await payer.pay(channel, BODY, 1_000_000n),
-      await payer.pay(channel, BODY, 1_000_000n),
-    ]
-    expect(answers.map(({ status }) => status)).toEqual([429, 429, 200])
-    expect(answers[0]?.headers.get('retry-after')).toBe('1')
-    expect(answers[0]?.code).toBeUndefined()
-  })
-
-  it('mpp_reservation_failed comes after the channel is open, and a repeated credential finds it open', async () => {
-    const other = payerNumber(8)
-    sandbox.inject('mpp_reservation_failed', { on: 'open' })
-    const { answer, channel: own } = await other.open(BODY, { deposit: 500_000n, cumulative: 500_000n })
-    expectCode(answer, 'mpp_reservation_failed')
-    expect(answer.headers.get('retry-after')).toBe('0')
-    expect(sandbox.books().channels.find(({ channelId }) => channelId === own.channelId)).toMatchObject({
-      deposit: '500000',
-      spent: '0',
-    })
-    expect(await other.pay(own, BODY, 500_000n)).toMatchObject({ status: 200 })
-  })
-})
-
-describe('without a chain', () => {
-  it('mpp_reservation_failed and mpp_session_close_failed: the deposit cannot be read', async () => {
-    const lonely = await startChain()
-    const gateway = await startSandbox({ chain: lonely })
-    try {
-      const [account] = gateway.accounts
-      if (account === undefined) throw new Error('no account')
-      const other = new Payer(gateway, lonely, account)
-      const { channel: own } = await other.open(BODY, { deposit: 500_000n, cumulative: 500_000n })
-      await gateway.advanceTime(1)
-      await lonely.stop()
-      expectCode(await other.pay(own, BODY, 500_000n), 'mpp_reservation_failed')
-      expectCode(await other.close(own, 500_000n), 'mpp_session_close_failed')
-    } finally {
-      await gateway.stop()
-      await lonely.stop()
-    }
   })
 })

@@ -1,6 +1,7 @@
 // A payer with hand-made credentials, for tests of the gateway: every value can be bent before it is sent.
 // Must never use the library's client: the gateway is tested on its own.
 import type { LocalAccount } from 'viem'
+import { expect } from 'vitest'
 import { encodeBase64url } from '../../src/protocol/base64url.js'
 import { type Challenge, parseChallenges } from '../../src/protocol/challenge.js'
 import { formatCredential, formatSource, type SessionPayload } from '../../src/protocol/credential.js'
@@ -10,6 +11,7 @@ import { readProblem } from '../../src/protocol/problem.js'
 import { parseReceipt, type Receipt } from '../../src/protocol/receipt.js'
 import { parseSessionRequest, type SessionRequest } from '../../src/protocol/session-request.js'
 import type { LocalChain } from '../../src/sandbox/chain/start-chain.js'
+import { CODE_ANSWERS, isGatewayCode } from '../../src/sandbox/gateway/refusal.js'
 import type { Sandbox } from '../../src/sandbox/index.js'
 import { signOpen, signTopUp, signVoucher } from '../../src/tempo/index.js'
 
@@ -189,4 +191,17 @@ export function bent(challenge: Challenge, change: Partial<Challenge>): Challeng
 /** A credential whose JSON is whatever the test says. */
 export function rawCredential(value: unknown): string {
   return `Payment ${encodeBase64url(JSON.stringify(value))}`
+}
+
+/** Every refusal has the status, the envelope and, where it helps, the fresh challenge that its code calls for. */
+export function expectCode(answer: GatewayAnswer, code: string): void {
+  if (!isGatewayCode(code)) throw new Error(`${code} is no code`)
+  expect(answer.code).toBe(code)
+  expect(answer.status).toBe(CODE_ANSWERS[code].status)
+  expect(answer.challenge !== undefined).toBe(CODE_ANSWERS[code].challenge)
+  expect(answer.receipt).toBeUndefined()
+  expect(JSON.parse(answer.text)).toMatchObject({
+    error: { code, type: 'mpp_error' },
+    request_id: answer.headers.get('x-request-id'),
+  })
 }

@@ -24,7 +24,8 @@ export async function signVoucher(scope: EffectScope<PlannedInput>): Promise<Pay
     const record = await ring.ledger.apply(placed.key, placed.place, event, { lease, voucher })
     return { ...event, session: await viewFor(ring, placed, record) }
   } finally {
-    await dropLease(flow)
+    // A channel that is being opened keeps its lease until the server has answered the open.
+    if (view.status !== 'opening') await dropLease(flow)
   }
 
   async function signOrExplain(

@@ -17,6 +17,9 @@ export async function verifyReceipt({ ring, flow }: EffectScope<EffectInput>): P
         : { type: 'RECEIPT_REJECTED', reason: receipt.detail }
     }
     return await believe(ring, placed, receipt.value)
+  } catch {
+    // The answer was paid for and is delivered; the next receipt brings the ledger up to date.
+    return { type: 'RECEIPT_REJECTED', reason: 'the ledger could not be updated' }
   } finally {
     land(flow)
   }

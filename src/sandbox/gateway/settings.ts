@@ -55,13 +55,10 @@ export interface GatewaySettings {
  * @throws RangeError naming the option that cannot be read.
  */
 export function readSettings(options: GatewayOptions, decimals: number, before?: GatewaySettings): GatewaySettings {
-  const amount = (name: keyof GatewayOptions & `${string}`, value: Amount | undefined, otherwise: bigint): bigint =>
+  const amount = (name: keyof GatewayOptions, value: Amount | undefined, otherwise: bigint): bigint =>
     value === undefined ? otherwise : readAmount(name, value, decimals)
-  const optional = (
-    name: keyof GatewayOptions & `${string}`,
-    value: Amount | undefined,
-    otherwise: bigint | undefined,
-  ) => (value === undefined ? otherwise : readAmount(name, value, decimals))
+  const optional = (name: keyof GatewayOptions, value: Amount | undefined, otherwise: bigint | undefined) =>
+    value === undefined ? otherwise : readAmount(name, value, decimals)
   const unit = 10n ** BigInt(decimals)
   return {
     bucket: amount('bucket', options.bucket, before?.bucket ?? unit),
