@@ -1,0 +1,76 @@
+// Puts into a few words what the transitions of one arrow have in common.
+// Must never list more than a reader takes in at once: three names, or families with a count.
+
+import type { GraphTransition } from './graph.js'
+import { isErrorCode, type PictureRules } from './rules.js'
+
+const MOST_NAMES = 3
+
+/** The different values, in the order they first appear. */
+export function distinct<T>(values: readonly T[]): readonly T[] {
+  return [...new Set(values)]
+}
+
+/** `1 code`, `4 codes`, `2 events`. */
+export function counted(transitions: readonly GraphTransition[]): string {
+  const names = distinct(transitions.map(({ event }) => event))
+  const noun = names.every(isErrorCode) ? 'code' : 'event'
+  return `${names.length} ${noun}${names.length === 1 ? '' : 's'}`
+}
+
+/** An event as a reader knows it: XState's own names for ends and delays are put into words. */
+export function eventName(event: string): string {
+  if (event.startsWith('xstate.done.')) return 'done'
+  if (event.startsWith('xstate.error.')) return 'error'
+  const delay = /^xstate\.after\.([^.]+)\./.exec(event)
+  return delay === null ? event : `after ${delay[1]}`
+}
+
+/**
+ * The name of a transition on its arrow: the event, with the guard where the guard is what decides between arrows.
+ *
+ * @param decides whether the same event of the same state leads elsewhere too
+ */
+export function transitionName({ event, guard }: GraphTransition, decides: boolean): string {
+  if (event === '') return `[${guard ?? 'otherwise'}]`
+  return decides ? `${eventName(event)} [${guard ?? 'otherwise'}]` : eventName(event)
+}
+
+function familyOf(transition: GraphTransition, rules: PictureRules): string {
+  return rules.families.find(([action]) => transition.actions.includes(action))?.[1] ?? 'other codes'
+}
+
+/** Codes by what they have in common, largest family first, as many lines as there are families. */
+function families(codes: readonly GraphTransition[], rules: PictureRules): readonly string[] {
+  const names = distinct(codes.map((code) => familyOf(code, rules)))
+  if (names.length === 1 && names[0] === 'other codes') return [counted(codes)]
+  return names
+    .map((name) => ({ name, members: codes.filter((code) => familyOf(code, rules) === name) }))
+    .sort((a, b) => distinctEvents(b.members) - distinctEvents(a.members) || (a.name < b.name ? -1 : 1))
+    .map(({ name, members }) => `${name}: ${counted(members)}`)
+}
+
+function distinctEvents(transitions: readonly GraphTransition[]): number {
+  return distinct(transitions.map(({ event }) => event)).length
+}
+
+/**
+ * The lines that stand on an arrow.
+ *
+ * @param decides tells whether a transition's event leads elsewhere too, so that its guard has to be named
+ */
+export function arrowLabel(
+  transitions: readonly GraphTransition[],
+  rules: PictureRules,
+  decides: (transition: GraphTransition) => boolean,
+): readonly string[] {
+  const codes = transitions.filter(({ event }) => isErrorCode(event))
+  const events = transitions.filter(({ event }) => !isErrorCode(event))
+  const names = distinct(events.map((transition) => transitionName(transition, decides(transition))))
+  const codeNames = distinct(codes.map(({ event }) => event))
+  const lines = names.length > MOST_NAMES ? [counted(events)] : [...names]
+  if (names.length + codeNames.length <= MOST_NAMES) return [...lines, ...codeNames]
+  // Beside what normally happens, the codes are an aside.
+  if (lines.length > 0) return [...lines, `+ ${counted(codes)}`]
+  return families(codes, rules)
+}

@@ -1,0 +1,89 @@
+// What a picture of one machine is told beyond the machine: its happy path, and what its arrows have in common.
+// Must never name a state that the machine does not have: a rule that no longer fits is an error, not a silence.
+
+import { LOCAL_CODES, MPP_CODES, PROBLEM_TYPES } from '../../../machines/index.js'
+import type { GraphTransition, MachineGraph } from './graph.js'
+
+/** How an arrow is drawn. */
+export type ArrowKind = 'happy' | 'step' | 'recovery' | 'failure'
+
+/** Everything about a picture that cannot be read from the machine. States are given by their dotted path. */
+export interface PictureRules {
+  /** The states of an undisturbed run, in order; the arrows between them are emphasised. */
+  readonly happyPath: readonly string[]
+  /** Final states that mean failure. */
+  readonly failures: readonly string[]
+  /** Targets that so much leads to that arrows would hide the rest: other states note in their box that they lead there. */
+  readonly noted: readonly string[]
+  /** Events and actions that make an arrow a recovery; error codes always do, and so does a `recovering` state. */
+  readonly recoveryEvents: readonly string[]
+  readonly recoveryActions: readonly string[]
+  /** What the codes whose arrow has an action have in common, first match first: `demandVoucher` → `voucher refresh`. */
+  readonly families: readonly (readonly [action: string, name: string])[]
+}
+
+/** Rules for a machine nobody has told anything about. */
+export const PLAIN_RULES: PictureRules = {
+  happyPath: [],
+  failures: [],
+  noted: [],
+  recoveryEvents: [],
+  recoveryActions: [],
+  families: [],
+}
+
+const ERROR_CODES: ReadonlySet<string> = new Set([
+  ...MPP_CODES,
+  ...PROBLEM_TYPES,
+  ...LOCAL_CODES.map((code) => code.toUpperCase()),
+])
+
+/** Whether an event is an error code: of the gateway, of the standard, or of this side (`RATE_LIMITED`). */
+export function isErrorCode(event: string): boolean {
+  return ERROR_CODES.has(event)
+}
+
+/** The id of the state with this dotted path; throws when the machine has none. */
+export function stateAt(graph: MachineGraph, path: string): string {
+  const state = graph.states.find((candidate) => candidate.path === path)
+  if (state === undefined) throw new Error(`the picture of "${graph.id}" names a state the machine lacks: "${path}"`)
+  return state.id
+}
+
+/** Source and target of every arrow on the happy path; throws when the machine has no such arrow. */
+export function happyPairs(graph: MachineGraph, rules: PictureRules): ReadonlySet<string> {
+  const ids = rules.happyPath.map((path) => stateAt(graph, path))
+  return new Set(
+    ids.slice(1).map((target, index) => {
+      const source = ids[index] ?? target
+      // Entering a compound state is entering its initial state.
+      const entered = graph.states.find((state) => state.initial === target)?.id
+      const drawn = graph.transitions.find(
+        ({ source: from, target: to }) => from === source && (to === target || (to !== null && to === entered)),
+      )
+      if (!drawn?.target) throw new Error(`the happy path of "${graph.id}" lacks an arrow: ${source} → ${target}`)
+      return pairKey(source, drawn.target)
+    }),
+  )
+}
+
+/** Identifies what leads from one state to another. */
+export function pairKey(source: string, target: string): string {
+  return `${source} → ${target}`
+}
+
+/** Says of single transitions what kind they are. */
+export function classifier(graph: MachineGraph, rules: PictureRules): (transition: GraphTransition) => ArrowKind {
+  const failures = new Set(rules.failures.map((path) => stateAt(graph, path)))
+  const recovering = new Set(graph.states.filter(({ tags }) => tags.includes('recovering')).map(({ id }) => id))
+  return ({ source, target, event, actions }) => {
+    if (target !== null && failures.has(target)) return 'failure'
+    const recovers =
+      isErrorCode(event) ||
+      rules.recoveryEvents.includes(event) ||
+      actions.some((action) => rules.recoveryActions.includes(action)) ||
+      recovering.has(source) ||
+      (target !== null && recovering.has(target))
+    return recovers ? 'recovery' : 'step'
+  }
+}

@@ -1,0 +1,84 @@
+// The machines that are drawn, and how: which run is the happy path, what gathers many arrows, what codes have in common.
+// Must never describe behaviour: states and arrows come from the machines alone.
+
+import type { AnyStateMachine } from 'xstate'
+import { paymentFlowMachine, providerRouteMachine, sessionMachine } from '../../machines/index.js'
+import type { PictureRules } from './diagram/rules.js'
+
+/** A machine with a picture. */
+export interface Picture {
+  /** Name of its files, without ending. */
+  readonly name: string
+  readonly title: string
+  readonly machine: AnyStateMachine
+  readonly rules: PictureRules
+}
+
+/** Every machine of this package, in the order they are documented. */
+export const PICTURES: readonly Picture[] = [
+  {
+    name: 'payment-flow',
+    title: 'payment-flow: one paid request',
+    machine: paymentFlowMachine,
+    rules: {
+      happyPath: [
+        'requesting',
+        'parsingChallenge',
+        'authorizing.acquiringSession',
+        'authorizing.planning',
+        'authorizing.signingVoucher',
+        'paying',
+        'verifyingReceipt',
+        'succeeded',
+      ],
+      failures: ['failed'],
+      noted: ['requesting', 'authorizing.planning'],
+      recoveryEvents: [],
+      recoveryActions: ['count'],
+      families: [
+        ['demandVoucher', 'voucher refresh'],
+        ['demandDeposit', 'top-up'],
+        ['demandSignature', 'sign anew'],
+        ['dispute', 'ask the chain'],
+        ['skipChallenge', 'another method'],
+        ['backOffToRequesting', 'back off'],
+        ['backOffToPaying', 'back off'],
+        ['backOffToReconciling', 'back off'],
+        ['backOffToClosing', 'back off'],
+        ['count', 're-challenge'],
+      ],
+    },
+  },
+  {
+    name: 'session',
+    title: 'session: one payment channel',
+    machine: sessionMachine,
+    rules: {
+      happyPath: ['absent', 'opening', 'open', 'closing', 'closed'],
+      failures: ['lost'],
+      noted: [],
+      recoveryEvents: [
+        'CHANNEL_ADOPTED',
+        'OPEN_DROPPED',
+        'TOP_UP_DROPPED',
+        'CLOSE_ABANDONED',
+        'CLOSE_REQUEST_CANCELLED',
+      ],
+      recoveryActions: [],
+      families: [],
+    },
+  },
+  {
+    name: 'provider-route',
+    title: 'provider-route: one request with a Virtual Key',
+    machine: providerRouteMachine,
+    rules: {
+      happyPath: ['ready', 'requesting', 'succeeded'],
+      failures: ['failed', 'cancelled'],
+      noted: [],
+      recoveryEvents: ['HTTP_401', 'HTTP_402', 'HTTP_403', 'HTTP_429', 'HTTP_5XX', 'KEY_UNAVAILABLE', 'ANSWER_LOST'],
+      recoveryActions: ['startAfresh'],
+      families: [],
+    },
+  },
+]
