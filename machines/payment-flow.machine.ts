@@ -140,7 +140,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
           description:
             'More must not be exposed while requests are outstanding: waits until one of them is acknowledged.',
           tags: ['waiting'],
-          invoke: { id: 'awaitAcknowledgement', src: 'awaitAcknowledgement', input: flowOf },
+          invoke: { id: 'awaitAcknowledgement', src: 'awaitAcknowledgement', input: planned },
           on: {
             TURN_GRANTED: PLAN_AGAIN,
           },

@@ -61,7 +61,7 @@ export function outputOf({ context }: { context: PaymentFlowContext }): PaymentF
 }
 
 const withinBound = (context: PaymentFlowContext, event: PaymentFlowEvent): boolean =>
-  update.recoveriesLeft(context, event.type) > 0
+  update.recoveriesLeft(context, update.recoveryName(event)) > 0
 
 /** Everything the machine refers to by name. */
 export const paymentFlowSetup = setup({
@@ -78,7 +78,7 @@ export const paymentFlowSetup = setup({
     ),
     parseChallenge: effect<EffectInput & { readonly skip: number }>('parseChallenge'),
     acquireSession: effect<EffectInput>('acquireSession'),
-    awaitAcknowledgement: effect<EffectInput>('awaitAcknowledgement'),
+    awaitAcknowledgement: effect<PlannedInput>('awaitAcknowledgement'),
     requestApproval: effect<PlannedInput>('requestApproval'),
     openSession: effect<PlannedInput>('openSession'),
     topUpSession: effect<PlannedInput>('topUpSession'),

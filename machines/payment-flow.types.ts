@@ -61,6 +61,8 @@ export interface SessionView {
   readonly spent: Amount
   /** Sum of all reservations in flight, this flow's included. */
   readonly reserved: Amount
+  /** Flows of this process that wait for their turn on this channel. */
+  readonly waiting: number
   /** Deposits and pending deposits of the payer's other channels in the same token. */
   readonly depositedElsewhere: Amount
   readonly pending: 'open' | 'topUp' | 'close' | 'requestClose' | 'withdraw' | null
@@ -77,13 +79,15 @@ export interface Demand {
   readonly depositAbove: Amount
   /** How much more the server asks for, when it says so. */
   readonly step: Amount | null
+  /** How often this flow was refused while others were under way. */
+  readonly contentions: number
 }
 
 /**
- * Whether the outstanding requests of the channel were waited for: not yet; one of them came back and made room;
- * or there were none to wait for.
+ * Whether the outstanding requests of the channel were waited for: not yet (`none`); there were none (`idle`); one of
+ * them came back and made room (`freed`); all came back, and this flow is the only one under way (`quiet`).
  */
-export type Turn = 'none' | 'freed' | 'idle'
+export type Turn = 'none' | 'idle' | 'freed' | 'quiet'
 
 /** A limit that planning found in the way. */
 export type LimitName = 'maxDeposit' | 'maxCumulative' | 'maxExposure' | 'maxTotalDeposit'
@@ -94,7 +98,7 @@ export type Plan =
   | { readonly kind: 'sign'; readonly cumulative: Amount }
   | { readonly kind: 'open'; readonly cumulative: Amount; readonly deposit: Amount }
   | { readonly kind: 'topUp'; readonly cumulative: Amount; readonly additionalDeposit: Amount }
-  | { readonly kind: 'awaitAcknowledgement'; readonly cumulative: Amount; readonly limit: LimitName }
+  | { readonly kind: 'awaitAcknowledgement' }
   | { readonly kind: 'reconcile' }
   | { readonly kind: 'unavailable'; readonly reason: string }
   | { readonly kind: 'refuse'; readonly limit: LimitName; readonly wanted: Amount; readonly allowed: Amount }
@@ -110,6 +114,8 @@ export interface AnswerFacts {
   readonly cumulative: Amount | null
   readonly requiredTopUp: Amount | null
   readonly retryAfterMs: number | null
+  /** Whether other paid requests of the channel were under way: then a refusal may only mean that they came first. */
+  readonly contended: boolean
 }
 
 /** A receipt that was checked, or why it was not believed. */
@@ -234,7 +240,7 @@ export type PaymentFlowEvent =
   | { readonly type: 'SESSION_ACQUIRED'; readonly session: SessionView }
   | { readonly type: 'SESSION_CHANGED'; readonly session: SessionView }
   | { readonly type: 'SESSION_UNAVAILABLE'; readonly reason: string }
-  | { readonly type: 'TURN_GRANTED'; readonly session: SessionView; readonly freed: boolean }
+  | { readonly type: 'TURN_GRANTED'; readonly session: SessionView; readonly grant: Exclude<Turn, 'none'> }
   // approval
   | { readonly type: 'APPROVE' }
   | { readonly type: 'DENY' }

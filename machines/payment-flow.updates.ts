@@ -67,7 +67,8 @@ const EVENT_BOUNDS: Readonly<Record<string, number>> = {
   DIGEST_MISMATCH: 1,
   DEPOSIT_TOO_LOW: 2,
   SESSION_CHANGED: 64,
-  TURN_GRANTED: 16,
+  CONTENTION: 32,
+  TURN_GRANTED: 64,
   CHAIN_UNAVAILABLE: 2,
   OPERATION_UNDECIDED: 12,
   TOP_UP_UNCONFIRMED: 2,
@@ -91,9 +92,28 @@ export function recoveriesLeft(context: PaymentFlowContext, type: string): numbe
   return Math.max(0, boundOf(context, type) - (context.counts[type] ?? 0))
 }
 
+/**
+ * Under which name a recovery is counted. A voucher that was refused while other requests shared it says nothing against
+ * this flow: such refusals are counted, and bounded, apart.
+ */
+export function recoveryName(event: PaymentFlowEvent): string {
+  const contended = 'contended' in event && event.contended && REFUSES_VOUCHER.has(event.type)
+  return contended ? CONTENTION : event.type
+}
+
+const CONTENTION = 'CONTENTION'
+const REFUSES_VOUCHER: ReadonlySet<string> = new Set([
+  'mpp_voucher_bucket_refresh_required',
+  'mpp_request_exceeds_voucher_bucket',
+  'payment-insufficient',
+  'session/delta-too-small',
+  'session/insufficient-balance',
+])
+
 /** Counts one recovery. */
 export function count(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
-  return { counts: { ...context.counts, [event.type]: (context.counts[event.type] ?? 0) + 1 } }
+  const name = recoveryName(event)
+  return { counts: { ...context.counts, [name]: (context.counts[name] ?? 0) + 1 } }
 }
 
 function factsOf(event: PaymentFlowEvent): AnswerFacts | null {
@@ -148,6 +168,7 @@ function demand(context: PaymentFlowContext, event: PaymentFlowEvent, kind: Dema
       above: facts?.cumulative ?? context.session?.signed ?? '0',
       depositAbove: context.session?.deposit ?? '0',
       step: facts?.requiredTopUp ?? null,
+      contentions: context.counts[CONTENTION] ?? 0,
     },
   }
 }
@@ -181,7 +202,7 @@ export function noteSession(context: PaymentFlowContext, event: PaymentFlowEvent
   return {
     session: event.session,
     reconciled: event.type === 'SESSION_RECONCILED',
-    turn: event.type === 'TURN_GRANTED' ? (event.freed ? 'freed' : 'idle') : context.turn,
+    turn: event.type === 'TURN_GRANTED' ? event.grant : context.turn,
     references: { ...context.references, channelId },
   }
 }

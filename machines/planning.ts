@@ -71,9 +71,9 @@ function voucherLimit(input: PlanningInput, cumulative: Amount, spent: Amount): 
     return refuse('maxCumulative', cumulative, limits.maxCumulative)
   }
   if (exceeds(subtract(cumulative, spent), limits.maxExposure)) {
-    return input.turn !== 'none'
-      ? refuse('maxExposure', subtract(cumulative, spent), limits.maxExposure)
-      : { kind: 'awaitAcknowledgement', cumulative, limit: 'maxExposure' }
+    return input.turn === 'none' || input.turn === 'freed'
+      ? { kind: 'awaitAcknowledgement' }
+      : refuse('maxExposure', subtract(cumulative, spent), limits.maxExposure)
   }
   return null
 }
@@ -112,6 +112,7 @@ export function plan(input: PlanningInput, strategy: Strategy = defaultStrategy)
   if (session.status === 'closeRequested' || session.status === 'withdrawable') {
     return { kind: 'unavailable', reason: 'a forced close of this channel is under way' }
   }
+  if (mustQueue(input)) return { kind: 'awaitAcknowledgement' }
   const required = strategy({ challenge, session, demand })
   if (!LIVE.has(session.status)) return planOpen(input, required)
   // Something signed is still on its way: nothing new is signed before the chain has said what became of it.
@@ -128,7 +129,7 @@ export function plan(input: PlanningInput, strategy: Strategy = defaultStrategy)
   if (enough && !refusedDeposit) return { kind: 'reuse', cumulative: session.signed }
   const cumulative = enough ? session.signed : max(required, add(session.signed, challenge.minVoucherDelta))
   const blocked = enough ? null : voucherLimit(input, cumulative, session.spent)
-  // Nothing new may be signed, but requests that were outstanding have made room: the voucher in hand is tried again.
+  // Nothing new may be signed, but all requests that were outstanding have made room: the voucher in hand may do now.
   if (blocked?.kind === 'refuse' && blocked.limit === 'maxExposure' && mayTryAgain(input)) {
     return { kind: 'reuse', cumulative: session.signed }
   }
@@ -137,6 +138,17 @@ export function plan(input: PlanningInput, strategy: Strategy = defaultStrategy)
   if (refusedDeposit) return planTopUp(input, cumulative, max(shortfall, demand.step ?? challenge.amount, '1'))
   if (exceeds(shortfall, '0')) return planTopUp(input, cumulative, shortfall)
   return { kind: 'sign', cumulative }
+}
+
+/**
+ * On a channel that is in demand, a flow goes when it is its turn: behind those who wait already, and after it was
+ * refused twice because others came first. But who knows that the highest voucher is used up goes on, so that somebody
+ * signs the next one.
+ */
+function mustQueue({ session, demand, turn }: PlanningInput): boolean {
+  if (turn !== 'none' || session.status !== 'open') return false
+  if (demand?.kind !== 'voucher') return session.waiting > 0
+  return exceeds(session.signed, demand.above) && (session.waiting > 0 || demand.contentions >= 2)
 }
 
 /** A signed open whose transaction may still be included is sent again, never signed twice. */
@@ -150,5 +162,5 @@ function resumeOpen(input: PlanningInput, required: Amount): Plan {
 }
 
 function mayTryAgain({ session, demand, turn }: PlanningInput): boolean {
-  return turn === 'freed' && demand?.kind === 'voucher' && exceeds(session.signed, session.spent)
+  return turn === 'quiet' && demand?.kind === 'voucher' && exceeds(session.signed, session.spent)
 }

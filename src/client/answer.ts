@@ -95,6 +95,7 @@ export async function readAnswer(response: Response, cumulative: string | null):
     cumulative,
     requiredTopUp: null,
     retryAfterMs: retryAfterMs(headers, Date.now()),
+    contended: false,
   }
   if (status < 400) return { response, code: null, offered, offerProblem, facts }
   const { bytes, body } = await peek(response, MAX_PROBLEM_BYTES)

@@ -4,7 +4,7 @@
 import type { Client, LocalAccount } from 'viem'
 import type { SessionView } from '../../machines/index.js'
 import type { Challenge, SessionRequest } from '../protocol/index.js'
-import type { ChannelPlace, HeldLease, Ledger, SessionRecord } from '../sessions/index.js'
+import type { ChannelPlace, HeldLease, Ledger, SessionRecord, Slot } from '../sessions/index.js'
 import { StoreError } from '../sessions/index.js'
 import type { Answer } from './answer.js'
 import type { CapturedRequest } from './capture.js'
@@ -23,8 +23,8 @@ export interface FlowResources {
   place: ChannelPlace | null
   key: string | null
   lease: HeldLease | null
-  /** Ends the count of this flow's outstanding paid request. */
-  land: (() => void) | null
+  /** The paid request of this flow that is under way, or may go. */
+  slot: Slot | null
   reserved: boolean
   ended: boolean
 }
@@ -61,7 +61,7 @@ export function openFlow(ring: Ring, id: string, request: CapturedRequest): Flow
     place: null,
     key: null,
     lease: null,
-    land: null,
+    slot: null,
     reserved: false,
     ended: false,
   }
@@ -102,6 +102,8 @@ export function viewFor(
  */
 export async function holdLease(ring: Ring, flow: FlowResources, key: string, signal: AbortSignal): Promise<HeldLease> {
   if (flow.lease !== null) return flow.lease
+  // Who waits for the lease is not under way: its holder may be waiting until nobody is.
+  if (ring.ledger.hasLine(key)) land(flow, false)
   const lease = await ring.ledger.lease(key, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
   if (flow.ended) {
     await lease.release()
@@ -118,10 +120,10 @@ export async function dropLease(flow: FlowResources): Promise<void> {
   await lease?.release()
 }
 
-/** The flow's outstanding request is over: somebody else may plan. */
-export function land(flow: FlowResources): void {
-  flow.land?.()
-  flow.land = null
+/** The flow's paid request is over, or will not go: somebody else may. */
+export function land(flow: FlowResources, accepted: boolean): void {
+  flow.slot?.land(accepted)
+  flow.slot = null
 }
 
 /**
@@ -132,7 +134,7 @@ export async function endFlow(ring: Ring, flow: FlowResources): Promise<void> {
   if (flow.ended) return
   flow.ended = true
   ring.flows.delete(flow.id)
-  land(flow)
+  land(flow, true)
   const { key, place, lease } = flow
   try {
     if (key !== null && place !== null && flow.reserved) {

@@ -1,74 +1,199 @@
-// Counts the paid requests of each channel that are outstanding in this process, and lets waiters in one by one.
-// Must never hold money state: it only says who may plan again, and when.
+// Counts the paid requests of each channel that are outstanding in this process, and lets waiters in as they come back.
+// Must never hold money state: it only says who may go next, and when.
 
-/** How a waiter was let in: because a request came back, or because there was none to wait for. */
-export type TurnGrant = 'freed' | 'idle'
+/**
+ * How a waiter was let in:
+ * - `idle`: there was nothing to wait for;
+ * - `freed`: an outstanding request came back and made room;
+ * - `quiet`: all of them came back, and the waiter is the only one under way.
+ */
+export type TurnGrant = 'idle' | 'freed' | 'quiet'
+
+/** A paid request under way, from its permission to go until its answer was dealt with. */
+export interface Slot {
+  /** Ends it, once. A refused request makes no room for another one. */
+  land(accepted: boolean): void
+}
+
+export interface WaitOptions {
+  readonly signal: AbortSignal
+  readonly timeoutMs: number
+}
 
 export interface Flights {
-  /** Notes that a paid request leaves; the returned function notes that it is over. */
-  enter(key: string): () => void
-  /** Waits until one outstanding request of `key` is over. Each one that ends lets one waiter in. */
-  turn(key: string, options: { readonly signal: AbortSignal; readonly timeoutMs: number }): Promise<TurnGrant>
-  /** Waits until no paid request of `key` is outstanding in this process; false when it took too long. */
-  quiet(key: string, options: { readonly signal: AbortSignal; readonly timeoutMs: number }): Promise<boolean>
+  /** A paid request goes at once. */
+  enter(key: string): Slot
+  /**
+   * Waits in line until an outstanding request of `key` came back and `ready` says that it helps. The slot is the
+   * waiter's own from then on, so that those behind it wait for it.
+   *
+   * @throws FlightTimeout when it took too long; the signal's reason when it was aborted.
+   */
+  turn(
+    key: string,
+    options: WaitOptions & { readonly ready: () => Promise<boolean> },
+  ): Promise<{ readonly grant: TurnGrant; readonly slot: Slot }>
+  /** How many paid requests of `key` are under way. */
+  outstanding(key: string): number
+  /** How many wait for their turn. */
+  waiting(key: string): number
+  /** Waits until no paid request of `key` is under way; false when it took too long. */
+  quiet(key: string, options: WaitOptions): Promise<boolean>
+}
+
+/** Nothing came back in time. */
+export class FlightTimeout extends Error {
+  override readonly name = 'FlightTimeout'
+}
+
+interface Waiter {
+  readonly ready: () => Promise<boolean>
+  readonly grant: (grant: TurnGrant) => void
 }
 
 interface Channel {
   outstanding: number
-  readonly waiters: (() => void)[]
+  /** How many more may be let in. */
+  credits: number
+  /** Accepted answers since the last refusal: when all that were under way came back well, one more is let in. */
+  successes: number
+  admitting: boolean
+  readonly waiters: Waiter[]
+  readonly listeners: Set<() => void>
 }
 
 export function createFlights(): Flights {
   const channels = new Map<string, Channel>()
 
-  const wait = (channel: Channel, signal: AbortSignal, timeoutMs: number): Promise<boolean> =>
-    new Promise((resolve) => {
-      const finish = (granted: boolean) => (): void => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', giveUp)
-        const place = channel.waiters.indexOf(grant)
-        if (place >= 0) channel.waiters.splice(place, 1)
-        resolve(granted)
+  function channelOf(key: string): Channel {
+    const known = channels.get(key)
+    if (known !== undefined) return known
+    const made = {
+      outstanding: 0,
+      credits: 0,
+      successes: 0,
+      admitting: false,
+      waiters: [],
+      listeners: new Set<() => void>(),
+    }
+    channels.set(key, made)
+    return made
+  }
+
+  function forget(key: string, channel: Channel): void {
+    const idle = channel.outstanding === 0 && channel.waiters.length === 0 && channel.listeners.size === 0
+    if (idle && channels.get(key) === channel) channels.delete(key)
+  }
+
+  function slotOf(key: string, channel: Channel): Slot {
+    channel.outstanding += 1
+    let landed = false
+    return {
+      land(accepted) {
+        if (landed) return
+        landed = true
+        channel.outstanding -= 1
+        if (accepted) {
+          channel.successes += 1
+          channel.credits += 1
+          if (channel.successes > channel.outstanding) {
+            channel.successes = 0
+            channel.credits += 1
+          }
+        } else channel.successes = 0
+        void admit(channel).then(() => forget(key, channel))
+        for (const listener of [...channel.listeners]) listener()
+      },
+    }
+  }
+
+  /** Lets in the head of the line while there is room; when nobody is under way, the head goes in any case. */
+  async function admit(channel: Channel): Promise<void> {
+    if (channel.admitting) return
+    channel.admitting = true
+    try {
+      for (let head = channel.waiters[0]; head !== undefined; head = channel.waiters[0]) {
+        if (channel.outstanding === 0) {
+          channel.waiters.shift()
+          channel.credits = 0
+          head.grant('quiet')
+          continue
+        }
+        if (channel.credits <= 0) return
+        const ready = await head.ready()
+        if (channel.waiters[0] !== head) continue
+        if (!ready) {
+          if (channel.outstanding === 0) continue
+          return
+        }
+        channel.waiters.shift()
+        channel.credits -= 1
+        head.grant('freed')
       }
-      const grant = finish(true)
-      const giveUp = finish(false)
-      const timer = setTimeout(giveUp, timeoutMs)
-      channel.waiters.push(grant)
-      signal.addEventListener('abort', giveUp, { once: true })
-      if (signal.aborted) giveUp()
-    })
+      channel.credits = 0
+    } finally {
+      channel.admitting = false
+    }
+  }
 
   return {
-    enter(key) {
-      const channel = channels.get(key) ?? { outstanding: 0, waiters: [] }
-      channels.set(key, channel)
-      channel.outstanding += 1
-      let over = false
-      return () => {
-        if (over) return
-        over = true
-        channel.outstanding -= 1
-        if (channel.outstanding === 0) {
-          // Nothing is left to wait for: everybody plans again, and may find that nothing more can be had.
-          for (const waiter of [...channel.waiters]) waiter()
-          if (channels.get(key) === channel) channels.delete(key)
-        } else channel.waiters[0]?.()
+    enter: (key) => slotOf(key, channelOf(key)),
+    outstanding: (key) => channels.get(key)?.outstanding ?? 0,
+    waiting: (key) => channels.get(key)?.waiters.length ?? 0,
+    turn(key, { ready, signal, timeoutMs }) {
+      const channel = channelOf(key)
+      if (channel.outstanding === 0 && channel.waiters.length === 0) {
+        return Promise.resolve({ grant: 'idle', slot: slotOf(key, channel) })
       }
+      return new Promise((resolve, reject) => {
+        const stop = (): void => {
+          clearTimeout(timer)
+          signal.removeEventListener('abort', abort)
+        }
+        const leave = (reason: unknown): void => {
+          stop()
+          const place = channel.waiters.indexOf(waiter)
+          if (place >= 0) channel.waiters.splice(place, 1)
+          forget(key, channel)
+          reject(reason)
+        }
+        const abort = (): void => leave(signal.reason)
+        const late = (): void =>
+          leave(new FlightTimeout('outstanding requests of this channel did not come back in time'))
+        const timer = setTimeout(late, timeoutMs)
+        const waiter: Waiter = {
+          // A waiter that cannot be looked at is let in: its own planning will say what is wrong.
+          ready: () => ready().catch(() => true),
+          grant: (grant) => {
+            stop()
+            resolve({ grant, slot: slotOf(key, channel) })
+          },
+        }
+        channel.waiters.push(waiter)
+        signal.addEventListener('abort', abort, { once: true })
+        if (signal.aborted) abort()
+      })
     },
-    async turn(key, { signal, timeoutMs }) {
-      const channel = channels.get(key)
-      if (channel === undefined || channel.outstanding === 0) return 'idle'
-      return (await wait(channel, signal, timeoutMs)) ? 'freed' : 'idle'
-    },
-    async quiet(key, { signal, timeoutMs }) {
-      const deadline = Date.now() + timeoutMs
-      for (;;) {
-        const channel = channels.get(key)
-        if (channel === undefined || channel.outstanding === 0) return true
-        const left = deadline - Date.now()
-        if (left <= 0 || signal.aborted) return false
-        await wait(channel, signal, left)
-      }
+    quiet(key, { signal, timeoutMs }) {
+      const channel = channelOf(key)
+      return new Promise((resolve) => {
+        const finish = (quiet: boolean): void => {
+          clearTimeout(timer)
+          signal.removeEventListener('abort', giveUp)
+          channel.listeners.delete(look)
+          forget(key, channel)
+          resolve(quiet)
+        }
+        const giveUp = (): void => finish(false)
+        const look = (): void => {
+          if (channel.outstanding === 0) finish(true)
+        }
+        const timer = setTimeout(giveUp, timeoutMs)
+        channel.listeners.add(look)
+        signal.addEventListener('abort', giveUp, { once: true })
+        if (signal.aborted) giveUp()
+        else look()
+      })
     },
   }
 }

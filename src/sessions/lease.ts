@@ -17,6 +17,8 @@ export interface LeaseOptions {
 }
 
 export interface LeaseDesk {
+  /** Whether somebody in this process holds the lease of `key` or waits for it. */
+  hasLine(key: string): boolean
   /**
    * Waits for the lease of `key`, first come first served within this process.
    *
@@ -97,6 +99,7 @@ export function createLeaseDesk({ store, holder, ttlMs, now }: LeaseDeskOptions)
 
   return {
     change,
+    hasLine: (key) => lines.has(key),
     async acquire(key, { signal, timeoutMs }) {
       const deadline = now() + timeoutMs
       const before = lines.get(key) ?? Promise.resolve()

@@ -63,6 +63,8 @@ export interface Ledger {
    * @throws IllegalChange when the session machine does not take the event; StoreError when the lease was lost.
    */
   apply(key: string, place: ChannelPlace, event: SessionEvent, options?: ChangeOptions): Promise<SessionRecord>
+  /** Whether somebody in this process holds the lease of a channel or waits for it. */
+  hasLine(key: string): boolean
   /** Waits for the lease of a channel. @throws StoreError `unavailable` when it is not free in time. */
   lease(key: string, options: LeaseOptions): Promise<HeldLease>
   /**
@@ -94,6 +96,7 @@ export function createLedger({
   holder = crypto.randomUUID(),
   leaseTtlMs = LEASE_TTL_MS,
 }: LedgerOptions): Ledger {
+  const flights = createFlights()
   const desk = createLeaseDesk({ store, holder, ttlMs: leaseTtlMs, now })
 
   async function archive(key: string): Promise<void> {
@@ -104,9 +107,10 @@ export function createLedger({
   }
 
   return {
-    flights: createFlights(),
+    flights,
     read: (key) => store.get(key),
     list: () => store.list(),
+    hasLine: (key) => desk.hasLine(key),
     lease: (key, options) => desk.acquire(key, options),
     async apply(key, place, event, options = {}) {
       if (LEASED.has(event.type) && options.lease?.key !== key) {
@@ -135,7 +139,8 @@ export function createLedger({
     },
     async view(record, place, key, withTotal) {
       const elsewhere = withTotal ? depositedElsewhere(await store.list(), place, key) : '0'
-      return viewOf(record ?? emptyRecord(key, place, now()), now(), elsewhere)
+      const others = { depositedElsewhere: elsewhere, waiting: flights.waiting(key) }
+      return viewOf(record ?? emptyRecord(key, place, now()), now(), others)
     },
   }
 }

@@ -78,7 +78,11 @@ export function isEnded(record: SessionRecord): boolean {
 }
 
 /** What planning may see of a record. Amounts in base units. */
-export function viewOf(record: SessionRecord, now: number, depositedElsewhere: Amount): SessionView {
+export function viewOf(
+  record: SessionRecord,
+  now: number,
+  others: { readonly depositedElsewhere: Amount; readonly waiting: number },
+): SessionView {
   const { status, session } = record
   const live = session.reservations.filter((held) => held.until > now)
   return {
@@ -89,7 +93,7 @@ export function viewOf(record: SessionRecord, now: number, depositedElsewhere: A
     accepted: session.accepted,
     spent: max(session.spent, session.settled),
     reserved: sum(live.map((held) => held.amount)),
-    depositedElsewhere,
+    ...others,
     pending: session.pending?.kind ?? null,
     pendingAmount: session.pending?.amount ?? '0',
   }

@@ -159,7 +159,11 @@ describe('parseChallenges: several', () => {
     ['a token68', 'Payment e30=', 'malformed'],
     ['garbled', 'Payment id=@@"x, y", realm="r"', 'malformed'],
     ['missing a comma', 'Payment id="bad" realm="r"', 'malformed'],
-    ['garbled around a quoted one', 'Payment id=@"a, Payment id=9, realm=r, method=m, intent=i, request=q, "', 'malformed'],
+    [
+      'garbled around a quoted one',
+      'Payment id=@"a, Payment id=9, realm=r, method=m, intent=i, request=q, "',
+      'malformed',
+    ],
   ])('reads the neighbours of a challenge that is %s', (_, bad, reason) => {
     const list = unwrap(parseChallenges(`${payment('1')}, ${bad}, ${payment('2')}`))
     expect(list.challenges.map((one) => one.id)).toEqual(['1', '2'])

@@ -22,6 +22,10 @@ describe('readProblem: codes', () => {
     ['a problem type with a fragment', { type: 'https://api.example/errors#mpp_invalid_challenge' }],
     ['a problem code that is a URL', { type: 'about:blank', code: 'https://api.example/mpp_invalid_challenge' }],
     ['error.type that is a URL', { error: { type: 'https://api.example/mpp_invalid_challenge' } }],
+    [
+      'a problem type outside the class of errors',
+      { error: { type: 'mpp_error' }, type: 'urn:x:mpp_invalid_challenge' },
+    ],
     ['the class of errors as the type', { error: { code: 'mpp_invalid_challenge', type: 'mpp_error' } }],
     ['the class of errors inside, the code outside', { error: { type: 'mpp_error' }, code: 'mpp_invalid_challenge' }],
   ])('finds the code in %s', (_, body) => {
@@ -34,6 +38,7 @@ describe('readProblem: codes', () => {
 
   it.each([
     ['another code', { error: { code: 'rate_limited' } }],
+    ['the class of errors alone', { error: { type: 'mpp_error' } }],
     ['a code with a prefix', { code: 'xmpp_invalid_challenge' }],
     ['a code in capitals', { code: 'MPP_INVALID_CHALLENGE' }],
     ['a code in a sentence', { error: 'failed with mpp_invalid_challenge' }],

@@ -211,6 +211,11 @@ describe('snapshots', () => {
       expect(unwrap(parseSnapshotHeader(header))).toEqual(readSnapshot)
     }
     expect(Buffer.from(json).toString('base64')).toMatch(/[+/=]/)
+    const onlyPadded = [0, 1, 2].map((spaces) =>
+      Buffer.from(JSON.stringify(wireSnapshot) + ' '.repeat(spaces)).toString('base64'),
+    )
+    expect(onlyPadded.filter((header) => /^[A-Za-z0-9]+=+$/.test(header))).toHaveLength(2)
+    for (const header of onlyPadded) expect(unwrap(parseSnapshotHeader(header))).toEqual(readSnapshot)
     expect(reasonOf(parseSnapshotHeader(null))).toBe('absent')
     expect(reasonOf(parseSnapshotHeader(''))).toBe('malformed')
     expect(reasonOf(parseSnapshotHeader('A'.repeat(16_385)))).toBe('too_large')

@@ -1,8 +1,9 @@
 // Looks the channel up in the ledger, and waits for room when more must not be exposed.
 // Must never sign or send anything.
 
-import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
-import { placedFlow, type Ring, viewFor } from '../ring.js'
+import { type EffectInput, type PaymentFlowEvent, type PlannedInput, plan } from '../../../machines/index.js'
+import { FlightTimeout } from '../../sessions/index.js'
+import { land, placedFlow, type Ring, viewFor } from '../ring.js'
 import type { EffectScope } from './effect.js'
 
 /** A reservation of a process that died counts until its request would have timed out. */
@@ -29,14 +30,31 @@ async function reserve(ring: Ring, id: string): Promise<void> {
   flow.reserved = true
 }
 
-/** Waits until an outstanding request of the channel is acknowledged, or finds that there is none. */
+/** Waits until an outstanding request of the channel came back and the plan can go on, or finds that there is none. */
 export async function awaitAcknowledgement({
   ring,
   flow,
+  input,
   signal,
-}: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {
+}: EffectScope<PlannedInput>): Promise<PaymentFlowEvent> {
   const placed = placedFlow(ring, flow.id)
-  const grant = await ring.ledger.flights.turn(placed.key, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
-  const record = await ring.ledger.read(placed.key)
-  return { type: 'TURN_GRANTED', session: await viewFor(ring, placed, record), freed: grant === 'freed' }
+  const look = async () => viewFor(ring, placed, await ring.ledger.read(placed.key))
+  const ready = async (): Promise<boolean> => {
+    const { challenge, ...context } = input.context
+    if (challenge === null) return true
+    const next = plan({ ...context, turn: 'freed', challenge, session: await look() }, ring.policy.strategy)
+    return next.kind !== 'awaitAcknowledgement'
+  }
+  // A slot that this flow was given before is not kept while it waits for another.
+  land(flow, false)
+  try {
+    const timeoutMs = ring.policy.timeouts.paidMs
+    const { grant, slot } = await ring.ledger.flights.turn(placed.key, { ready, signal, timeoutMs })
+    if (signal.aborted || flow.ended) slot.land(true)
+    else flow.slot = slot
+    return { type: 'TURN_GRANTED', session: await look(), grant }
+  } catch (error) {
+    if (error instanceof FlightTimeout) return { type: 'SESSION_UNAVAILABLE', reason: error.message }
+    throw error
+  }
 }

@@ -27,10 +27,6 @@ export async function sendClose(scope: EffectScope<SendCloseInput>): Promise<Pay
   const { ring, flow, signal } = scope
   const placed = placedFlow(ring, flow.id)
   const lease = await holdLease(ring, flow, placed.key, signal)
-  const { sessionMs: timeoutMs } = ring.policy.timeouts
-  if (!(await ring.ledger.flights.quiet(placed.key, { signal, timeoutMs }))) {
-    return { type: 'SESSION_UNAVAILABLE', reason: 'paid requests of this channel are still outstanding' }
-  }
   const reconciled = await reconcile(ring, placed, lease)
   if ('undecidedMs' in reconciled) {
     return { type: 'CLOSE_UNCONFIRMED', reason: 'a transaction of this channel is not decided yet' }
@@ -63,11 +59,15 @@ async function closeAtSigned(
   if (voucher === null) return { type: 'SIGNING_FAILED', reason: 'the account did not sign the close' }
   const event = { type: 'CLOSE_SIGNED', cumulative: voucher.cumulative } as const
   const closing = await ring.ledger.apply(placed.key, placed.place, event, { lease, voucher: voucher.signature })
+  // From here on nobody sends with this channel any more; what is under way is waited for.
+  const { closeMs, paidMs } = ring.policy.timeouts
+  if (!(await ring.ledger.flights.quiet(placed.key, { signal, timeoutMs: paidMs }))) {
+    return { type: 'SESSION_UNAVAILABLE', reason: 'paid requests of this channel are still outstanding' }
+  }
   const { authorization, cumulative } = closeCredential(placed, closing, voucher)
-  const { closeMs: timeoutMs } = ring.policy.timeouts
   let answer: Answer | null = null
   try {
-    answer = await send(ring, flow, { authorization, cumulative, withBody: false, timeoutMs, signal })
+    answer = await send(ring, flow, { authorization, cumulative, withBody: false, timeoutMs: closeMs, signal })
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
     if (!error.left) return { type: 'CONNECTION_FAILED', reason: error.message }

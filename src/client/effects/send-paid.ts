@@ -5,7 +5,7 @@ import { type EffectInput, exceeds, type PaymentFlowEvent } from '../../../machi
 import type { SessionRecord } from '../../sessions/index.js'
 import { readChannel } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
-import { dropLease, land, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
+import { dropLease, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
 import { SendFailure, send } from '../send.js'
 import { type BuiltCredential, channelOf, isExpired, openCredential, voucherCredential } from './credential.js'
 import type { EffectScope } from './effect.js'
@@ -37,18 +37,17 @@ async function sendWith(
   record: SessionRecord,
   { authorization, cumulative }: BuiltCredential,
 ): Promise<PaymentFlowEvent> {
-  land(flow)
-  flow.land = ring.ledger.flights.enter(placed.key)
+  const { flights } = ring.ledger
+  flow.slot ??= flights.enter(placed.key)
+  const othersBefore = flights.outstanding(placed.key) > 1
   try {
     const { paidMs } = ring.policy.timeouts
     const answer = await send(ring, flow, { authorization, cumulative, withBody: true, timeoutMs: paidMs, signal })
     flow.answer = answer
     const event = paidEvent(answer)
-    // A paid answer is over once its receipt was looked at.
-    if (event.type !== 'PAID_ANSWER_RECEIVED') land(flow)
-    return event
+    const contended = othersBefore || flights.outstanding(placed.key) > 1
+    return 'contended' in event ? { ...event, contended } : event
   } catch (error) {
-    land(flow)
     if (!(error instanceof SendFailure)) throw error
     return { type: error.left ? 'OUTCOME_UNKNOWN' : 'CONNECTION_FAILED', reason: error.message }
   } finally {

@@ -48,6 +48,7 @@ const NOT_SENT = {
   cumulative: null,
   requiredTopUp: null,
   retryAfterMs: null,
+  contended: false,
 } as const
 
 async function hasEnded(ring: Ring, channelId: string): Promise<boolean> {

@@ -21,7 +21,7 @@ export async function verifyReceipt({ ring, flow }: EffectScope<EffectInput>): P
     // The answer was paid for and is delivered; the next receipt brings the ledger up to date.
     return { type: 'RECEIPT_REJECTED', reason: 'the ledger could not be updated' }
   } finally {
-    land(flow)
+    land(flow, true)
   }
 }
 
