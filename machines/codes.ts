@@ -1,5 +1,5 @@
 // Every code that can end or bend a payment flow: what it means, how often it may be recovered from, what a person should do.
-// Must never say where a code leads: the arrows live in payment-flow.recovery.ts, and docs are derived from those.
+// Must never say where a code leads: the arrows live in payment-flow.recovery.ts, and error-codes.ts is derived from those.
 
 /** Codes of Ando's gateway, as its errors page lists them. */
 export const MPP_CODES = [
@@ -295,7 +295,7 @@ export const CODE_FACTS: Readonly<Record<FailureCode, CodeFacts>> = {
     'This client pays Tempo sessions of protocol v2; see what the gateway offers.',
   ),
   challenge_rejected: facts(
-    1,
+    0,
     false,
     'The challenge does not hold what it must, or is not for this request.',
     'Report it to the operator of the gateway; nothing was signed.',
@@ -308,7 +308,7 @@ export const CODE_FACTS: Readonly<Record<FailureCode, CodeFacts>> = {
   ),
   signing_failed: facts(0, false, 'The account did not sign.', 'Check the account, its key and its permissions.'),
   session_unavailable: facts(
-    64,
+    0,
     true,
     'The channel was busy for too long.',
     'Try again; if it persists, list the sessions and look for one that is stuck.',
@@ -333,7 +333,7 @@ export const CODE_FACTS: Readonly<Record<FailureCode, CodeFacts>> = {
     'Check the URL and the network; nothing was paid by this request.',
   ),
   outcome_unknown: facts(
-    1,
+    0,
     false,
     'The paid request may or may not have been carried out.',
     'Ask the operator with the request id before repeating: a repeat may be paid twice.',
@@ -351,6 +351,34 @@ export const CODE_FACTS: Readonly<Record<FailureCode, CodeFacts>> = {
     'This client failed unexpectedly.',
     'Report it with the trace of the flow; what was signed is in the ledger.',
   ),
+}
+
+/** The event of the machine that each local code stands for. */
+export const LOCAL_EVENTS = {
+  deposit_too_low: 'DEPOSIT_TOO_LOW',
+  wallet_balance_insufficient: 'WALLET_BALANCE_INSUFFICIENT',
+  policy_denied: 'POLICY_DENIED',
+  limit_exceeded: 'LIMIT_EXCEEDED',
+  challenge_unsupported: 'CHALLENGE_UNSUPPORTED',
+  challenge_rejected: 'CHALLENGE_REJECTED',
+  challenge_expired: 'CHALLENGE_EXPIRED',
+  signing_failed: 'SIGNING_FAILED',
+  session_unavailable: 'SESSION_UNAVAILABLE',
+  chain_unavailable: 'CHAIN_UNAVAILABLE',
+  rate_limited: 'RATE_LIMITED',
+  server_failed: 'SERVER_FAILED',
+  connection_failed: 'CONNECTION_FAILED',
+  outcome_unknown: 'OUTCOME_UNKNOWN',
+  payment_rejected: 'PAYMENT_REJECTED',
+  cancelled: 'CANCEL',
+  internal_error: 'EFFECT_FAILED',
+} as const satisfies Readonly<Record<LocalCode, string>>
+
+const CODES_OF_EVENTS: ReadonlyMap<string, LocalCode> = new Map(LOCAL_CODES.map((code) => [LOCAL_EVENTS[code], code]))
+
+/** The code that an event of the machine stands for: its own name, or a local code. */
+export function codeOfEvent(type: string): FailureCode | undefined {
+  return isFailureCode(type) ? type : CODES_OF_EVENTS.get(type)
 }
 
 /** Whether a text is a code that a failed flow can carry. */

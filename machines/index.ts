@@ -13,6 +13,7 @@ export {
   PROBLEM_TYPES,
   type ProblemType,
 } from './codes.js'
+export { ERROR_CODES, type ErrorCode, type LeadsTo } from './error-codes.js'
 export { paymentFlowMachine } from './payment-flow.machine.js'
 export type { EffectInput, PlannedInput } from './payment-flow.setup.js'
 export type * from './payment-flow.types.js'

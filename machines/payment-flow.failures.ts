@@ -1,41 +1,24 @@
 // What a flow fails with: the code of the event that ended it, and what its reader needs to act.
 // Must never put text of a server's body into a failure.
 
-import { CODE_FACTS, type FailureCode, isFailureCode } from './codes.js'
+import { CODE_FACTS, codeOfEvent, type FailureCode, isFailureCode } from './codes.js'
 import type { Failure, PaymentFlowContext, PaymentFlowEvent } from './payment-flow.types.js'
 import type { Change } from './payment-flow.updates.js'
 
-const EVENT_CODES: Readonly<Partial<Record<PaymentFlowEvent['type'], FailureCode>>> = {
-  CHALLENGE_UNSUPPORTED: 'challenge_unsupported',
-  CHALLENGE_REJECTED: 'challenge_rejected',
+/** Events that fail with the code of another event. */
+const ALSO: Readonly<Partial<Record<PaymentFlowEvent['type'], FailureCode>>> = {
   DIGEST_MISMATCH: 'challenge_rejected',
-  CHALLENGE_EXPIRED: 'challenge_expired',
-  POLICY_DENIED: 'policy_denied',
   DENY: 'policy_denied',
-  SESSION_UNAVAILABLE: 'session_unavailable',
   SESSION_CHANGED: 'session_unavailable',
-  DEPOSIT_TOO_LOW: 'deposit_too_low',
-  WALLET_BALANCE_INSUFFICIENT: 'wallet_balance_insufficient',
-  LIMIT_EXCEEDED: 'limit_exceeded',
-  TURN_GRANTED: 'limit_exceeded',
-  SIGNING_FAILED: 'signing_failed',
-  CHAIN_UNAVAILABLE: 'chain_unavailable',
+  TURN_GRANTED: 'session_unavailable',
   OPERATION_UNDECIDED: 'chain_unavailable',
   TOP_UP_UNCONFIRMED: 'chain_unavailable',
   CLOSE_UNCONFIRMED: 'chain_unavailable',
-  RATE_LIMITED: 'rate_limited',
-  SERVER_FAILED: 'server_failed',
-  CONNECTION_FAILED: 'connection_failed',
-  OUTCOME_UNKNOWN: 'outcome_unknown',
-  PAYMENT_REJECTED: 'payment_rejected',
-  CANCEL: 'cancelled',
-  EFFECT_FAILED: 'internal_error',
 }
 
 function codeOf(event: PaymentFlowEvent): FailureCode {
-  if (isFailureCode(event.type)) return event.type
   if (event.type === 'SERVER_FAILED' && event.mayHaveRun) return 'outcome_unknown'
-  return EVENT_CODES[event.type] ?? 'internal_error'
+  return codeOfEvent(event.type) ?? ALSO[event.type] ?? 'internal_error'
 }
 
 function detailOf(event: PaymentFlowEvent): string | null {

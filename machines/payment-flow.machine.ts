@@ -331,10 +331,6 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
               { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToClosing'] },
               FAILED,
             ],
-            OUTCOME_UNKNOWN: [
-              { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToClosing'] },
-              FAILED,
-            ],
             PAYMENT_REJECTED: FAILED_BY_ANSWER,
             ...CLOSE_REJECTIONS,
           },

@@ -2,7 +2,7 @@
 // Must never decide where a flow goes next: that is said by the machine's transitions.
 
 import { add, max } from './amount.js'
-import { CODE_FACTS, isFailureCode } from './codes.js'
+import { CODE_FACTS, codeOfEvent } from './codes.js'
 import type {
   AnswerFacts,
   Authorised,
@@ -61,30 +61,26 @@ export function initialContext(input: PaymentFlowInput): PaymentFlowContext {
   }
 }
 
-/** Bounds of events that are not codes; codes have theirs in CODE_FACTS. */
+/** Bounds of events that stand for no code of their own; codes have theirs in CODE_FACTS. */
 const EVENT_BOUNDS: Readonly<Record<string, number>> = {
-  CHALLENGE_EXPIRED: 2,
   DIGEST_MISMATCH: 1,
-  DEPOSIT_TOO_LOW: 2,
   SESSION_CHANGED: 64,
   CONTENTION: 32,
   TURN_GRANTED: 64,
-  CHAIN_UNAVAILABLE: 2,
   OPERATION_UNDECIDED: 12,
   TOP_UP_UNCONFIRMED: 2,
-  RATE_LIMITED: 1,
-  SERVER_FAILED: 2,
-  CONNECTION_FAILED: 2,
   CLOSE_UNCONFIRMED: 3,
-  OUTCOME_UNKNOWN: 2,
-  PAYMENT_REJECTED: 0,
+}
+
+/** How many times a flow may take the recovery that `type` causes, unless the caller's policy says otherwise. */
+export function defaultBoundOf(type: string): number {
+  const code = codeOfEvent(type)
+  return code === undefined ? (EVENT_BOUNDS[type] ?? 0) : CODE_FACTS[code].bound
 }
 
 /** How many times a flow may take the recovery that `type` causes. */
 export function boundOf(context: PaymentFlowContext, type: string): number {
-  const chosen = context.bounds[type]
-  if (chosen !== undefined) return chosen
-  return isFailureCode(type) ? CODE_FACTS[type].bound : (EVENT_BOUNDS[type] ?? 0)
+  return context.bounds[type] ?? defaultBoundOf(type)
 }
 
 /** How many recoveries of this kind are left. */

@@ -72,7 +72,7 @@ async function closeAtSigned(
     if (!(error instanceof SendFailure)) throw error
     if (!error.left) return { type: 'CONNECTION_FAILED', reason: error.message }
     // It may have arrived: the chain is asked before it is sent again.
-    return { type: 'OUTCOME_UNKNOWN', reason: error.message }
+    return { type: 'CLOSE_UNCONFIRMED', reason: error.message }
   }
   flow.answer = answer
   return answer.response.ok ? confirmClose(ring, placed, lease, closing, answer, signal) : paidEvent(answer)
