@@ -1,8 +1,7 @@
 // The client: a fetch that pays, built from the machine, the effects and the ledger.
 // Must never give two flows two ledgers: everything that one client signs goes through one.
 
-import { type Client, createClient, http, type LocalAccount } from 'viem'
-import { tempo, tempoLocalnet, tempoModerato } from 'viem/chains'
+import type { LocalAccount } from 'viem'
 import { type Actor, assign, createActor, type InspectionEvent, type Observer } from 'xstate'
 import {
   type PaymentFlowInput,
@@ -15,11 +14,20 @@ import {
 } from '../../machines/index.js'
 import { createLedger, memoryStore, type SessionStore } from '../sessions/index.js'
 import { type CapturedRequest, captureRequest } from './capture.js'
+import { type ChainSource, chainClients } from './chain-clients.js'
 import { createEffects } from './effects/index.js'
-import { type CloseOutcome, closeOutcome, PaymentFlowError, type PaymentOutcome, paymentOutcome } from './outcome.js'
+import {
+  type CloseOutcome,
+  closeOutcome,
+  type FlowNotes,
+  PaymentFlowError,
+  type PaymentOutcome,
+  paymentOutcome,
+} from './outcome.js'
 import { type Policy, resolvePolicy } from './policy.js'
 import { endFlow, type FlowResources, openFlow, type Ring } from './ring.js'
 import { findSession, listSessions, type SessionSummary } from './sessions.js'
+import { notStarted, unknownChannel } from './unstarted.js'
 
 /** An XState inspector: a function or an observer, such as `createBrowserInspector().inspect` gives. */
 export type Inspector = ((event: InspectionEvent) => void) | Observer<InspectionEvent>
@@ -34,7 +42,7 @@ export interface MppClientOptions {
   /** Signs vouchers instead of `account`, so that the key that moves the deposit can stay cold. */
   readonly voucherSigner?: LocalAccount
   /** A viem client for a chain. Give this or `rpcUrl`. */
-  readonly getClient?: (chain: { readonly chainId: number }) => Client | Promise<Client>
+  readonly getClient?: ChainSource['getClient']
   /** RPC URL of the chain. Default: the chain's public one. */
   readonly rpcUrl?: string
   readonly policy?: Policy
@@ -67,27 +75,10 @@ export interface MppClient {
   }
 }
 
-const KNOWN_CHAINS = [tempo, tempoModerato]
-
-function defaultClient(chainId: number, rpcUrl: string | undefined): Client {
-  const chain = KNOWN_CHAINS.find((known) => known.id === chainId) ?? { ...tempoLocalnet, id: chainId }
-  return createClient({ chain, transport: http(rpcUrl) })
-}
-
-function clientSource({ getClient, rpcUrl }: MppClientOptions): Ring['clientFor'] {
-  const clients = new Map<number, Promise<Client>>()
-  return (chainId) => {
-    const known = clients.get(chainId)
-    if (known !== undefined) return known
-    const made = Promise.resolve(getClient?.({ chainId }) ?? defaultClient(chainId, rpcUrl))
-    clients.set(chainId, made)
-    return made
-  }
-}
-
 interface Running {
   readonly resources: FlowResources
   readonly trace: TraceStep[]
+  readonly timing: number[]
   readonly done: Promise<PaymentFlowOutput>
 }
 
@@ -115,7 +106,7 @@ export function createMppClient(options: MppClientOptions): MppClient {
     policy,
     account: options.account,
     voucherSigner: options.voucherSigner ?? options.account,
-    clientFor: clientSource(options),
+    clientFor: chainClients(options),
     // Looked up at each call, so that a patched global fetch is used.
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
     flows: new Map(),
@@ -136,6 +127,7 @@ export function createMppClient(options: MppClientOptions): MppClient {
     const id = crypto.randomUUID()
     const resources = openFlow(ring, id, request)
     const trace: TraceStep[] = []
+    const timing: number[] = []
     const note = traceInto(trace)
     const { method, url } = request
     const actor: PaymentFlowActor = createActor(machine, {
@@ -149,10 +141,12 @@ export function createMppClient(options: MppClientOptions): MppClient {
       },
       inspect: (event) => {
         note(event)
+        while (timing.length < trace.length) timing.push(Date.now())
         tell(options.inspect, event)
       },
     })
     trace.push({ state: stateName(actor.getSnapshot().value), event: 'START' })
+    timing.push(Date.now())
     const cancel = (): void => actor.send({ type: 'CANCEL' })
     request.signal?.addEventListener('abort', cancel, { once: true })
     const done = new Promise<PaymentFlowOutput>((resolve, reject) => {
@@ -177,7 +171,7 @@ export function createMppClient(options: MppClientOptions): MppClient {
       })
     })
     done.catch(() => undefined)
-    running.set(actor, { resources, trace, done })
+    running.set(actor, { resources, trace, timing, done })
     return actor
   }
 
@@ -188,9 +182,8 @@ export function createMppClient(options: MppClientOptions): MppClient {
   }
 
   async function outcomeOf(actor: PaymentFlowActor): Promise<PaymentOutcome> {
-    const { resources, trace, done } = runningOf(actor)
-    const output = await done
-    return paymentOutcome(output, resources.answer?.response ?? null, trace)
+    const run = runningOf(actor)
+    return paymentOutcome(await run.done, notesOf(run))
   }
 
   const createFlow: MppClient['createFlow'] = (input, init) => start(captureRequest(input, init), { purpose: 'pay' })
@@ -225,16 +218,20 @@ export function createMppClient(options: MppClientOptions): MppClient {
       async close(channelId) {
         const record = await findSession(ring.ledger, channelId)
         if (record?.session.resource === undefined || record.session.resource === null) {
-          return closeOutcome(unknownChannel(channelId), null, [])
+          return closeOutcome(unknownChannel(channelId), { response: null, trace: [], timing: [] })
         }
         const request = captureRequest(record.session.resource, { method: 'POST' })
         const actor = start(request, { purpose: 'close', closing: channelId })
         actor.start()
-        const { resources, trace, done } = runningOf(actor)
-        return closeOutcome(await done, resources.answer?.response ?? null, trace)
+        const run = runningOf(actor)
+        return closeOutcome(await run.done, notesOf(run))
       },
     },
   }
+}
+
+function notesOf({ resources, trace, timing }: Running): FlowNotes {
+  return { response: resources.answer?.response ?? null, trace, timing }
 }
 
 function tell(inspector: Inspector | undefined, event: InspectionEvent): void {
@@ -251,46 +248,4 @@ function explained(response: Response, code: string): Response {
   const again = new Response(response.body, { status, statusText, headers })
   Object.defineProperty(again, 'url', { value: url })
   return again
-}
-
-const NOTHING = { channelId: null, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 } as const
-const NOWHERE = { requestId: null, challengeId: null, channelId: null, httpStatus: null } as const
-
-/** A request that could not even be captured, or a flow that broke. */
-function notStarted(error: unknown): PaymentOutcome {
-  const failure = {
-    code: 'internal_error',
-    advice: 'Check the arguments of the call; what was signed, if anything, is in the ledger.',
-    retryable: false,
-    // Its name alone: a message may quote the request.
-    detail: error instanceof Error ? error.name : 'unknown',
-    limit: null,
-    cause: null,
-    references: NOWHERE,
-    authorised: NOTHING,
-  } as const
-  return { status: 'failed', failure, authorised: NOTHING, references: NOWHERE, trace: [] }
-}
-
-function unknownChannel(channelId: string): PaymentFlowOutput {
-  const references = { ...NOWHERE, channelId }
-  const failure = {
-    code: 'session_unavailable',
-    advice: 'List the sessions to see which channels the ledger knows.',
-    retryable: false,
-    detail: 'the ledger does not know this channel',
-    limit: null,
-    cause: null,
-    references,
-    authorised: NOTHING,
-  } as const
-  return {
-    status: 'failed',
-    failure,
-    receipt: null,
-    receiptProblem: null,
-    settlement: null,
-    authorised: NOTHING,
-    references,
-  }
 }

@@ -11,3 +11,4 @@ export {
 export { type CloseOutcome, describeFailure, PaymentFlowError, type PaymentOutcome } from './outcome.js'
 export { PATH_USD, type PaymentIntent, type Policy, type Timeouts, type TokenAmount, USDC_E } from './policy.js'
 export type { SessionSummary } from './sessions.js'
+export { type SupportReport, supportReport } from './support-report.js'

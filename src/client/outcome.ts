@@ -2,7 +2,7 @@
 // Must never carry a credential, a signature or a body other than the answer itself.
 
 import type { TraceStep } from '../../machines/index.js'
-import { CODE_FACTS, type Failure, type PaymentFlowOutput, type ReceiptSummary } from '../../machines/index.js'
+import { ERROR_CODES, type Failure, type PaymentFlowOutput, type ReceiptSummary } from '../../machines/index.js'
 
 /** What all outcomes have. */
 interface Ended {
@@ -15,6 +15,15 @@ interface Ended {
   readonly references: PaymentFlowOutput['references']
   /** The states the flow went through, and the events that led there. */
   readonly trace: readonly TraceStep[]
+  /** When each step of the trace was taken, in milliseconds since the epoch. */
+  readonly timing: readonly number[]
+}
+
+/** What the client noted about a flow while it ran. */
+export interface FlowNotes {
+  readonly response: Response | null
+  readonly trace: readonly TraceStep[]
+  readonly timing: readonly number[]
 }
 
 /** How a payment ended. */
@@ -58,7 +67,7 @@ export function describeFailure(failure: Failure): string {
     references.httpStatus === null ? null : `HTTP ${references.httpStatus}`,
   ].filter((part) => part !== null)
   return [
-    `${code}: ${CODE_FACTS[code].meaning}`,
+    `${code}: ${ERROR_CODES[code].meaning}`,
     detail === null ? null : `(${detail})`,
     cause === null ? null : `It was recovering from ${cause}.`,
     signed,
@@ -69,7 +78,7 @@ export function describeFailure(failure: Failure): string {
     .join(' ')
 }
 
-function ended(output: PaymentFlowOutput, response: Response | null, trace: readonly TraceStep[]): Ended {
+function ended(output: PaymentFlowOutput, { response, trace, timing }: FlowNotes): Ended {
   const { receipt, receiptProblem, authorised, references } = output
   return {
     ...(response !== null && { response }),
@@ -78,28 +87,22 @@ function ended(output: PaymentFlowOutput, response: Response | null, trace: read
     authorised,
     references,
     trace,
+    timing,
   }
 }
 
 /** The outcome of a payment, from the machine's output and the answer that the ring kept. */
-export function paymentOutcome(
-  output: PaymentFlowOutput,
-  response: Response | null,
-  trace: readonly TraceStep[],
-): PaymentOutcome {
-  const rest = ended(output, response, trace)
+export function paymentOutcome(output: PaymentFlowOutput, notes: FlowNotes): PaymentOutcome {
+  const rest = ended(output, notes)
+  const { response } = notes
   if (output.failure !== null) return { status: 'failed', failure: output.failure, ...rest }
   if (response === null) throw new Error('a flow cannot succeed without an answer')
   return { status: 'succeeded', ...rest, response }
 }
 
 /** The outcome of a close. */
-export function closeOutcome(
-  output: PaymentFlowOutput,
-  response: Response | null,
-  trace: readonly TraceStep[],
-): CloseOutcome {
-  const rest = ended(output, response, trace)
+export function closeOutcome(output: PaymentFlowOutput, notes: FlowNotes): CloseOutcome {
+  const rest = ended(output, notes)
   if (output.failure !== null) return { status: 'failed', failure: output.failure, ...rest }
   return { status: 'closed', settlement: output.settlement, ...rest }
 }
