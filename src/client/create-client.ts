@@ -42,7 +42,7 @@ export interface MppClientOptions {
   /** Signs vouchers instead of `account`, so that the key that moves the deposit can stay cold. */
   readonly voucherSigner?: LocalAccount
   /** A viem client for a chain. Give this or `rpcUrl`. */
-  readonly getClient?: ChainSource['getClient']
+  readonly getClient?: NonNullable<ChainSource['getClient']>
   /** RPC URL of the chain. Default: the chain's public one. */
   readonly rpcUrl?: string
   readonly policy?: Policy
