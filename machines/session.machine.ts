@@ -64,6 +64,7 @@ const session = setup({
               amount: event.deposit,
               validBefore: event.validBefore,
               transactionHash: event.transactionHash,
+              reaching: event.deposit,
             },
           },
     ),
@@ -97,6 +98,7 @@ const session = setup({
               amount: event.additionalDeposit,
               validBefore: event.validBefore,
               transactionHash: event.transactionHash,
+              reaching: event.reaching,
             },
             withdrawableAt: null,
           },
@@ -125,7 +127,7 @@ const session = setup({
         : {},
     ),
     recordClose: assign({
-      pending: { kind: 'close' as const, amount: '0', validBefore: null, transactionHash: null },
+      pending: { kind: 'close' as const, amount: '0', validBefore: null, transactionHash: null, reaching: '0' },
     }),
     recordSettlement: assign(({ context, event }) =>
       event.type === 'CLOSE_CONFIRMED'

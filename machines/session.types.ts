@@ -22,6 +22,8 @@ export interface PendingOperation {
   /** Chain time in seconds after which the transaction can no longer be included; null when none was signed here. */
   readonly validBefore: number | null
   readonly transactionHash: string | null
+  /** The deposit on the chain by which it can be seen that the transaction was included. */
+  readonly reaching: Amount
 }
 
 /** An amount that one flow may cause to be spent and that no receipt has acknowledged yet. */
@@ -81,6 +83,8 @@ export type SessionEvent =
   | {
       readonly type: 'TOP_UP_SIGNED'
       readonly additionalDeposit: Amount
+      /** What the chain will show once it has the top-up. */
+      readonly reaching: Amount
       readonly transactionHash: string
       readonly validBefore: number
     }

@@ -60,8 +60,7 @@ export async function reconcile(ring: Ring, { key, place }: PlacedFlow, lease: H
     case 'opening':
       return apply({ type: 'OPEN_CONFIRMED', deposit })
     case 'toppingUp': {
-      const wanted = BigInt(record.session.deposit) + BigInt(pending?.amount ?? '0')
-      if (state.deposit >= wanted) return apply({ type: 'TOP_UP_CONFIRMED', deposit })
+      if (state.deposit >= BigInt(pending?.reaching ?? '0')) return apply({ type: 'TOP_UP_CONFIRMED', deposit })
       return undecided(record, chainTime) ?? apply({ type: 'TOP_UP_DROPPED' })
     }
     case 'closing':

@@ -42,9 +42,11 @@ async function signAndStore(
   const wanted = BigInt(view.deposit) + BigInt(plan.additionalDeposit)
   const limit = depositLimit(input.context.limits, view, wanted.toString())
   if (limit !== null) return { event: { type: 'LIMIT_EXCEEDED', limit } }
-  const { descriptor } = channelOf(record)
+  const { descriptor, channelId } = channelOf(record)
   const { place, terms, key } = placed
-  const topUp = await signTopUp(await ring.clientFor(place.chainId), {
+  const client = await ring.clientFor(place.chainId)
+  const { deposit } = await readChannel(client, { channelId, escrow: place.escrow })
+  const topUp = await signTopUp(client, {
     account: ring.account,
     descriptor,
     additionalDeposit: BigInt(plan.additionalDeposit),
@@ -55,7 +57,8 @@ async function signAndStore(
   })
   const { transaction, transactionHash, validBefore } = topUp
   const { additionalDeposit } = plan
-  const event = { type: 'TOP_UP_SIGNED', additionalDeposit, transactionHash, validBefore } as const
+  const reaching = (deposit + BigInt(additionalDeposit)).toString()
+  const event = { type: 'TOP_UP_SIGNED', additionalDeposit, reaching, transactionHash, validBefore } as const
   return { record: await ring.ledger.apply(key, place, event, { lease, transaction }) }
 }
 
@@ -116,7 +119,7 @@ async function depositReaching(
   signal: AbortSignal,
 ): Promise<string | null> {
   const { channelId } = channelOf(record)
-  const wanted = BigInt(record.session.deposit) + BigInt(record.session.pending?.amount ?? '0')
+  const wanted = BigInt(record.session.pending?.reaching ?? '0')
   const client = await ring.clientFor(place.chainId)
   for (let look = 0; look < LOOKS; look += 1) {
     const { deposit } = await readChannel(client, { channelId, escrow: place.escrow })
