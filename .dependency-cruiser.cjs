@@ -44,7 +44,7 @@ module.exports = {
     {
       name: 'no-development-packages-in-the-library',
       severity: 'error',
-      from: { path: '^(src|machines)/', pathNot: '^src/(cli|sandbox)/' },
+      from: { path: '^(src|machines)/', pathNot: '^src/(cli|sandbox|inspect)/' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
     },
   ],

@@ -115,7 +115,7 @@ export const paymentFlowSetup = setup({
     deniedThoughFunded: ({ context, event }) =>
       event.type === 'SESSION_RECONCILED' &&
       (context.disputed === 'session/channel-not-found' || context.disputed === 'session/channel-finalized') &&
-      exceeds(event.session.deposit, '0'),
+      (event.session.status === 'open' || event.session.status === 'toppingUp'),
     disputedWithChallenge: ({ context }) => context.disputed !== null && context.unreadChallenges > 0,
     disputed: ({ context }) => context.disputed !== null,
     thenPaying: ({ context }) => context.afterBackoff === 'paying',

@@ -17,9 +17,10 @@ export interface CapturedRequest {
 }
 
 /** Routes that are paid by the account behind a Virtual Key. A payment credential must never be sent there. */
-const ACCOUNT_OWNED = /\/v1\/(chat\/completions|models)$/
+const ACCOUNT_OWNED = /\/v1\/(chat\/completions|models(\/[^/]+)?)$/
 
-function isAccountOwned(url: URL): boolean {
+/** Whether a URL is a route of the account-owned API. */
+export function isAccountOwned(url: URL): boolean {
   return ACCOUNT_OWNED.test(url.pathname) && !url.pathname.includes('/mpp/')
 }
 
@@ -82,8 +83,9 @@ export function captureRequest(input: RequestInfo | URL, init: RequestInit = {})
 function finish(request: Omit<CapturedRequest, 'accountOwned'>): CapturedRequest {
   const accountOwned = isAccountOwned(request.url)
   request.url.hash = ''
+  const isPayment = /^payment\b/i.test(request.headers.get('authorization') ?? '')
+  if (!accountOwned || isPayment) request.headers.delete('authorization')
   if (!accountOwned) {
-    request.headers.delete('authorization')
     if (!request.headers.has('idempotency-key')) request.headers.set('idempotency-key', crypto.randomUUID())
   }
   return { ...request, accountOwned }

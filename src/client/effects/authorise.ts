@@ -13,7 +13,7 @@ import {
   sum,
 } from '../../../machines/index.js'
 import type { HeldLease, SessionRecord } from '../../sessions/index.js'
-import { dropLease, holdLease, type PlacedFlow, placedFlow, viewFor } from '../ring.js'
+import { dropLease, holdLease, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
 import type { EffectScope } from './effect.js'
 
 /** The lease is held and the plan still stands. */
@@ -68,4 +68,25 @@ export function depositLimit(limits: FlowLimits, view: SessionView, deposit: str
   if (exceeds(deposit, limits.maxDeposit)) return 'maxDeposit'
   if (limits.maxTotalDeposit === null) return null
   return exceeds(sum([deposit, view.depositedElsewhere]), limits.maxTotalDeposit) ? 'maxTotalDeposit' : null
+}
+
+/**
+ * Deposits into different channels are lined up while a total is watched, so that two of them cannot both find the same
+ * room. What is signed within must look at the total once more.
+ */
+export async function withinTotal<T>(
+  ring: Ring,
+  { place }: PlacedFlow,
+  limits: FlowLimits,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (limits.maxTotalDeposit === null) return work()
+  const all = `deposits:${place.chainId}:${place.payer}:${place.token}`
+  const lease = await ring.ledger.lease(all, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
+  try {
+    return await work()
+  } finally {
+    await lease.release()
+  }
 }

@@ -3,8 +3,8 @@
 
 import type { PaymentFlowEvent, PlannedInput } from '../../../machines/index.js'
 import { signOpen, signVoucher } from '../../tempo/index.js'
-import { dropLease, type PlacedFlow, type Ring, viewFor } from '../ring.js'
-import { type Authorisation, authorise, depositLimit, voucherLimit } from './authorise.js'
+import { dropLease, viewFor } from '../ring.js'
+import { type Authorisation, authorise, depositLimit, voucherLimit, withinTotal } from './authorise.js'
 import type { EffectScope } from './effect.js'
 
 export async function openSession(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent> {
@@ -27,24 +27,6 @@ export async function openSession(scope: EffectScope<PlannedInput>): Promise<Pay
   } catch (error) {
     await dropLease(flow)
     throw error
-  }
-}
-
-/** Opens of different channels are lined up while a total is watched, so that two of them cannot both find room. */
-async function withinTotal<T>(
-  ring: Ring,
-  { place }: PlacedFlow,
-  watched: boolean,
-  signal: AbortSignal,
-  work: () => Promise<T>,
-): Promise<T> {
-  if (!watched) return work()
-  const all = `deposits:${place.chainId}:${place.payer}:${place.token}`
-  const lease = await ring.ledger.lease(all, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
-  try {
-    return await work()
-  } finally {
-    await lease.release()
   }
 }
 

@@ -5,6 +5,7 @@ import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
 import { isEnded } from '../../sessions/index.js'
 import type { Answer } from '../answer.js'
 import { unpaidEvent } from '../answer-events.js'
+import { isAccountOwned } from '../capture.js'
 import { refuseOrigin } from '../policy.js'
 import type { FlowResources, Ring } from '../ring.js'
 import { SendFailure, send } from '../send.js'
@@ -32,7 +33,8 @@ export async function sendUnpaid({
   try {
     const answer = await sendFollowing(ring, flow, signal)
     flow.answer = answer
-    return unpaidEvent(answer)
+    // The account behind the key pays for these routes: whatever they answer is the caller's.
+    return flow.request.accountOwned ? { type: 'ANSWER_RECEIVED', ...answer.facts } : unpaidEvent(answer)
   } catch (error) {
     if (error instanceof SendFailure) return { type: 'CONNECTION_FAILED', reason: error.message }
     throw error
@@ -72,7 +74,7 @@ async function asksForStream(flow: FlowResources): Promise<boolean> {
   }
 }
 
-/** Follows redirects that keep method, body and origin; any other redirect is the caller's answer. */
+/** Follows redirects that keep method, body, origin and kind of route; any other redirect is the caller's answer. */
 async function sendFollowing(ring: Ring, flow: FlowResources, signal: AbortSignal): Promise<Answer> {
   const options = { withBody: true, timeoutMs: ring.policy.timeouts.unpaidMs, signal }
   for (let hops = 0; ; hops += 1) {
@@ -81,7 +83,8 @@ async function sendFollowing(ring: Ring, flow: FlowResources, signal: AbortSigna
     const location = headers.get('location')
     if ((status !== 307 && status !== 308) || location === null || hops === MOST_REDIRECTS) return answer
     const next = URL.canParse(location, flow.url) ? new URL(location, flow.url) : null
-    if (next === null || next.origin !== flow.url.origin) return answer
+    if (next === null || next.origin !== flow.url.origin || flow.request.accountOwned || isAccountOwned(next))
+      return answer
     await answer.response.body?.cancel()
     flow.url = next
   }

@@ -8,7 +8,7 @@ import { readChannel, signTopUp } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
 import { dropLease, type PlacedFlow, type Ring, viewFor } from '../ring.js'
 import { SendFailure, send } from '../send.js'
-import { type Authorisation, authorise, depositLimit } from './authorise.js'
+import { type Authorisation, authorise, depositLimit, withinTotal } from './authorise.js'
 import { channelOf, isExpired } from './credential.js'
 import type { EffectScope } from './effect.js'
 import { pause } from './wait.js'
@@ -23,7 +23,10 @@ export async function topUpSession(scope: EffectScope<PlannedInput>): Promise<Pa
   if ('changed' in authorised) return { type: 'SESSION_CHANGED', session: authorised.changed }
   try {
     if (isExpired(authorised.placed.challenge)) return { type: 'CHALLENGE_EXPIRED' }
-    const signed = await signAndStore(scope, authorised)
+    const { limits } = scope.input.context
+    const signed = await withinTotal(scope.ring, authorised.placed, limits, scope.signal, () =>
+      signAndStore(scope, authorised),
+    )
     if ('event' in signed) return signed.event
     return await sendAndConfirm(scope, authorised, signed.record)
   } finally {
@@ -35,10 +38,12 @@ type Signed = { readonly record: SessionRecord } | { readonly event: PaymentFlow
 
 async function signAndStore(
   { ring, input }: EffectScope<PlannedInput>,
-  { placed, lease, record, view, plan }: Authorisation<'topUp'>,
+  { placed, lease, record, plan }: Authorisation<'topUp'>,
 ): Promise<Signed> {
   // Signed before and still valid: the same transaction is sent again.
   if (record?.status === 'toppingUp' && record.secrets.pendingTransaction !== null) return { record }
+  // Looked at once more: another channel may have taken the room while this one waited.
+  const view = await viewFor(ring, placed, record)
   const wanted = BigInt(view.deposit) + BigInt(plan.additionalDeposit)
   const limit = depositLimit(input.context.limits, view, wanted.toString())
   if (limit !== null) return { event: { type: 'LIMIT_EXCEEDED', limit } }

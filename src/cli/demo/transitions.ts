@@ -1,0 +1,122 @@
+// Turns XState's inspection events into transition reports, while the flows run.
+// Must never pass on more of an event than the names and amounts picked here.
+
+import type { InspectionEvent } from 'xstate'
+import { z } from 'zod'
+import { type TraceStep, traceInto } from '../../../machines/index.js'
+import type { ActName, TransitionAmounts, TransitionReport } from './reports.js'
+
+const amount = z.string().nullish()
+
+/** What may be taken from an event of the machine; everything else is left behind. */
+const eventFacts = z.object({
+  status: z.number().nullish(),
+  deposit: amount,
+  cumulative: amount,
+  additionalDeposit: amount,
+  session: z.object({ deposit: z.string() }).nullish(),
+  receipt: z.object({ spent: z.string() }).nullish(),
+  settled: amount,
+  refunded: amount,
+})
+
+/** The plan in force tells which voucher is reused, and what was approved. */
+const planFacts = z.object({
+  context: z.object({ plan: z.object({ cumulative: amount, deposit: amount, additionalDeposit: amount }) }),
+})
+
+type Facts = z.infer<typeof eventFacts>
+
+function amountsOf(step: TraceStep, facts: Facts, snapshot: unknown): TransitionAmounts {
+  switch (step.event) {
+    case 'OPEN_SIGNED':
+      return defined({ deposit: facts.deposit, cumulative: facts.cumulative })
+    case 'VOUCHER_SIGNED':
+      return defined({ cumulative: facts.cumulative })
+    case 'TOPPED_UP':
+      return defined({ additionalDeposit: facts.additionalDeposit, depositAfter: facts.session?.deposit })
+    case 'RECEIPT_VERIFIED':
+      return defined({ spent: facts.receipt?.spent })
+    case 'CLOSE_CONFIRMED':
+      return defined({ settled: facts.settled, refunded: facts.refunded })
+    case 'planReuses':
+      return defined({ cumulative: planOf(snapshot)?.cumulative })
+    case 'APPROVE':
+      return defined({ deposit: planOf(snapshot)?.deposit, additionalDeposit: planOf(snapshot)?.additionalDeposit })
+    default:
+      return {}
+  }
+}
+
+function planOf(snapshot: unknown): z.infer<typeof planFacts>['context']['plan'] | undefined {
+  return planFacts.safeParse(snapshot).data?.context.plan
+}
+
+function defined(amounts: { readonly [Name in keyof TransitionAmounts]?: string | null | undefined }) {
+  const known: { -readonly [Name in keyof TransitionAmounts]: string } = {}
+  for (const name of AMOUNTS) {
+    const value = amounts[name]
+    if (value !== undefined && value !== null) known[name] = value
+  }
+  return known
+}
+
+const AMOUNTS = [
+  'cumulative',
+  'deposit',
+  'additionalDeposit',
+  'depositAfter',
+  'spent',
+  'settled',
+  'refunded',
+] as const satisfies readonly (keyof TransitionAmounts)[]
+
+export interface TransitionWatch {
+  /** For `createMppClient({ inspect })`. */
+  readonly inspect: (inspection: InspectionEvent) => void
+  /** The number of the newest flow; flows are numbered from 1 in the order they start. */
+  newestFlow(): number
+}
+
+/** Watches all flows of a client, and reports every state that one enters. */
+export function watchTransitions(options: {
+  readonly act: () => ActName
+  readonly report: (transition: TransitionReport) => void
+  readonly now?: () => number
+}): TransitionWatch {
+  const { act, report, now = Date.now } = options
+  const flows = new Map<string, number>()
+  const steps: TraceStep[] = []
+  const note = traceInto(steps)
+
+  const numberOf = (rootId: string): number => {
+    const known = flows.get(rootId)
+    if (known !== undefined) return known
+    flows.set(rootId, flows.size + 1)
+    return flows.size
+  }
+  const tell = (rootId: string, { state, event }: TraceStep, more: Partial<TransitionReport> = {}): void => {
+    const at = new Date(now()).toISOString()
+    report({ type: 'transition', act: act(), flow: numberOf(rootId), state, event, at, ...more })
+  }
+
+  return {
+    newestFlow: () => flows.size,
+    inspect(inspection) {
+      const { rootId, actorRef } = inspection
+      // Every flow begins with the unpaid request; entering the first state is no step of its own.
+      const starts = inspection.type === '@xstate.event' && inspection.event.type === 'xstate.init'
+      if (starts && 'sessionId' in actorRef && actorRef.sessionId === rootId) {
+        tell(rootId, { state: 'requesting', event: 'START' })
+      }
+      note(inspection)
+      const step = steps.pop()
+      if (step === undefined || inspection.type !== '@xstate.microstep') return
+      const { snapshot, event } = inspection
+      const facts: Facts = eventFacts.safeParse(event).data ?? {}
+      // A decision is not an answer, even if an answer made it necessary.
+      const status = step.event === event.type ? (facts.status ?? null) : null
+      tell(rootId, step, { ...(status !== null && { httpStatus: status }), ...amountsOf(step, facts, snapshot) })
+    },
+  }
+}
