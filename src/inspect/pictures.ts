@@ -21,18 +21,26 @@ export const PICTURES: readonly Picture[] = [
     title: 'payment-flow: one paid request',
     machine: paymentFlowMachine,
     rules: {
-      happyPath: [
-        'requesting',
-        'parsingChallenge',
-        'authorizing.acquiringSession',
-        'authorizing.planning',
-        'authorizing.signingVoucher',
-        'paying',
-        'verifyingReceipt',
-        'succeeded',
+      happyPaths: [
+        [
+          'requesting',
+          'parsingChallenge',
+          'authorizing.acquiringSession',
+          'authorizing.planning',
+          'paying',
+          'verifyingReceipt',
+          'succeeded',
+        ],
+        ['authorizing.planning', 'authorizing.openingSession', 'paying'],
+        ['authorizing.planning', 'authorizing.signingVoucher', 'paying'],
       ],
       failures: ['failed'],
-      noted: ['requesting', 'authorizing.planning'],
+      noted: [
+        { to: ['requesting', 'authorizing.planning'], kind: 'recovery' },
+        { from: ['requesting'], to: ['succeeded', 'closed', 'backingOff', 'authorizing.reconcilingSession'] },
+        { from: ['authorizing.toppingUp', 'authorizing.reconcilingSession'], to: ['parsingChallenge'] },
+        { from: ['closing.sendingClose'], to: ['parsingChallenge'] },
+      ],
       recoveryEvents: [],
       recoveryActions: ['count'],
       families: [
@@ -54,9 +62,12 @@ export const PICTURES: readonly Picture[] = [
     title: 'session: one payment channel',
     machine: sessionMachine,
     rules: {
-      happyPath: ['absent', 'opening', 'open', 'closing', 'closed'],
+      happyPaths: [['absent', 'opening', 'open', 'closing', 'closed']],
       failures: ['lost'],
-      noted: [],
+      noted: [
+        { to: ['open'], events: ['CHANNEL_ADOPTED'] },
+        { from: ['closed', 'withdrawn', 'lost'], to: ['opening'] },
+      ],
       recoveryEvents: [
         'CHANNEL_ADOPTED',
         'OPEN_DROPPED',
@@ -73,11 +84,18 @@ export const PICTURES: readonly Picture[] = [
     title: 'provider-route: one request with a Virtual Key',
     machine: providerRouteMachine,
     rules: {
-      happyPath: ['ready', 'requesting', 'succeeded'],
+      happyPaths: [['ready', 'requesting', 'succeeded']],
       failures: ['failed', 'cancelled'],
-      noted: [],
+      noted: [
+        {
+          from: ['retestingConnection', 'refreshingModels'],
+          to: ['reconnectRequired', 'spendLimitReached', 'rateLimited', 'temporarilyUnavailable', 'backingOff'],
+        },
+        { from: ['retestingConnection'], to: ['policyBlocked'] },
+        { from: ['spendLimitReached', 'rateLimited', 'temporarilyUnavailable'], to: ['refreshingModels'] },
+      ],
       recoveryEvents: ['HTTP_401', 'HTTP_402', 'HTTP_403', 'HTTP_429', 'HTTP_5XX', 'KEY_UNAVAILABLE', 'ANSWER_LOST'],
-      recoveryActions: ['startAfresh'],
+      recoveryActions: [],
       families: [],
     },
   },

@@ -21,7 +21,7 @@ export interface PassingAnswer {
   readonly request: PassingRequest
 }
 
-export interface Proxy {
+export interface RunningProxy {
   readonly url: string
   /** Requests as the client sent them. */
   readonly seen: readonly Pick<PassingRequest, 'method' | 'path' | 'paid'>[]
@@ -34,9 +34,17 @@ export interface Rewrites {
 }
 
 /** Headers that belong to one connection, or that the next hop writes anew. */
-const HOP_BY_HOP = ['connection', 'keep-alive', 'transfer-encoding', 'content-length', 'host', 'expect', 'accept-encoding']
+const HOP_BY_HOP = [
+  'connection',
+  'keep-alive',
+  'transfer-encoding',
+  'content-length',
+  'host',
+  'expect',
+  'accept-encoding',
+]
 
-export async function startProxy(target: string, rewrites: Rewrites): Promise<Proxy> {
+export async function startProxy(target: string, rewrites: Rewrites): Promise<RunningProxy> {
   const seen: Pick<PassingRequest, 'method' | 'path' | 'paid'>[] = []
   async function pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const headers = new Headers()

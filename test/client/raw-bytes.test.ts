@@ -225,14 +225,14 @@ describe('the two kinds of Authorization', () => {
   ])('never sends a Bearer key to the paid route, given as %s', async (_name, headers) => {
     const { unpaid, paid } = await sends(gateway.chat, { ...chat(6), headers })
     for (const sent of [unpaid, paid]) {
-      expect(JSON.stringify(sent.headers)).not.toContain('vk-sandbox')
+      expect(JSON.stringify(sent.headers).includes('vk-sandbox')).toBe(false)
     }
     expect(unpaid.authorization).toBeUndefined()
   })
 
   it('never sends a Bearer key of a Request to the paid route', async () => {
     const { unpaid, paid } = await sends(new Request(gateway.chat, { ...chat(6), headers: { authorization: bearer } }))
-    expect(JSON.stringify([unpaid.headers, paid.headers])).not.toContain('vk-sandbox')
+    expect(JSON.stringify([unpaid.headers, paid.headers]).includes('vk-sandbox')).toBe(false)
   })
 
   it('does send it to the account-owned routes, and pays nothing there', async () => {
@@ -244,10 +244,7 @@ describe('the two kinds of Authorization', () => {
     expect([answered.status, models.status]).toEqual([200, 200])
     const sent = gateway.seen.slice(before)
     expect(sent.map(({ authorization }) => authorization)).toEqual([bearer, bearer])
-    expect(sent.map(({ method, url }) => `${method} ${url}`)).toEqual([
-      'POST /v1/chat/completions',
-      'GET /v1/models',
-    ])
+    expect(sent.map(({ method, url }) => `${method} ${url}`)).toEqual(['POST /v1/chat/completions', 'GET /v1/models'])
   })
 
   it('does send it to the account-owned route of a single model', async () => {

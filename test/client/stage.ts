@@ -6,6 +6,7 @@ import { Abis } from 'viem/tempo'
 import type { TraceStep } from '../../machines/index.js'
 import { createMppClient, type MppClient, type MppClientOptions, type PaymentOutcome } from '../../src/index.js'
 import { type Credential, parseCredential } from '../../src/protocol/index.js'
+import { CHANNEL_RESERVE } from '../../src/sandbox/chain/addresses.js'
 import {
   type GatewayExchange,
   type LocalChain,
@@ -14,7 +15,6 @@ import {
   startChain,
   startSandbox,
 } from '../../src/sandbox/index.js'
-import { CHANNEL_RESERVE } from '../../src/sandbox/chain/addresses.js'
 import { readTokenBalance } from '../../src/tempo/index.js'
 
 /** A request as it arrived, and when. */

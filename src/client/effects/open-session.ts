@@ -21,9 +21,7 @@ export async function openSession(scope: EffectScope<PlannedInput>): Promise<Pay
       await dropLease(flow)
       return { type: 'LIMIT_EXCEEDED', limit }
     }
-    return await withinTotal(ring, placed, limits.maxTotalDeposit !== null, signal, () =>
-      signAndStore(scope, authorised),
-    )
+    return await withinTotal(ring, placed, limits, signal, () => signAndStore(scope, authorised))
   } catch (error) {
     await dropLease(flow)
     throw error

@@ -11,6 +11,18 @@ export function distinct<T>(values: readonly T[]): readonly T[] {
   return [...new Set(values)]
 }
 
+/** Items with the same key together, in the order the keys first appear. */
+export function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): readonly (readonly T[])[] {
+  const groups = new Map<string, T[]>()
+  for (const item of items) {
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [item])
+    else group.push(item)
+  }
+  return [...groups.values()]
+}
+
 /** `1 code`, `4 codes`, `2 events`. */
 export function counted(transitions: readonly GraphTransition[]): string {
   const names = distinct(transitions.map(({ event }) => event))
@@ -27,13 +39,14 @@ export function eventName(event: string): string {
 }
 
 /**
- * The name of a transition on its arrow: the event, with the guard where the guard is what decides between arrows.
+ * What a transition is called on its arrow: the event, with the guard where the guard is what decides between arrows.
  *
  * @param decides whether the same event of the same state leads elsewhere too
  */
-export function transitionName({ event, guard }: GraphTransition, decides: boolean): string {
-  if (event === '') return `[${guard ?? 'otherwise'}]`
-  return decides ? `${eventName(event)} [${guard ?? 'otherwise'}]` : eventName(event)
+function transitionLines({ event, guard }: GraphTransition, decides: boolean): readonly string[] {
+  const condition = `[${guard ?? 'otherwise'}]`
+  if (event === '') return [condition]
+  return decides ? [eventName(event), condition] : [eventName(event)]
 }
 
 function familyOf(transition: GraphTransition, rules: PictureRules): string {
@@ -66,9 +79,10 @@ export function arrowLabel(
 ): readonly string[] {
   const codes = transitions.filter(({ event }) => isErrorCode(event))
   const events = transitions.filter(({ event }) => !isErrorCode(event))
-  const names = distinct(events.map((transition) => transitionName(transition, decides(transition))))
+  const names = distinct(events.map(({ event, guard }) => `${event} ${guard}`))
+  const named = distinct(events.flatMap((transition) => transitionLines(transition, decides(transition))))
   const codeNames = distinct(codes.map(({ event }) => event))
-  const lines = names.length > MOST_NAMES ? [counted(events)] : [...names]
+  const lines = names.length > MOST_NAMES ? [counted(events)] : [...named]
   if (names.length + codeNames.length <= MOST_NAMES) return [...lines, ...codeNames]
   // Beside what normally happens, the codes are an aside.
   if (lines.length > 0) return [...lines, `+ ${counted(codes)}`]

@@ -7,14 +7,22 @@ import type { GraphTransition, MachineGraph } from './graph.js'
 /** How an arrow is drawn. */
 export type ArrowKind = 'happy' | 'step' | 'recovery' | 'failure'
 
+/** Arrows that all its parts fit are noted; a part left out fits everything. */
+export interface NotedRule {
+  readonly from?: readonly string[]
+  readonly to?: readonly string[]
+  readonly kind?: ArrowKind
+  readonly events?: readonly string[]
+}
+
 /** Everything about a picture that cannot be read from the machine. States are given by their dotted path. */
 export interface PictureRules {
-  /** The states of an undisturbed run, in order; the arrows between them are emphasised. */
-  readonly happyPath: readonly string[]
+  /** The states of undisturbed runs, in order; the arrows between them are emphasised. */
+  readonly happyPaths: readonly (readonly string[])[]
   /** Final states that mean failure. */
   readonly failures: readonly string[]
-  /** Targets that so much leads to that arrows would hide the rest: other states note in their box that they lead there. */
-  readonly noted: readonly string[]
+  /** What is written inside the states instead of drawn, because so many arrows would hide the rest. */
+  readonly noted: readonly NotedRule[]
   /** Events and actions that make an arrow a recovery; error codes always do, and so does a `recovering` state. */
   readonly recoveryEvents: readonly string[]
   readonly recoveryActions: readonly string[]
@@ -24,7 +32,7 @@ export interface PictureRules {
 
 /** Rules for a machine nobody has told anything about. */
 export const PLAIN_RULES: PictureRules = {
-  happyPath: [],
+  happyPaths: [],
   failures: [],
   noted: [],
   recoveryEvents: [],
@@ -52,19 +60,20 @@ export function stateAt(graph: MachineGraph, path: string): string {
 
 /** Source and target of every arrow on the happy path; throws when the machine has no such arrow. */
 export function happyPairs(graph: MachineGraph, rules: PictureRules): ReadonlySet<string> {
-  const ids = rules.happyPath.map((path) => stateAt(graph, path))
-  return new Set(
-    ids.slice(1).map((target, index) => {
-      const source = ids[index] ?? target
+  const pairs = rules.happyPaths.flatMap((path) => {
+    const ids = path.map((step) => stateAt(graph, step))
+    return ids.slice(1).map((next, index) => {
+      const source = ids[index] ?? next
       // Entering a compound state is entering its initial state.
-      const entered = graph.states.find((state) => state.initial === target)?.id
-      const drawn = graph.transitions.find(
-        ({ source: from, target: to }) => from === source && (to === target || (to !== null && to === entered)),
-      )
-      if (!drawn?.target) throw new Error(`the happy path of "${graph.id}" lacks an arrow: ${source} → ${target}`)
-      return pairKey(source, drawn.target)
-    }),
-  )
+      const around = graph.states.find(({ initial }) => initial === next)?.id
+      const target = graph.transitions.find(
+        (t) => t.source === source && (t.target === next || t.target === around),
+      )?.target
+      if (target == null) throw new Error(`a happy path of "${graph.id}" lacks an arrow: ${source} → ${next}`)
+      return pairKey(source, target)
+    })
+  })
+  return new Set(pairs)
 }
 
 /** Identifies what leads from one state to another. */
@@ -86,4 +95,23 @@ export function classifier(graph: MachineGraph, rules: PictureRules): (transitio
       (target !== null && recovering.has(target))
     return recovers ? 'recovery' : 'step'
   }
+}
+
+/** Says whether an arrow is noted inside a state rather than drawn; throws for rules about states the machine lacks. */
+export function notedBy(
+  graph: MachineGraph,
+  rules: PictureRules,
+): (arrow: { source: string; target: string; kind: ArrowKind; transitions: readonly GraphTransition[] }) => boolean {
+  const ids = (paths: readonly string[] | undefined): ReadonlySet<string> | null =>
+    paths === undefined ? null : new Set(paths.map((path) => stateAt(graph, path)))
+  const compiled = rules.noted.map(({ from, to, kind, events }) => ({ from: ids(from), to: ids(to), kind, events }))
+  return ({ source, target, kind, transitions }) =>
+    kind === 'failure' ||
+    compiled.some(
+      (rule) =>
+        (rule.from?.has(source) ?? true) &&
+        (rule.to?.has(target) ?? true) &&
+        (rule.kind ?? kind) === kind &&
+        transitions.every(({ event }) => rule.events?.includes(event) ?? true),
+    )
 }
