@@ -28,6 +28,12 @@ function base(): string | undefined {
   return typeof location === 'undefined' ? undefined : location.href
 }
 
+/** Fetch upper-cases these methods, and leaves all others as they are written. */
+function normalMethod(method: string): string {
+  const upper = method.toUpperCase()
+  return ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT'].includes(upper) ? upper : method
+}
+
 /** A body whose bytes are known at once, without going through `Request`. */
 function immediateBytes(
   body: RequestInit['body'],
@@ -51,7 +57,7 @@ export function captureRequest(input: RequestInfo | URL, init: RequestInit = {})
     const url = new URL(String(input), base())
     const own = new Headers(headers)
     if (immediate.type !== null && !own.has('content-type')) own.set('content-type', immediate.type)
-    const verb = (method ?? 'GET').toUpperCase()
+    const verb = normalMethod(method ?? 'GET')
     if (verb === 'GET' || verb === 'HEAD') throw new TypeError('a GET or HEAD request cannot have a body')
     return finish({
       method: verb,

@@ -9,19 +9,19 @@ import type { EffectScope } from './effect.js'
 
 export async function openSession(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent> {
   const { ring, flow, input, signal } = scope
-  const authorised = await authorise(scope, 'open')
-  if ('changed' in authorised) return { type: 'SESSION_CHANGED', session: authorised.changed }
-  const { placed, record, view, plan } = authorised
+  const first = await authorise(scope, 'open')
+  if ('changed' in first) return { type: 'SESSION_CHANGED', session: first.changed }
+  const { placed, record, view } = first
   // The lease is kept from here on: nobody else touches the channel before the server has answered.
   if (record?.status === 'opening') return { type: 'OPEN_RESUMED', session: view }
   const { limits } = input.context
   try {
-    const limit = voucherLimit(limits, view, plan.cumulative) ?? depositLimit(limits, view, plan.deposit)
-    if (limit !== null) {
-      await dropLease(flow)
-      return { type: 'LIMIT_EXCEEDED', limit }
-    }
-    return await withinTotal(ring, placed, limits, signal, () => signAndStore(scope, authorised))
+    return await withinTotal(ring, placed, limits, signal, async () => {
+      // Planned once more: another channel may have taken the room while this one waited.
+      const authorised = await authorise(scope, 'open')
+      if ('changed' in authorised) return { type: 'SESSION_CHANGED', session: authorised.changed }
+      return signAndStore(scope, authorised)
+    })
   } catch (error) {
     await dropLease(flow)
     throw error
@@ -30,12 +30,12 @@ export async function openSession(scope: EffectScope<PlannedInput>): Promise<Pay
 
 async function signAndStore(
   { ring, flow, input }: EffectScope<PlannedInput>,
-  { placed, lease, record, plan }: Authorisation<'open'>,
+  { placed, lease, view, plan }: Authorisation<'open'>,
 ): Promise<PaymentFlowEvent> {
   const { place, terms, key } = placed
   const { chainId, escrow } = place
-  // Looked at once more: another channel may have taken the room while this one waited.
-  const limit = depositLimit(input.context.limits, await viewFor(ring, placed, record), plan.deposit)
+  const { limits } = input.context
+  const limit = voucherLimit(limits, view, plan.cumulative) ?? depositLimit(limits, view, plan.deposit)
   if (limit !== null) {
     await dropLease(flow)
     return { type: 'LIMIT_EXCEEDED', limit }

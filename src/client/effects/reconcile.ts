@@ -2,7 +2,7 @@
 // Must never drop something signed that the chain may still include, nor take a server's word for the chain's.
 
 import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
-import type { HeldLease, SessionRecord } from '../../sessions/index.js'
+import { type HeldLease, isEnded, type SessionRecord } from '../../sessions/index.js'
 import { findClosing, readChainTime, readChannel } from '../../tempo/index.js'
 import { dropLease, holdLease, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
 import { channelOf } from './credential.js'
@@ -39,7 +39,7 @@ export async function reconcileSession({ ring, flow, signal }: EffectScope<Effec
  */
 export async function reconcile(ring: Ring, { key, place }: PlacedFlow, lease: HeldLease): Promise<Reconciled> {
   const record = await ring.ledger.read(key)
-  if (record === undefined || record.session.channelId === null) return { record }
+  if (record === undefined || record.session.channelId === null || isEnded(record)) return { record }
   const { channelId } = channelOf(record)
   const client = await ring.clientFor(place.chainId)
   const where = { channelId, escrow: place.escrow }

@@ -49,6 +49,8 @@ async function sendWith(
     return 'contended' in event ? { ...event, contended } : event
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
+    // The challenge is no answer to this send: the caller must not be handed it as one.
+    flow.answer = null
     return { type: error.left ? 'OUTCOME_UNKNOWN' : 'CONNECTION_FAILED', reason: error.message }
   } finally {
     if (record.status === 'opening') await concludeOpen(ring, placed, record)

@@ -36,8 +36,9 @@ export async function sendUnpaid({
     // The account behind the key pays for these routes: whatever they answer is the caller's.
     return flow.request.accountOwned ? { type: 'ANSWER_RECEIVED', ...answer.facts } : unpaidEvent(answer)
   } catch (error) {
-    if (error instanceof SendFailure) return { type: 'CONNECTION_FAILED', reason: error.message }
-    throw error
+    if (!(error instanceof SendFailure)) throw error
+    flow.answer = null
+    return { type: 'CONNECTION_FAILED', reason: error.message }
   }
 }
 

@@ -19,16 +19,19 @@ const LOOKS = 12
 
 export async function topUpSession(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent> {
   const { flow } = scope
-  const authorised = await authorise(scope, 'topUp')
-  if ('changed' in authorised) return { type: 'SESSION_CHANGED', session: authorised.changed }
+  const first = await authorise(scope, 'topUp')
+  if ('changed' in first) return { type: 'SESSION_CHANGED', session: first.changed }
   try {
-    if (isExpired(authorised.placed.challenge)) return { type: 'CHALLENGE_EXPIRED' }
+    if (isExpired(first.placed.challenge)) return { type: 'CHALLENGE_EXPIRED' }
     const { limits } = scope.input.context
-    const signed = await withinTotal(scope.ring, authorised.placed, limits, scope.signal, () =>
-      signAndStore(scope, authorised),
-    )
+    const signed = await withinTotal(scope.ring, first.placed, limits, scope.signal, async (): Promise<Signed> => {
+      // Planned once more: another channel may have taken the room while this one waited.
+      const authorised = await authorise(scope, 'topUp')
+      if ('changed' in authorised) return { event: { type: 'SESSION_CHANGED', session: authorised.changed } }
+      return signAndStore(scope, authorised)
+    })
     if ('event' in signed) return signed.event
-    return await sendAndConfirm(scope, authorised, signed.record)
+    return await sendAndConfirm(scope, first, signed.record)
   } finally {
     await dropLease(flow)
   }
@@ -38,12 +41,10 @@ type Signed = { readonly record: SessionRecord } | { readonly event: PaymentFlow
 
 async function signAndStore(
   { ring, input }: EffectScope<PlannedInput>,
-  { placed, lease, record, plan }: Authorisation<'topUp'>,
+  { placed, lease, record, view, plan }: Authorisation<'topUp'>,
 ): Promise<Signed> {
   // Signed before and still valid: the same transaction is sent again.
   if (record?.status === 'toppingUp' && record.secrets.pendingTransaction !== null) return { record }
-  // Looked at once more: another channel may have taken the room while this one waited.
-  const view = await viewFor(ring, placed, record)
   const wanted = BigInt(view.deposit) + BigInt(plan.additionalDeposit)
   const limit = depositLimit(input.context.limits, view, wanted.toString())
   if (limit !== null) return { event: { type: 'LIMIT_EXCEEDED', limit } }
