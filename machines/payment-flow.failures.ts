@@ -59,3 +59,9 @@ export function failByDispute(context: PaymentFlowContext): Change {
     detail: 'the chain still holds the deposit of this channel; it is kept in the ledger',
   })
 }
+
+/** Two channels of one flow are gone: whatever the server says about it, no third one is funded. */
+export function failByReplacement(context: PaymentFlowContext): Change {
+  const code = context.rejectedBy !== null && isFailureCode(context.rejectedBy) ? context.rejectedBy : 'payment_rejected'
+  return failure(context, code, { detail: 'the channel that was opened in place of a lost one is gone as well' })
+}

@@ -128,6 +128,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
           always: [
             { guard: 'planReuses', target: '#paymentFlow.paying' },
             { guard: 'planSigns', target: 'signingVoucher' },
+            { guard: 'planReplacesAgain', target: '#paymentFlow.failed', actions: ['failByReplacement'] },
             { guard: 'needsApproval', target: 'awaitingApproval' },
             { guard: 'planOpens', target: 'openingSession' },
             { guard: 'planTopsUp', target: 'toppingUp' },

@@ -2,7 +2,7 @@
 // Must never hold a transition, nor an effect that does something: those are provided by whoever runs the machine.
 
 import { assign, fromCallback, setup } from 'xstate'
-import { exceeds } from './amount.js'
+import type { Amount } from './amount.js'
 import * as failure from './payment-flow.failures.js'
 import type {
   ChallengeSummary,
@@ -15,7 +15,7 @@ import type {
   Turn,
 } from './payment-flow.types.js'
 import * as update from './payment-flow.updates.js'
-import { plan as makePlan } from './planning.js'
+import { plan as makePlan, needsApproval } from './planning.js'
 
 /** What every effect is told: the id under which the ring keeps the flow's bytes and secrets, and nothing secret. */
 export interface EffectInput {
@@ -31,6 +31,8 @@ export interface PlannedInput extends EffectInput {
     readonly limits: PaymentFlowContext['limits']
     readonly reconciled: boolean
     readonly turn: Turn
+    /** What may be moved, where moving needs an approval; null while nothing was approved. */
+    readonly approvedDeposit: Amount | null
   }
 }
 
@@ -44,8 +46,8 @@ function effect<Input extends EffectInput>(name: string): Effect<Input> {
 
 /** Input of an effect that acts on the plan. */
 export function planned({ context }: { context: PaymentFlowContext }): PlannedInput {
-  const { flow, plan, challenge, demand, limits, reconciled, turn } = context
-  return { flow, plan, context: { challenge, demand, limits, reconciled, turn } }
+  const { flow, plan, challenge, demand, limits, reconciled, turn, approvedDeposit } = context
+  return { flow, plan, context: { challenge, demand, limits, reconciled, turn, approvedDeposit } }
 }
 
 /** Input of an effect that needs no more than its flow. */
@@ -103,15 +105,17 @@ export const paymentFlowSetup = setup({
     planReuses: ({ context }) => context.plan?.kind === 'reuse',
     planSigns: ({ context }) => context.plan?.kind === 'sign',
     planOpens: ({ context }) => context.plan?.kind === 'open',
+    /** The channel that this flow opened in place of another is gone as well. */
+    planReplacesAgain: ({ context }) =>
+      context.plan?.kind === 'open' &&
+      context.session?.status !== 'opening' &&
+      context.authorised.paidSends > 0 &&
+      update.recoveriesLeft(context, 'OPEN_SIGNED') === 0,
     planTopsUp: ({ context }) => context.plan?.kind === 'topUp',
     planWaits: ({ context }) => context.plan?.kind === 'awaitAcknowledgement',
     planReconciles: ({ context }) => context.plan?.kind === 'reconcile',
-    needsApproval: ({ context }) => {
-      const { plan, limits, approvedDeposit } = context
-      if (!limits.approval || (plan?.kind !== 'open' && plan?.kind !== 'topUp')) return false
-      const moved = plan.kind === 'open' ? plan.deposit : plan.additionalDeposit
-      return approvedDeposit === null || exceeds(moved, approvedDeposit)
-    },
+    needsApproval: ({ context }) =>
+      context.plan !== null && needsApproval(context.plan, context.limits, context.approvedDeposit),
     deniedThoughFunded: ({ context, event }) =>
       event.type === 'SESSION_RECONCILED' &&
       (context.disputed === 'session/channel-not-found' || context.disputed === 'session/channel-finalized') &&
@@ -148,6 +152,7 @@ export const paymentFlowSetup = setup({
     }),
     fail: assign(({ context, event }) => failure.fail(context, event)),
     failByPlan: assign(({ context }) => failure.failByPlan(context)),
+    failByReplacement: assign(({ context }) => failure.failByReplacement(context)),
     failByDispute: assign(({ context }) => failure.failByDispute(context)),
   },
 })

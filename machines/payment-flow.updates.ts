@@ -11,6 +11,7 @@ import type {
   PaymentFlowEvent,
   PaymentFlowInput,
 } from './payment-flow.types.js'
+import { movedBy } from './planning.js'
 
 /** What an update changes of the context. */
 export type Change = Partial<PaymentFlowContext>
@@ -69,6 +70,8 @@ const EVENT_BOUNDS: Readonly<Record<string, number>> = {
   TURN_GRANTED: 64,
   OPERATION_UNDECIDED: 12,
   TOP_UP_UNCONFIRMED: 2,
+  // Opens in place of a channel that was in use: whatever a server says and does, one a flow.
+  OPEN_SIGNED: 1,
   CLOSE_UNCONFIRMED: 3,
 }
 
@@ -83,9 +86,14 @@ export function boundOf(context: PaymentFlowContext, type: string): number {
   return context.bounds[type] ?? defaultBoundOf(type)
 }
 
+/** Both say that the channel is gone: a flow gets over that once, whichever of them says it. */
+const DENIALS: readonly string[] = ['session/channel-not-found', 'session/channel-finalized']
+
 /** How many recoveries of this kind are left. */
 export function recoveriesLeft(context: PaymentFlowContext, type: string): number {
-  return Math.max(0, boundOf(context, type) - (context.counts[type] ?? 0))
+  const alike = DENIALS.includes(type) ? DENIALS : [type]
+  const used = alike.reduce((sum, name) => sum + (context.counts[name] ?? 0), 0)
+  return Math.max(0, boundOf(context, type) - used)
 }
 
 /**
@@ -208,6 +216,7 @@ export function noteSigned(context: PaymentFlowContext, event: PaymentFlowEvent)
   const { authorised } = context
   if (event.type === 'OPEN_SIGNED') {
     return {
+      ...(authorised.paidSends > 0 && count(context, event)),
       authorised: {
         ...authorised,
         channelId: event.session.channelId,
@@ -228,7 +237,9 @@ export function noteSigned(context: PaymentFlowContext, event: PaymentFlowEvent)
     }
   }
   if (event.type === 'TOPPED_UP' || event.type === 'TOP_UP_UNCONFIRMED') {
-    return { authorised: { ...authorised, deposit: add(authorised.deposit, event.additionalDeposit) } }
+    // One refusal is answered by one top-up, also when the ledger believed in a larger deposit than the chain has.
+    const met = event.type === 'TOPPED_UP' && context.demand?.kind === 'deposit' ? { demand: null } : {}
+    return { ...met, authorised: { ...authorised, deposit: add(authorised.deposit, event.additionalDeposit) } }
   }
   return {}
 }
@@ -236,9 +247,7 @@ export function noteSigned(context: PaymentFlowContext, event: PaymentFlowEvent)
 /** Keeps the approval for the deposit that the plan asks for. */
 export function noteApproval(context: PaymentFlowContext): Change {
   const { plan } = context
-  if (plan?.kind === 'open') return { approvedDeposit: plan.deposit }
-  if (plan?.kind === 'topUp') return { approvedDeposit: plan.additionalDeposit }
-  return {}
+  return plan === null ? {} : { approvedDeposit: movedBy(plan) }
 }
 
 /** Keeps how the receipt was judged; a bad receipt never costs the answer. */

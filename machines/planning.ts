@@ -36,7 +36,10 @@ function step(challenge: ChallengeSummary, demand: Demand): Amount {
 export const defaultStrategy: Strategy = ({ challenge, session, demand }) => {
   const live = LIVE.has(session.status)
   const signed = live ? session.signed : '0'
-  const ofThisChannel = live && challenge.snapshot?.channelId === session.channelId ? challenge.snapshot : null
+  // How much more a refusal asks for goes before what the snapshot beside it says.
+  const told = demand?.kind === 'voucher' && demand.step !== null
+  const known = live && !told && challenge.snapshot?.channelId === session.channelId
+  const ofThisChannel = known ? challenge.snapshot : null
   let required = max(signed, '0')
   if (ofThisChannel !== null) required = ofThisChannel.requiredCumulative
   else if (challenge.unitType === 'request') {
@@ -53,6 +56,18 @@ export const defaultStrategy: Strategy = ({ challenge, session, demand }) => {
 
 function refuse(limit: LimitName, wanted: Amount, allowed: Amount): Plan {
   return { kind: 'refuse', limit, wanted, allowed }
+}
+
+/** What a plan moves into a channel, in base units. */
+export function movedBy(plan: Plan): Amount {
+  if (plan.kind === 'open') return plan.deposit
+  return plan.kind === 'topUp' ? plan.additionalDeposit : '0'
+}
+
+/** Whether a plan moves more than was approved, where moving needs an approval. */
+export function needsApproval(plan: Plan, limits: FlowLimits, approvedDeposit: Amount | null): boolean {
+  if (!limits.approval || (plan.kind !== 'open' && plan.kind !== 'topUp')) return false
+  return approvedDeposit === null || exceeds(movedBy(plan), approvedDeposit)
 }
 
 /** The largest deposit a channel may have, and the limit that says so. */

@@ -19,6 +19,20 @@ export interface EffectScope<Input extends EffectInput> {
 /** An effect's work. Null: it reports nothing, the event comes from outside (an approval by a person). */
 export type EffectRun<Input extends EffectInput> = (scope: EffectScope<Input>) => Promise<PaymentFlowEvent | null>
 
+/** The account refused to sign, or broke over it. What it said is dropped: it may quote what it was asked to sign. */
+class SigningRefused extends Error {
+  override readonly name = 'SigningRefused'
+}
+
+/** Does what asks an account to sign; what the chain said about it stays a ChainFailure. */
+export async function signing<T>(what: string, sign: () => Promise<T>): Promise<T> {
+  try {
+    return await sign()
+  } catch (error) {
+    throw error instanceof ChainFailure ? error : new SigningRefused(`the account did not sign the ${what}`)
+  }
+}
+
 const WALLET_EVENTS: Readonly<Partial<Record<ChainFailure['reason'], PaymentFlowEvent>>> = {
   insufficient_balance: { type: 'WALLET_BALANCE_INSUFFICIENT' },
   wrong_fee_token: { type: 'WALLET_BALANCE_INSUFFICIENT' },
@@ -33,6 +47,7 @@ function eventOf(error: unknown): PaymentFlowEvent {
     }
     return WALLET_EVENTS[error.reason] ?? { type: 'SIGNING_FAILED', reason: error.message }
   }
+  if (error instanceof SigningRefused) return { type: 'SIGNING_FAILED', reason: error.message }
   return { type: 'EFFECT_FAILED', reason: error instanceof Error ? error.name : 'unknown' }
 }
 

@@ -1,11 +1,11 @@
 // Signs the open transaction of a channel and its first voucher, and stores both before anything is sent.
 // Must never sign a second open while the first may still be included.
 
-import type { PaymentFlowEvent, PlannedInput } from '../../../machines/index.js'
+import { needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../../machines/index.js'
 import { signOpen, signVoucher } from '../../tempo/index.js'
 import { dropLease, viewFor } from '../ring.js'
 import { type Authorisation, authorise, depositLimit, voucherLimit, withinTotal } from './authorise.js'
-import type { EffectScope } from './effect.js'
+import { type EffectScope, signing } from './effect.js'
 
 export async function openSession(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent> {
   const { ring, flow, input, signal } = scope
@@ -20,6 +20,11 @@ export async function openSession(scope: EffectScope<PlannedInput>): Promise<Pay
       // Planned once more: another channel may have taken the room while this one waited.
       const authorised = await authorise(scope, 'open')
       if ('changed' in authorised) return { type: 'SESSION_CHANGED', session: authorised.changed }
+      // More than was approved: it is asked for again.
+      if (needsApproval(authorised.plan, limits, input.context.approvedDeposit)) {
+        await dropLease(flow)
+        return { type: 'SESSION_CHANGED', session: authorised.view }
+      }
       return signAndStore(scope, authorised)
     })
   } catch (error) {
@@ -40,21 +45,25 @@ async function signAndStore(
     await dropLease(flow)
     return { type: 'LIMIT_EXCEEDED', limit }
   }
-  const open = await signOpen(await ring.clientFor(chainId), {
-    account: ring.account,
-    payee: place.payee,
-    operator: place.operator,
-    token: place.token,
-    deposit: BigInt(plan.deposit),
-    authorizedSigner: place.signer,
-    chainId,
-    escrow,
-    ...(terms.feePayer !== undefined && { feePayer: terms.feePayer }),
-    ...(terms.feeToken !== undefined && { feeToken: terms.feeToken }),
-  })
+  const client = await ring.clientFor(chainId)
+  const open = await signing('open', () =>
+    signOpen(client, {
+      account: ring.account,
+      payee: place.payee,
+      operator: place.operator,
+      token: place.token,
+      deposit: BigInt(plan.deposit),
+      authorizedSigner: place.signer,
+      chainId,
+      escrow,
+      ...(terms.feePayer !== undefined && { feePayer: terms.feePayer }),
+      ...(terms.feeToken !== undefined && { feeToken: terms.feeToken }),
+    }),
+  )
   const { channelId, descriptor, transaction, transactionHash, validBefore } = open
   const cumulative = plan.cumulative
-  const voucher = await signVoucher(ring.voucherSigner, { channelId, cumulative: BigInt(cumulative), chainId, escrow })
+  const first = { channelId, cumulative: BigInt(cumulative), chainId, escrow }
+  const voucher = await signing('voucher', () => signVoucher(ring.voucherSigner, first))
   const event = {
     type: 'OPEN_SIGNED',
     channelId,

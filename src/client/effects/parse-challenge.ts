@@ -7,6 +7,7 @@ import {
   expiresAt,
   parseDigest,
   parseSessionRequest,
+  parseSnapshotHeader,
   type SessionRequest,
   sameBytes,
   sha256,
@@ -100,7 +101,13 @@ function accept(ring: Ring, flow: FlowResources, challenge: Challenge, terms: Se
     }
   }
   Object.assign(flow, { challenge, terms, place, key })
-  return { type: 'CHALLENGE_ACCEPTED', challenge: summarise(challenge, terms, place, key) }
+  // The header stands beside every challenge of its answer; a challenge's own snapshot goes before it.
+  const header = parseSnapshotHeader(flow.answer?.response.headers.get('payment-session-snapshot') ?? null)
+  const snapshot = terms.snapshot ?? (header.ok ? header.value : undefined)
+  return {
+    type: 'CHALLENGE_ACCEPTED',
+    challenge: summarise(challenge, { ...terms, ...(snapshot && { snapshot }) }, place, key),
+  }
 }
 
 function lower(address: `0x${string}`): `0x${string}` {

@@ -1,7 +1,7 @@
 // Asks a person or a rule before funds move, while the lease keeps everybody else from asking for the same.
 // Must never take silence for an approval.
 
-import type { PaymentFlowEvent, Plan, PlannedInput } from '../../../machines/index.js'
+import { movedBy, type PaymentFlowEvent, type Plan, type PlannedInput } from '../../../machines/index.js'
 import type { PaymentIntent } from '../policy.js'
 import type { FlowResources, PlacedFlow } from '../ring.js'
 import { authorise, type Changed } from './authorise.js'
@@ -32,7 +32,7 @@ function intentOf(
 ): PaymentIntent {
   return {
     action: plan.kind,
-    deposit: plan.kind === 'open' ? plan.deposit : plan.additionalDeposit,
+    deposit: movedBy(plan),
     cumulative: plan.cumulative,
     chainId: place.chainId,
     token: place.token,

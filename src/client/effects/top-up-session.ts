@@ -1,7 +1,7 @@
 // Signs a top-up, stores it, sends it to the gateway, and believes it only when the chain shows it.
 // Must never sign a second top-up while the first may still be included.
 
-import type { PaymentFlowEvent, PlannedInput } from '../../../machines/index.js'
+import { needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../../machines/index.js'
 import { formatCredential, formatSource } from '../../protocol/index.js'
 import type { SessionRecord } from '../../sessions/index.js'
 import { readChannel, signTopUp } from '../../tempo/index.js'
@@ -10,7 +10,7 @@ import { dropLease, type PlacedFlow, type Ring, viewFor } from '../ring.js'
 import { SendFailure, send } from '../send.js'
 import { type Authorisation, authorise, depositLimit, withinTotal } from './authorise.js'
 import { channelOf, isExpired } from './credential.js'
-import type { EffectScope } from './effect.js'
+import { type EffectScope, signing } from './effect.js'
 import { pause } from './wait.js'
 
 /** How often, and how many times, the chain is asked for a top-up that the gateway reported as done. */
@@ -28,6 +28,11 @@ export async function topUpSession(scope: EffectScope<PlannedInput>): Promise<Pa
       // Planned once more: another channel may have taken the room while this one waited.
       const authorised = await authorise(scope, 'topUp')
       if ('changed' in authorised) return { event: { type: 'SESSION_CHANGED', session: authorised.changed } }
+      const { view, plan } = authorised
+      // More than was approved: it is asked for again.
+      if (needsApproval(plan, limits, scope.input.context.approvedDeposit)) {
+        return { event: { type: 'SESSION_CHANGED', session: view } }
+      }
       return signAndStore(scope, authorised)
     })
     if ('event' in signed) return signed.event
@@ -52,15 +57,17 @@ async function signAndStore(
   const { place, terms, key } = placed
   const client = await ring.clientFor(place.chainId)
   const { deposit } = await readChannel(client, { channelId, escrow: place.escrow })
-  const topUp = await signTopUp(client, {
-    account: ring.account,
-    descriptor,
-    additionalDeposit: BigInt(plan.additionalDeposit),
-    chainId: place.chainId,
-    escrow: place.escrow,
-    ...(terms.feePayer !== undefined && { feePayer: terms.feePayer }),
-    ...(terms.feeToken !== undefined && { feeToken: terms.feeToken }),
-  })
+  const topUp = await signing('top-up', () =>
+    signTopUp(client, {
+      account: ring.account,
+      descriptor,
+      additionalDeposit: BigInt(plan.additionalDeposit),
+      chainId: place.chainId,
+      escrow: place.escrow,
+      ...(terms.feePayer !== undefined && { feePayer: terms.feePayer }),
+      ...(terms.feeToken !== undefined && { feeToken: terms.feeToken }),
+    }),
+  )
   const { transaction, transactionHash, validBefore } = topUp
   const { additionalDeposit } = plan
   const reaching = (deposit + BigInt(additionalDeposit)).toString()
