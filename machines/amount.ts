@@ -6,9 +6,13 @@ const AMOUNT = /^[0-9]{1,40}$/
 /** An amount of base units as a decimal string. JSON-safe, unlike a bigint. */
 export type Amount = string
 
-function parse(amount: Amount): bigint {
+function checked(amount: Amount): Amount {
   if (!AMOUNT.test(amount)) throw new RangeError('an amount is a decimal string of base units')
-  return BigInt(amount)
+  return amount
+}
+
+function parse(amount: Amount): bigint {
+  return BigInt(checked(amount))
 }
 
 /** `a + b`, in base units. */
@@ -24,12 +28,12 @@ export function subtract(a: Amount, b: Amount): Amount {
 
 /** The larger of all given amounts. */
 export function max(first: Amount, ...rest: Amount[]): Amount {
-  return rest.reduce((best, next) => (parse(next) > parse(best) ? next : best), first)
+  return rest.reduce((best, next) => (parse(next) > parse(best) ? next : best), checked(first))
 }
 
 /** The smaller of all given amounts. */
 export function min(first: Amount, ...rest: Amount[]): Amount {
-  return rest.reduce((best, next) => (parse(next) < parse(best) ? next : best), first)
+  return rest.reduce((best, next) => (parse(next) < parse(best) ? next : best), checked(first))
 }
 
 /** Whether `a` is larger than `b`. */

@@ -12,7 +12,9 @@ const ALSO: Readonly<Partial<Record<PaymentFlowEvent['type'], FailureCode>>> = {
   SESSION_CHANGED: 'session_unavailable',
   TURN_GRANTED: 'session_unavailable',
   OPERATION_UNDECIDED: 'chain_unavailable',
+  TOPPED_UP: 'deposit_too_low',
   TOP_UP_UNCONFIRMED: 'chain_unavailable',
+  ANSWER_RECEIVED: 'payment_rejected',
   CLOSE_UNCONFIRMED: 'chain_unavailable',
 }
 
@@ -23,6 +25,7 @@ function codeOf(event: PaymentFlowEvent): FailureCode {
 
 function detailOf(event: PaymentFlowEvent): string | null {
   if (event.type === 'PAYMENT_REJECTED') return event.code
+  if (event.type === 'ANSWER_RECEIVED') return `the gateway answered with HTTP ${event.status}`
   if (event.type === 'DENY') return 'the payment was not approved'
   return 'reason' in event ? event.reason : null
 }
@@ -39,7 +42,9 @@ function failure(context: PaymentFlowContext, code: FailureCode, more: Partial<F
 /** The failure that an event means. */
 export function fail(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
   const limit = event.type === 'LIMIT_EXCEEDED' ? event.limit : null
-  return failure(context, codeOf(event), { detail: detailOf(event), limit })
+  // The answer that ends a flow is no cause of itself, also where it means more than its own code says.
+  const own = codeOfEvent(event.type) === context.rejectedBy
+  return failure(context, codeOf(event), { detail: detailOf(event), limit, ...(own && { cause: null }) })
 }
 
 /** The failure of a plan that a limit or the state of the channel forbids. */
@@ -62,6 +67,7 @@ export function failByDispute(context: PaymentFlowContext): Change {
 
 /** Two channels of one flow are gone: whatever the server says about it, no third one is funded. */
 export function failByReplacement(context: PaymentFlowContext): Change {
-  const code = context.rejectedBy !== null && isFailureCode(context.rejectedBy) ? context.rejectedBy : 'payment_rejected'
+  const code =
+    context.rejectedBy !== null && isFailureCode(context.rejectedBy) ? context.rejectedBy : 'payment_rejected'
   return failure(context, code, { detail: 'the channel that was opened in place of a lost one is gone as well' })
 }

@@ -69,7 +69,10 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
       },
       on: {
         CHALLENGE_RECEIVED: { target: 'parsingChallenge', actions: ['noteAnswer'] },
-        ANSWER_RECEIVED: { target: 'succeeded', actions: ['noteAnswer'] },
+        ANSWER_RECEIVED: [
+          { guard: 'isClosing', target: 'failed', actions: ['noteAnswer', 'fail'] },
+          { target: 'succeeded', actions: ['noteAnswer'] },
+        ],
         ALREADY_CLOSED: { target: 'closed' },
         POLICY_DENIED: FAILED,
         CHALLENGE_UNSUPPORTED: FAILED,
@@ -174,11 +177,12 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
           tags: ['wallet', 'network', 'recovering'],
           invoke: { id: 'topUpSession', src: 'topUpSession', input: planned },
           on: {
-            TOPPED_UP: { target: 'planning', actions: ['noteSession', 'noteSigned'] },
-            TOP_UP_UNCONFIRMED: [
-              { guard: 'withinBound', target: 'reconcilingSession', actions: ['count', 'noteSigned'] },
-              { target: '#paymentFlow.failed', actions: ['noteSigned', 'fail'] },
+            TOP_UP_SIGNED: { actions: ['noteSigned'] },
+            TOPPED_UP: [
+              { guard: 'withinBound', target: 'planning', actions: ['count', 'noteSession', 'noteSigned'] },
+              FAILED,
             ],
+            TOP_UP_UNCONFIRMED: [{ guard: 'withinBound', target: 'reconcilingSession', actions: ['count'] }, FAILED],
             RATE_LIMITED: [
               {
                 guard: 'withinBound',
@@ -200,6 +204,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
               FAILED,
             ],
             PAYMENT_REJECTED: FAILED_BY_ANSWER,
+            ANSWER_RECEIVED: FAILED_BY_ANSWER,
             ...SIGNING,
             ...REJECTIONS,
           },
@@ -333,6 +338,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
               FAILED,
             ],
             PAYMENT_REJECTED: FAILED_BY_ANSWER,
+            ANSWER_RECEIVED: FAILED_BY_ANSWER,
             ...CLOSE_REJECTIONS,
           },
         },

@@ -29,12 +29,16 @@ const topUp = [
 ] as const
 
 const reconcileAndSignAnew = [
-  { guard: 'withinBound', target: RECONCILING, actions: ['count', 'demandSignature', 'dispute', 'noteAnswer'] },
+  {
+    guard: 'withinBoundOnChannel',
+    target: RECONCILING,
+    actions: ['count', 'demandSignature', 'dispute', 'noteAnswer'],
+  },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
 
 const askTheChain = [
-  { guard: 'withinBound', target: RECONCILING, actions: ['count', 'dispute', 'noteAnswer'] },
+  { guard: 'withinBoundOnChannel', target: RECONCILING, actions: ['count', 'dispute', 'noteAnswer'] },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
 

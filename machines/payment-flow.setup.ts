@@ -96,6 +96,7 @@ export const paymentFlowSetup = setup({
     withinBoundAndChallenged: ({ context, event }) =>
       withinBound(context, event) && 'challengesOffered' in event && event.challengesOffered > 0,
     challenged: ({ event }) => 'challengesOffered' in event && event.challengesOffered > 0,
+    withinBoundOnChannel: ({ context, event }) => withinBound(context, event) && context.challenge !== null,
     anotherChallengeOffered: ({ context, event }) =>
       'challengesOffered' in event && event.challengesOffered > 1 && (context.counts[event.type] ?? 0) === 0,
     mayRepeatWork: ({ context, event }) => context.limits.retryCommitFailed && (context.counts[event.type] ?? 0) === 0,

@@ -96,8 +96,9 @@ export type LimitName = 'maxDeposit' | 'maxCumulative' | 'maxExposure' | 'maxTot
 export type Plan =
   | { readonly kind: 'reuse'; readonly cumulative: Amount }
   | { readonly kind: 'sign'; readonly cumulative: Amount }
-  | { readonly kind: 'open'; readonly cumulative: Amount; readonly deposit: Amount }
-  | { readonly kind: 'topUp'; readonly cumulative: Amount; readonly additionalDeposit: Amount }
+  // `resumes`: signed before, and sent again; nothing new is signed, nobody has to approve it again.
+  | { readonly kind: 'open'; readonly cumulative: Amount; readonly deposit: Amount; readonly resumes?: true }
+  | { readonly kind: 'topUp'; readonly cumulative: Amount; readonly additionalDeposit: Amount; readonly resumes?: true }
   | { readonly kind: 'awaitAcknowledgement' }
   | { readonly kind: 'reconcile' }
   | { readonly kind: 'unavailable'; readonly reason: string }
@@ -253,8 +254,9 @@ export type PaymentFlowEvent =
     }
   | { readonly type: 'OPEN_RESUMED'; readonly session: SessionView }
   | { readonly type: 'VOUCHER_SIGNED'; readonly session: SessionView; readonly cumulative: Amount }
-  | { readonly type: 'TOPPED_UP'; readonly session: SessionView; readonly additionalDeposit: Amount }
-  | { readonly type: 'TOP_UP_UNCONFIRMED'; readonly additionalDeposit: Amount }
+  | { readonly type: 'TOP_UP_SIGNED'; readonly additionalDeposit: Amount }
+  | { readonly type: 'TOPPED_UP'; readonly session: SessionView }
+  | { readonly type: 'TOP_UP_UNCONFIRMED' }
   | { readonly type: 'DEPOSIT_TOO_LOW'; readonly session: SessionView }
   | { readonly type: 'WALLET_BALANCE_INSUFFICIENT' }
   | { readonly type: 'LIMIT_EXCEEDED'; readonly limit: LimitName }

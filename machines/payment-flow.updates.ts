@@ -69,6 +69,7 @@ const EVENT_BOUNDS: Readonly<Record<string, number>> = {
   CONTENTION: 32,
   TURN_GRANTED: 64,
   OPERATION_UNDECIDED: 12,
+  TOPPED_UP: 4,
   TOP_UP_UNCONFIRMED: 2,
   // Opens in place of a channel that was in use: whatever a server says and does, one a flow.
   OPEN_SIGNED: 1,
@@ -81,9 +82,10 @@ export function defaultBoundOf(type: string): number {
   return code === undefined ? (EVENT_BOUNDS[type] ?? 0) : CODE_FACTS[code].bound
 }
 
-/** How many times a flow may take the recovery that `type` causes. */
+/** How many times a flow may take the recovery that `type` causes; a policy names it by the event or by its code. */
 export function boundOf(context: PaymentFlowContext, type: string): number {
-  return context.bounds[type] ?? defaultBoundOf(type)
+  const code = codeOfEvent(type)
+  return context.bounds[type] ?? (code === undefined ? undefined : context.bounds[code]) ?? defaultBoundOf(type)
 }
 
 /** Both say that the channel is gone: a flow gets over that once, whichever of them says it. */
@@ -130,13 +132,14 @@ export function noteAnswer(context: PaymentFlowContext, event: PaymentFlowEvent)
   if (facts === null) return {}
   const accepted = event.type === 'PAID_ANSWER_RECEIVED' || event.type === 'ANSWER_RECEIVED'
   const challenged =
-    event.type === 'CHALLENGE_RECEIVED' || (facts.cumulative === null && event.type === 'payment_required')
+    event.type === 'CHALLENGE_RECEIVED' ||
+    (facts.cumulative === null && (event.type === 'payment_required' || event.type === 'payment-required'))
   return {
     unreadChallenges: facts.challengesOffered,
     skipChallenges: 0,
     turn: 'none',
     reconciled: false,
-    rejectedBy: accepted || challenged ? context.rejectedBy : event.type,
+    rejectedBy: accepted || challenged ? context.rejectedBy : (codeOfEvent(event.type) ?? event.type),
     references: {
       ...context.references,
       requestId: facts.requestId ?? context.references.requestId,
@@ -217,6 +220,8 @@ export function noteSigned(context: PaymentFlowContext, event: PaymentFlowEvent)
   if (event.type === 'OPEN_SIGNED') {
     return {
       ...(authorised.paidSends > 0 && count(context, event)),
+      // What was approved is used up: the next deposit is asked for anew.
+      approvedDeposit: null,
       authorised: {
         ...authorised,
         channelId: event.session.channelId,
@@ -236,11 +241,12 @@ export function noteSigned(context: PaymentFlowContext, event: PaymentFlowEvent)
       },
     }
   }
-  if (event.type === 'TOPPED_UP' || event.type === 'TOP_UP_UNCONFIRMED') {
-    // One refusal is answered by one top-up, also when the ledger believed in a larger deposit than the chain has.
-    const met = event.type === 'TOPPED_UP' && context.demand?.kind === 'deposit' ? { demand: null } : {}
-    return { ...met, authorised: { ...authorised, deposit: add(authorised.deposit, event.additionalDeposit) } }
+  if (event.type === 'TOP_UP_SIGNED') {
+    const deposit = add(authorised.deposit, event.additionalDeposit)
+    return { approvedDeposit: null, authorised: { ...authorised, deposit } }
   }
+  // One refusal is answered by one top-up, also when the ledger believed in a larger deposit than the chain has.
+  if (event.type === 'TOPPED_UP' && context.demand?.kind === 'deposit') return { demand: null }
   return {}
 }
 

@@ -22,7 +22,8 @@ const LIVE: ReadonlySet<string> = new Set(['opening', 'open', 'toppingUp', 'clos
 
 /** The smallest growth that the server accepts for a new voucher. */
 function step(challenge: ChallengeSummary, demand: Demand): Amount {
-  return max(demand.step ?? challenge.amount, challenge.minVoucherDelta)
+  const asked = demand.step === null || !exceeds(demand.step, '0') ? challenge.amount : demand.step
+  return max(asked, challenge.minVoucherDelta)
 }
 
 /**
@@ -66,7 +67,7 @@ export function movedBy(plan: Plan): Amount {
 
 /** Whether a plan moves more than was approved, where moving needs an approval. */
 export function needsApproval(plan: Plan, limits: FlowLimits, approvedDeposit: Amount | null): boolean {
-  if (!limits.approval || (plan.kind !== 'open' && plan.kind !== 'topUp')) return false
+  if (!limits.approval || (plan.kind !== 'open' && plan.kind !== 'topUp') || plan.resumes) return false
   return approvedDeposit === null || exceeds(movedBy(plan), approvedDeposit)
 }
 
@@ -136,20 +137,22 @@ export function plan(input: PlanningInput, strategy: Strategy = defaultStrategy)
     return input.reconciled ? { kind: 'unavailable', reason: 'the channel is being closed' } : { kind: 'reconcile' }
   }
   const refusedDeposit = demand?.kind === 'deposit' && !exceeds(session.deposit, demand.depositAbove)
-  if (session.status === 'toppingUp' && (refusedDeposit || exceeds(required, session.deposit)) && !input.reconciled) {
-    return { kind: 'reconcile' }
-  }
-  const enough = !exceeds(required, session.signed)
+  // A voucher of nothing is none: the first one covers a bucket.
+  const enough = exceeds(session.signed, '0') && !exceeds(required, session.signed)
   if (enough && demand?.kind === 'signature') return { kind: 'sign', cumulative: session.signed }
   if (enough && !refusedDeposit) return { kind: 'reuse', cumulative: session.signed }
-  const cumulative = enough ? session.signed : max(required, add(session.signed, challenge.minVoucherDelta))
+  const least = exceeds(session.signed, '0') ? required : max(required, challenge.amount)
+  const cumulative = enough ? session.signed : max(least, add(session.signed, challenge.minVoucherDelta))
+  const shortfall = subtract(cumulative, session.deposit)
+  const toppingUp = session.status === 'toppingUp' && (refusedDeposit || exceeds(shortfall, '0'))
+  if (toppingUp && !input.reconciled) return { kind: 'reconcile' }
   const blocked = enough ? null : voucherLimit(input, cumulative, session.spent)
   // Nothing new may be signed, but all requests that were outstanding have made room: the voucher in hand may do now.
   if (blocked?.kind === 'refuse' && blocked.limit === 'maxExposure' && mayTryAgain(input)) {
     return { kind: 'reuse', cumulative: session.signed }
   }
   if (blocked !== null) return blocked
-  const shortfall = subtract(cumulative, session.deposit)
+  if (toppingUp) return { kind: 'topUp', cumulative, additionalDeposit: session.pendingAmount, resumes: true }
   if (refusedDeposit) return planTopUp(input, cumulative, max(shortfall, demand.step ?? challenge.amount, '1'))
   if (exceeds(shortfall, '0')) return planTopUp(input, cumulative, shortfall)
   return { kind: 'sign', cumulative }
@@ -173,7 +176,7 @@ function resumeOpen(input: PlanningInput, required: Amount): Plan {
   if (exceeds(required, session.signed) && !exceeds(required, session.pendingAmount)) {
     return voucherLimit(input, required, session.spent) ?? { kind: 'sign', cumulative: required }
   }
-  return { kind: 'open', cumulative: session.signed, deposit: session.pendingAmount }
+  return { kind: 'open', cumulative: session.signed, deposit: session.pendingAmount, resumes: true }
 }
 
 function mayTryAgain({ session, demand, turn }: PlanningInput): boolean {

@@ -36,10 +36,16 @@ const session = setup({
       event.type === 'VOUCHER_SIGNED' &&
       !exceeds(context.signed, event.cumulative) &&
       !exceeds(event.cumulative, context.pending?.amount ?? '0'),
+    /** What is adopted from the chain covers all that was signed or settled. */
+    adoptsWithinDeposit: ({ event }) =>
+      event.type === 'CHANNEL_ADOPTED' && !exceeds(max(event.cumulative, event.settled), event.deposit),
+    /** What the chain confirms covers the first voucher. */
+    depositCovers: ({ context, event }) => event.type === 'OPEN_CONFIRMED' && !exceeds(context.signed, event.deposit),
+    /** A forced close is under way that nothing has called off yet. */
+    closeWasRequested: ({ context }) => context.withdrawableAt !== null,
     /** Deposits only grow while a channel is open. */
     depositGrows: ({ context, event }) =>
-      (event.type === 'TOP_UP_CONFIRMED' || event.type === 'DEPOSIT_SEEN' || event.type === 'OPEN_CONFIRMED') &&
-      !exceeds(context.deposit, event.deposit),
+      (event.type === 'TOP_UP_CONFIRMED' || event.type === 'DEPOSIT_SEEN') && !exceeds(context.deposit, event.deposit),
     /** A receipt counts only if it claims no more than was signed. */
     receiptWithinSigned: ({ context, event }) =>
       event.type === 'RECEIPT_ACCEPTED' &&
@@ -100,13 +106,12 @@ const session = setup({
               transactionHash: event.transactionHash,
               reaching: event.reaching,
             },
-            withdrawableAt: null,
           },
     ),
     recordDeposit: assign(({ context, event }) => {
-      if (event.type === 'OPEN_CONFIRMED' || event.type === 'TOP_UP_CONFIRMED') {
-        return { deposit: max(context.deposit, event.deposit) }
-      }
+      if (event.type === 'OPEN_CONFIRMED') return { deposit: event.deposit }
+      // A top-up that the chain has calls a forced close off.
+      if (event.type === 'TOP_UP_CONFIRMED') return { deposit: event.deposit, withdrawableAt: null }
       if (event.type !== 'DEPOSIT_SEEN') return {}
       return { deposit: max(context.deposit, event.deposit), settled: max(context.settled, event.settled) }
     }),
@@ -146,7 +151,7 @@ const session = setup({
 
 const opens = {
   OPEN_SIGNED: { guard: 'opensWithinDeposit' as const, target: 'opening', actions: 'recordOpen' as const },
-  CHANNEL_ADOPTED: { target: 'open', actions: 'adoptChannel' as const },
+  CHANNEL_ADOPTED: { guard: 'adoptsWithinDeposit' as const, target: 'open', actions: 'adoptChannel' as const },
 }
 const reservations = {
   RESERVED: { actions: 'reserve' as const },
@@ -184,7 +189,7 @@ export const sessionMachine = session.createMachine({
       tags: ['wallet', 'waiting'],
       on: {
         VOUCHER_SIGNED: { guard: 'voucherGrowsWithinPending', actions: 'recordVoucher' },
-        OPEN_CONFIRMED: { guard: 'depositGrows', target: 'open', actions: ['recordDeposit', 'clearPending'] },
+        OPEN_CONFIRMED: { guard: 'depositCovers', target: 'open', actions: ['recordDeposit', 'clearPending'] },
         OPEN_DROPPED: { target: 'absent', actions: 'forgetOpen' },
         ...reservations,
         ...acknowledgements,
@@ -210,7 +215,10 @@ export const sessionMachine = session.createMachine({
       on: {
         VOUCHER_SIGNED: { guard: 'voucherGrowsWithinDeposit', actions: 'recordVoucher' },
         TOP_UP_CONFIRMED: { guard: 'depositGrows', target: 'open', actions: ['recordDeposit', 'clearPending'] },
-        TOP_UP_DROPPED: { target: 'open', actions: 'clearPending' },
+        TOP_UP_DROPPED: [
+          { guard: 'closeWasRequested', target: 'closeRequested', actions: 'clearPending' },
+          { target: 'open', actions: 'clearPending' },
+        ],
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
         ...reservations,
         ...acknowledgements,

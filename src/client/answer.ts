@@ -71,7 +71,9 @@ async function peek(
 
 /** A response like `response`, with another body stream. `url` is kept: `new Response` would lose it. */
 function withBody(response: Response, body: BodyInit | null): Response {
-  const { status, statusText, headers, url } = response
+  const { status, headers, url } = response
+  // Bytes above Latin-1 come off the wire, but a Response is not made with them; nobody may depend on the phrase.
+  const statusText = /^[\t\x20-\x7e\x80-\xff]*$/.test(response.statusText) ? response.statusText : ''
   const again = new Response(body, { status, statusText, headers })
   Object.defineProperty(again, 'url', { value: url })
   return again

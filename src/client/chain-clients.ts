@@ -2,7 +2,9 @@
 // Must never guess a chain: a client is made for the id that a challenge names, once the policy has allowed it.
 
 import { type Client, createClient, http } from 'viem'
+import { getChainId } from 'viem/actions'
 import { tempo, tempoLocalnet, tempoModerato } from 'viem/chains'
+import { ChainFailure, toChainFailure } from '../tempo/index.js'
 
 /** Where chain clients come from. */
 export interface ChainSource {
@@ -17,14 +19,26 @@ function defaultClient(chainId: number, rpcUrl: string | undefined): Client {
   return createClient({ chain, transport: http(rpcUrl) })
 }
 
+/** What is signed for a chain must be read from that chain: servers choose among the allowed ones, RPC URLs do not. */
+async function forChain(client: Client, chainId: number): Promise<Client> {
+  const actual = await getChainId(client).catch((error: unknown) => {
+    throw toChainFailure(error)
+  })
+  if (actual === chainId) return client
+  throw new ChainFailure('unreachable', `the RPC answers for chain ${actual}, the challenge is for chain ${chainId}`)
+}
+
 /** A client for each chain, made once. */
 export function chainClients({ getClient, rpcUrl }: ChainSource): (chainId: number) => Promise<Client> {
   const clients = new Map<number, Promise<Client>>()
   return (chainId) => {
     const known = clients.get(chainId)
     if (known !== undefined) return known
-    const made = Promise.resolve(getClient?.({ chainId }) ?? defaultClient(chainId, rpcUrl))
+    const client = Promise.resolve(getClient?.({ chainId }) ?? defaultClient(chainId, rpcUrl))
+    const made = client.then((answering) => forChain(answering, chainId))
     clients.set(chainId, made)
+    // Asked again the next time: a chain that does not answer now may do so later.
+    made.catch(() => clients.delete(chainId))
     return made
   }
 }

@@ -120,6 +120,13 @@ export async function dropLease(flow: FlowResources): Promise<void> {
   await lease?.release()
 }
 
+/** Keeps the newest answer. Nobody reads on in the one before, so its connection is given back. */
+export function keepAnswer(flow: FlowResources, answer: Answer | null): void {
+  const before = flow.answer
+  flow.answer = answer
+  before?.response.body?.cancel().catch(() => undefined)
+}
+
 /** The flow's paid request is over, or will not go: somebody else may. */
 export function land(flow: FlowResources, accepted: boolean): void {
   flow.slot?.land(accepted)

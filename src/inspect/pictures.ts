@@ -3,6 +3,7 @@
 
 import type { AnyStateMachine } from 'xstate'
 import { paymentFlowMachine, providerRouteMachine, sessionMachine } from '../../machines/index.js'
+import type { LayoutOptions, LayoutRules } from './diagram/layout.js'
 import type { PictureRules } from './diagram/rules.js'
 
 /** A machine with a picture. */
@@ -12,7 +13,19 @@ export interface Picture {
   readonly title: string
   readonly machine: AnyStateMachine
   readonly rules: PictureRules
+  readonly layout: LayoutRules
 }
+
+/** At most three large states stand beside each other. */
+const BESIDE_EACH_OTHER: LayoutOptions = {
+  'elk.layered.layering.strategy': 'COFFMAN_GRAHAM',
+  'elk.layered.layering.coffmanGraham.layerBound': '3',
+}
+const NARROW: LayoutOptions = { 'elk.layered.layering.strategy': 'MIN_WIDTH' }
+
+/** States stand as near to the first one as they can. */
+const FROM_THE_START: LayoutOptions = { 'elk.layered.layering.strategy': 'LONGEST_PATH_SOURCE' }
+const LABELS_HALFWAY: LayoutOptions = { 'elk.layered.edgeLabels.centerLabelPlacementStrategy': 'MEDIAN_LAYER' }
 
 /** Every machine of this package, in the order they are documented. */
 export const PICTURES: readonly Picture[] = [
@@ -55,7 +68,9 @@ export const PICTURES: readonly Picture[] = [
         ['backOffToClosing', 'back off'],
         ['count', 're-challenge'],
       ],
+      noteWidth: 0,
     },
+    layout: { '': BESIDE_EACH_OTHER, authorizing: NARROW },
   },
   {
     name: 'session',
@@ -77,7 +92,9 @@ export const PICTURES: readonly Picture[] = [
       ],
       recoveryActions: [],
       families: [],
+      noteWidth: 240,
     },
+    layout: { '': LABELS_HALFWAY },
   },
   {
     name: 'provider-route',
@@ -93,10 +110,14 @@ export const PICTURES: readonly Picture[] = [
         },
         { from: ['retestingConnection'], to: ['policyBlocked'] },
         { from: ['spendLimitReached', 'rateLimited', 'temporarilyUnavailable'], to: ['refreshingModels'] },
+        { from: ['spendLimitReached', 'policyBlocked', 'rateLimited', 'temporarilyUnavailable'], to: ['requesting'] },
+        { from: ['spendLimitReached', 'policyBlocked'], to: ['retestingConnection'] },
       ],
       recoveryEvents: ['HTTP_401', 'HTTP_402', 'HTTP_403', 'HTTP_429', 'HTTP_5XX', 'KEY_UNAVAILABLE', 'ANSWER_LOST'],
       recoveryActions: [],
       families: [],
+      noteWidth: 190,
     },
+    layout: { '': FROM_THE_START },
   },
 ]

@@ -57,6 +57,8 @@ interface Channel {
   credits: number
   /** Accepted answers since the last refusal: when all that were under way came back well, one more is let in. */
   successes: number
+  /** Grows with each landing, so that a look at the line knows when it is out of date. */
+  landings: number
   admitting: boolean
   readonly waiters: Waiter[]
   readonly listeners: Set<() => void>
@@ -72,6 +74,7 @@ export function createFlights(): Flights {
       outstanding: 0,
       credits: 0,
       successes: 0,
+      landings: 0,
       admitting: false,
       waiters: [],
       listeners: new Set<() => void>(),
@@ -93,6 +96,7 @@ export function createFlights(): Flights {
         if (landed) return
         landed = true
         channel.outstanding -= 1
+        channel.landings += 1
         if (accepted) {
           channel.successes += 1
           channel.credits += 1
@@ -120,10 +124,12 @@ export function createFlights(): Flights {
           continue
         }
         if (channel.credits <= 0) return
+        const seen = channel.landings
         const ready = await head.ready()
         if (channel.waiters[0] !== head) continue
         if (!ready) {
-          if (channel.outstanding === 0) continue
+          // More came back while the head was looked at: what it saw is out of date.
+          if (channel.outstanding === 0 || channel.landings !== seen) continue
           return
         }
         channel.waiters.shift()

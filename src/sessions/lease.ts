@@ -61,7 +61,11 @@ export function createLeaseDesk({ store, holder, ttlMs, now }: LeaseDeskOptions)
     for (;;) {
       signal.throwIfAborted()
       const lease = await store.acquireLease(key, holder, ttlMs)
-      if (lease !== undefined) return lease
+      if (lease !== undefined) {
+        if (!signal.aborted) return lease
+        await store.releaseLease(lease)
+        throw signal.reason
+      }
       const left = deadline - now()
       if (left <= 0) throw new StoreError('unavailable', 'another process held the lease of this channel for too long')
       await change(key, Math.min(left, LOOK_AGAIN_MS), signal)

@@ -99,11 +99,10 @@ export function createLedger({
   const flights = createFlights()
   const desk = createLeaseDesk({ store, holder, ttlMs: leaseTtlMs, now })
 
-  async function archive(key: string): Promise<void> {
-    const record = await store.get(key)
-    if (record === undefined || record.status === 'absent' || !isEnded(record)) return
-    const archived = `${key}#${record.session.channelId}`
-    await store.update(archived, (existing) => existing ?? { ...record, key: archived })
+  /** Keeps the record of a channel that has ended, when another one takes its place. */
+  async function archive(ended: SessionRecord): Promise<void> {
+    const key = `${ended.key}#${ended.session.channelId}`
+    await store.update(key, (existing) => existing ?? { ...ended, key })
   }
 
   return {
@@ -116,12 +115,18 @@ export function createLedger({
       if (LEASED.has(event.type) && options.lease?.key !== key) {
         throw new StoreError('lease_lost', `${event.type} needs the lease of its channel`)
       }
-      if (event.type === 'OPEN_SIGNED' || event.type === 'CHANNEL_ADOPTED') await archive(key)
+      let ended: SessionRecord | undefined
       const record = await store.update(
         key,
-        (stored) => change(stored ?? emptyRecord(key, place, now()), event, options, now()),
+        (stored) => {
+          const before = stored ?? emptyRecord(key, place, now())
+          const after = change(before, event, options, now())
+          ended = isReplaced(before, after) ? before : undefined
+          return after
+        },
         options.lease?.current(),
       )
+      if (ended !== undefined) await archive(ended)
       if (record === undefined) throw new StoreError('unavailable', 'the store kept no record of the change')
       return record
     },
@@ -131,7 +136,13 @@ export function createLedger({
         signal.throwIfAborted()
         const record = await store.get(key)
         const busy = record?.status === 'opening' || record?.status === 'closing'
-        if (!busy || holdsLease || !(await store.isLeased(key))) return record
+        if (!busy || holdsLease) return record
+        if (!(await store.isLeased(key))) {
+          // Its holder may have finished between the two looks.
+          const again = await store.get(key)
+          if (again?.version === record.version) return record
+          continue
+        }
         const left = deadline - now()
         if (left <= 0) throw new StoreError('unavailable', `the channel stayed ${record.status} for too long`)
         await desk.change(key, Math.min(left, LOOK_AGAIN_MS), signal)
@@ -143,6 +154,11 @@ export function createLedger({
       return viewOf(record ?? emptyRecord(key, place, now()), now(), others)
     },
   }
+}
+
+/** Whether a channel that has ended makes room for another one. */
+function isReplaced(before: SessionRecord, after: SessionRecord): boolean {
+  return before.session.channelId !== null && before.session.channelId !== after.session.channelId && isEnded(before)
 }
 
 /** The record after an event, with the secrets that belong to it. Pure. */

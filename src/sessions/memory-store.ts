@@ -32,7 +32,7 @@ export function memoryStore(options: { readonly now?: () => number } = {}): Sess
     get: async (key) => records.get(key),
     list: async () => [...records.values()],
     async update(key, change, lease) {
-      if (lease !== undefined && !isValid(lease)) {
+      if (lease !== undefined && (lease.key !== key || !isValid(lease))) {
         throw new StoreError('lease_lost', 'the lease of this channel expired before the change was written')
       }
       const before = records.get(key)
@@ -64,10 +64,12 @@ export function memoryStore(options: { readonly now?: () => number } = {}): Sess
     },
     isLeased: async (key) => held(key) !== undefined,
     watch(key, listener) {
+      // Wrapped, so that a listener that is given twice is two.
+      const entry = (): void => listener()
       const all = listeners.get(key) ?? new Set()
-      listeners.set(key, all.add(listener))
+      listeners.set(key, all.add(entry))
       return () => {
-        all.delete(listener)
+        all.delete(entry)
         if (all.size === 0 && listeners.get(key) === all) listeners.delete(key)
       }
     },

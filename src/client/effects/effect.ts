@@ -1,4 +1,4 @@
-// Turns an async function into a named effect: it reports exactly one event, and nothing once its state was left.
+// Turns an async function into a named effect: it ends with one event, and reports nothing once its state was left.
 // Must never let an exception's text into an event: it may quote a request or a transaction.
 
 import { fromCallback } from 'xstate'
@@ -14,6 +14,8 @@ export interface EffectScope<Input extends EffectInput> {
   readonly input: Input
   /** Aborted when the state is left. */
   readonly signal: AbortSignal
+  /** Tells of a step on the way; the effect goes on. */
+  readonly tell: (event: PaymentFlowEvent) => void
 }
 
 /** An effect's work. Null: it reports nothing, the event comes from outside (an approval by a person). */
@@ -59,7 +61,7 @@ export function effect<Input extends EffectInput>(ring: Ring, run: EffectRun<Inp
       if (event !== null && !abort.signal.aborted) sendBack(event)
     }
     const work = async (): Promise<PaymentFlowEvent | null> =>
-      run({ ring, flow: flowOf(ring, input.flow), input, signal: abort.signal })
+      run({ ring, flow: flowOf(ring, input.flow), input, signal: abort.signal, tell: report })
     work().then(report, (error: unknown) => report(eventOf(error)))
     return () => abort.abort()
   })

@@ -64,6 +64,10 @@ function refuseTerms({ policy }: Ring, terms: SessionRequest): Refusal | null {
     return denied(`escrow ${terms.escrowContract} is not in allowedEscrows`)
   }
   if (!policy.allowedTokens.has(terms.currency)) return denied(`token ${terms.currency} is not in allowedTokens`)
+  // Unless the server pays it, the fee is taken from the payer's balance of this token.
+  if (terms.feePayer !== true && terms.feeToken !== undefined && !policy.allowedTokens.has(terms.feeToken)) {
+    return denied(`fee token ${terms.feeToken} is not in allowedTokens`)
+  }
   if (policy.allowedPayees !== null && !policy.allowedPayees.has(terms.recipient)) {
     return denied(`payee ${terms.recipient} is not in allowedPayees`)
   }

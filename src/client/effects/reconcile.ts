@@ -53,7 +53,13 @@ export async function reconcile(ring: Ring, { key, place }: PlacedFlow, lease: H
   const { pending } = record.session
 
   if (state.deposit === 0n) {
-    if (record.status === 'opening') return undecided(record, chainTime) ?? apply({ type: 'OPEN_DROPPED' })
+    if (record.status === 'opening') {
+      if ((await findClosing(client, where)) === undefined) {
+        return undecided(record, chainTime) ?? apply({ type: 'OPEN_DROPPED' })
+      }
+      // Opened and closed again before anybody here looked: what it cost is kept.
+      await apply({ type: 'OPEN_CONFIRMED', deposit: pending?.amount ?? '0' })
+    }
     return ended()
   }
   switch (record.status) {

@@ -8,7 +8,7 @@ import { type HeldLease, isEnded, type SessionRecord } from '../../sessions/inde
 import { findClosing, readChannel, readClosing, signVoucher } from '../../tempo/index.js'
 import type { Answer } from '../answer.js'
 import { paidEvent } from '../answer-events.js'
-import { holdLease, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
+import { holdLease, keepAnswer, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
 import { SendFailure, send } from '../send.js'
 import { channelOf, closeCredential, isExpired } from './credential.js'
 import type { EffectScope } from './effect.js'
@@ -74,7 +74,7 @@ async function closeAtSigned(
     // It may have arrived: the chain is asked before it is sent again.
     return { type: 'CLOSE_UNCONFIRMED', reason: error.message }
   }
-  flow.answer = answer
+  keepAnswer(flow, answer)
   return answer.response.ok ? confirmClose(ring, placed, lease, closing, answer, signal) : paidEvent(answer)
 }
 

@@ -5,7 +5,7 @@ import { type EffectInput, exceeds, type PaymentFlowEvent } from '../../../machi
 import type { SessionRecord } from '../../sessions/index.js'
 import { readChannel } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
-import { dropLease, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
+import { dropLease, keepAnswer, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
 import { SendFailure, send } from '../send.js'
 import { type BuiltCredential, channelOf, isExpired, openCredential, voucherCredential } from './credential.js'
 import type { EffectScope } from './effect.js'
@@ -43,14 +43,14 @@ async function sendWith(
   try {
     const { paidMs } = ring.policy.timeouts
     const answer = await send(ring, flow, { authorization, cumulative, withBody: true, timeoutMs: paidMs, signal })
-    flow.answer = answer
+    keepAnswer(flow, answer)
     const event = paidEvent(answer)
     const contended = othersBefore || flights.outstanding(placed.key) > 1
     return 'contended' in event ? { ...event, contended } : event
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
     // The challenge is no answer to this send: the caller must not be handed it as one.
-    flow.answer = null
+    keepAnswer(flow, null)
     return { type: error.left ? 'OUTCOME_UNKNOWN' : 'CONNECTION_FAILED', reason: error.message }
   } finally {
     if (record.status === 'opening') await concludeOpen(ring, placed, record)

@@ -7,7 +7,7 @@ import type { Answer } from '../answer.js'
 import { unpaidEvent } from '../answer-events.js'
 import { isAccountOwned } from '../capture.js'
 import { refuseOrigin } from '../policy.js'
-import type { FlowResources, Ring } from '../ring.js'
+import { type FlowResources, keepAnswer, type Ring } from '../ring.js'
 import { SendFailure, send } from '../send.js'
 import type { EffectScope } from './effect.js'
 
@@ -32,12 +32,12 @@ export async function sendUnpaid({
   if (await asksForStream(flow)) return { type: 'mpp_streaming_unavailable', ...NOT_SENT }
   try {
     const answer = await sendFollowing(ring, flow, signal)
-    flow.answer = answer
+    keepAnswer(flow, answer)
     // The account behind the key pays for these routes: whatever they answer is the caller's.
     return flow.request.accountOwned ? { type: 'ANSWER_RECEIVED', ...answer.facts } : unpaidEvent(answer)
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
-    flow.answer = null
+    keepAnswer(flow, null)
     return { type: 'CONNECTION_FAILED', reason: error.message }
   }
 }

@@ -6,7 +6,7 @@ import { formatCredential, formatSource } from '../../protocol/index.js'
 import type { SessionRecord } from '../../sessions/index.js'
 import { readChannel, signTopUp } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
-import { dropLease, type PlacedFlow, type Ring, viewFor } from '../ring.js'
+import { dropLease, keepAnswer, type PlacedFlow, type Ring, viewFor } from '../ring.js'
 import { SendFailure, send } from '../send.js'
 import { type Authorisation, authorise, depositLimit, withinTotal } from './authorise.js'
 import { channelOf, isExpired } from './credential.js'
@@ -45,7 +45,7 @@ export async function topUpSession(scope: EffectScope<PlannedInput>): Promise<Pa
 type Signed = { readonly record: SessionRecord } | { readonly event: PaymentFlowEvent }
 
 async function signAndStore(
-  { ring, input }: EffectScope<PlannedInput>,
+  { ring, input, tell }: EffectScope<PlannedInput>,
   { placed, lease, record, view, plan }: Authorisation<'topUp'>,
 ): Promise<Signed> {
   // Signed before and still valid: the same transaction is sent again.
@@ -72,7 +72,9 @@ async function signAndStore(
   const { additionalDeposit } = plan
   const reaching = (deposit + BigInt(additionalDeposit)).toString()
   const event = { type: 'TOP_UP_SIGNED', additionalDeposit, reaching, transactionHash, validBefore } as const
-  return { record: await ring.ledger.apply(key, place, event, { lease, transaction }) }
+  const stored = await ring.ledger.apply(key, place, event, { lease, transaction })
+  tell({ type: 'TOP_UP_SIGNED', additionalDeposit })
+  return { record: stored }
 }
 
 async function sendAndConfirm(
@@ -81,7 +83,6 @@ async function sendAndConfirm(
   record: SessionRecord,
 ): Promise<PaymentFlowEvent> {
   const { key, place } = placed
-  const additionalDeposit = record.session.pending?.amount ?? '0'
   try {
     const answer = await send(ring, flow, {
       authorization: credentialOf(placed, record),
@@ -90,7 +91,7 @@ async function sendAndConfirm(
       signal,
     })
     if (!answer.response.ok) {
-      flow.answer = answer
+      keepAnswer(flow, answer)
       return paidEvent(answer)
     }
     await answer.response.body?.cancel()
@@ -100,10 +101,10 @@ async function sendAndConfirm(
     // It may have arrived: only the chain can tell.
   }
   const deposit = await depositReaching(ring, placed, record, signal)
-  if (deposit === null) return { type: 'TOP_UP_UNCONFIRMED', additionalDeposit }
+  if (deposit === null) return { type: 'TOP_UP_UNCONFIRMED' }
   const event = { type: 'TOP_UP_CONFIRMED', deposit } as const
   const confirmed = await ring.ledger.apply(key, place, event, { lease })
-  return { type: 'TOPPED_UP', session: await viewFor(ring, placed, confirmed), additionalDeposit }
+  return { type: 'TOPPED_UP', session: await viewFor(ring, placed, confirmed) }
 }
 
 function credentialOf({ challenge, place }: PlacedFlow, record: SessionRecord): string {

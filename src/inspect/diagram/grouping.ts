@@ -21,6 +21,8 @@ export interface GroupedGraph {
   readonly graph: MachineGraph
   readonly arrows: readonly Arrow[]
   readonly notes: readonly Note[]
+  /** How wide a box may grow, in units of the picture, so that a note can name its events. */
+  readonly noteWidth: number
 }
 
 /** Everything that leads from one state to another, before it is an arrow or a note. */
@@ -110,7 +112,7 @@ export function groupGraph(graph: MachineGraph, rules: PictureRules): GroupedGra
       transitions,
     }),
   )
-  return { graph, arrows, notes: notesOf(graph, pairs.filter(written)) }
+  return { graph, arrows, notes: notesOf(graph, pairs.filter(written)), noteWidth: rules.noteWidth }
 }
 
 /** Arrows between different states of the top level, whatever depth they start or end at. */

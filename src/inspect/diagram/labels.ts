@@ -23,10 +23,11 @@ export function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): rea
   return [...groups.values()]
 }
 
-/** `1 code`, `4 codes`, `2 events`. */
+/** `1 code`, `4 codes`, `2 events`, `3 decisions`. */
 export function counted(transitions: readonly GraphTransition[]): string {
-  const names = distinct(transitions.map(({ event }) => event))
-  const noun = names.every(isErrorCode) ? 'code' : 'event'
+  const names = distinct(transitions.map(({ event, guard }) => event || `[${guard ?? 'otherwise'}]`))
+  const decided = transitions.every(({ event }) => event === '')
+  const noun = decided ? 'decision' : names.every(isErrorCode) ? 'code' : 'event'
   return `${names.length} ${noun}${names.length === 1 ? '' : 's'}`
 }
 

@@ -28,6 +28,8 @@ export interface PictureRules {
   readonly recoveryActions: readonly string[]
   /** What the codes whose arrow has an action have in common, first match first: `demandVoucher` → `voucher refresh`. */
   readonly families: readonly (readonly [action: string, name: string])[]
+  /** How wide a box may grow, in units of the picture, to name the events in its notes rather than count them. */
+  readonly noteWidth: number
 }
 
 /** Rules for a machine nobody has told anything about. */
@@ -38,6 +40,7 @@ export const PLAIN_RULES: PictureRules = {
   recoveryEvents: [],
   recoveryActions: [],
   families: [],
+  noteWidth: 240,
 }
 
 const ERROR_CODES: ReadonlySet<string> = new Set([

@@ -1,0 +1,79 @@
+// Places, records and events of channels for tests of stores and of the ledger.
+// Must never hold anything that could be taken for a real secret.
+
+import type { SessionDescriptor, SessionEvent } from '../../machines/index.js'
+import type { Address } from '../../src/protocol/index.js'
+import { type ChannelPlace, channelKey, emptyRecord, type SessionRecord } from '../../src/sessions/index.js'
+
+function address(digit: string): Address {
+  return `0x${digit.repeat(40)}`
+}
+
+export const PLACE: ChannelPlace = {
+  chainId: 42431,
+  escrow: '0x4d50500000000000000000000000000000000000',
+  payer: address('1'),
+  signer: address('1'),
+  payee: address('2'),
+  token: address('3'),
+  operator: address('0'),
+}
+
+export const KEY = channelKey(PLACE)
+
+/** Another channel of the same payer. */
+export function placeOf(payee: string, more: Partial<ChannelPlace> = {}): ChannelPlace {
+  return { ...PLACE, payee: address(payee), ...more }
+}
+
+export function recordAt(key: string, version = 0): SessionRecord {
+  return { ...emptyRecord(key, PLACE, 1_000), version }
+}
+
+const DESCRIPTOR: SessionDescriptor = {
+  payer: PLACE.payer,
+  payee: PLACE.payee,
+  operator: PLACE.operator,
+  token: PLACE.token,
+  salt: `0x${'5'.repeat(64)}`,
+  authorizedSigner: PLACE.signer,
+  expiringNonceHash: `0x${'6'.repeat(64)}`,
+}
+
+export type OpenSigned = Extract<SessionEvent, { type: 'OPEN_SIGNED' }>
+
+export function openSigned(more: Partial<OpenSigned> = {}): OpenSigned {
+  return {
+    type: 'OPEN_SIGNED',
+    channelId: '0xc1',
+    descriptor: DESCRIPTOR,
+    resource: 'https://gateway.example/v1/mpp/chat/completions',
+    deposit: '5000000',
+    cumulative: '1000000',
+    transactionHash: `0x${'a'.repeat(64)}`,
+    validBefore: 25,
+    ...more,
+  }
+}
+
+export function adopted(channelId: string): SessionEvent {
+  return {
+    type: 'CHANNEL_ADOPTED',
+    channelId,
+    descriptor: DESCRIPTOR,
+    resource: null,
+    deposit: '5000000',
+    settled: '0',
+    cumulative: '0',
+  }
+}
+
+export function topUpSigned(additionalDeposit = '5000000'): SessionEvent {
+  return {
+    type: 'TOP_UP_SIGNED',
+    additionalDeposit,
+    transactionHash: `0x${'b'.repeat(64)}`,
+    validBefore: 50,
+    reaching: '10000000',
+  }
+}
