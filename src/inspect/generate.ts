@@ -1,20 +1,23 @@
-// Writes docs/machines from the machines: `tsx src/inspect/generate.ts`; with `--check` it says which file is stale instead.
+// Writes docs/machines and docs/errors.md from the machines: `tsx src/inspect/generate.ts`; with `--check` it says which file is stale instead.
 // Must never write during a check.
 
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Document, documentsOf, staleDocuments, writeDocuments } from './documents.js'
+import { errorsPage } from './errors-page.js'
 import { PICTURES } from './pictures.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const folder = join(root, 'docs', 'machines')
-const documents: Document[] = []
-for (const picture of PICTURES) documents.push(...(await documentsOf(picture)))
+const folder = join(root, 'docs')
+const documents: Document[] = [{ file: 'errors.md', content: errorsPage() }]
+for (const picture of PICTURES) {
+  for (const { file, content } of await documentsOf(picture)) documents.push({ file: join('machines', file), content })
+}
 const stale = await staleDocuments(folder, documents)
 const shown = stale.map(({ file }) => relative(root, join(folder, file)))
 
 if (process.argv.includes('--check')) {
-  for (const path of shown) process.stderr.write(`${path} is stale: run "npx tsx src/inspect/generate.ts"\n`)
+  for (const path of shown) process.stderr.write(`${path} is stale: run "npm run docs"\n`)
   if (stale.length > 0) process.exitCode = 1
 } else {
   await writeDocuments(folder, stale)
