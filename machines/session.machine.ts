@@ -219,6 +219,7 @@ export const sessionMachine = session.createMachine({
           { guard: 'closeWasRequested', target: 'closeRequested', actions: 'clearPending' },
           { target: 'open', actions: 'clearPending' },
         ],
+        CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
         ...reservations,
         ...acknowledgements,

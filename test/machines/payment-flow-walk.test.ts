@@ -352,7 +352,7 @@ describe('random walks', () => {
         const code = snapshot.output?.failure?.code
         if (code !== undefined) codes.add(code)
       }),
-      { numRuns: RUNS, reporter: report },
+      { numRuns: RUNS, reporter: report, interruptAfterTimeLimit: 90_000, markInterruptAsFailure: true },
     )
   })
 

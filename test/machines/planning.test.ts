@@ -134,6 +134,11 @@ function inputs(status = ANY_STATUS): Arbitrary<PlanningInput> {
   })
 }
 
+const ANY = inputs()
+const WITH_USABLE = inputs(USABLE)
+const WITH_OPEN = inputs(fc.constant('open'))
+const WITH_ENDED = inputs(ENDED)
+
 /** Limits that are never in the way. */
 const generous = (input: PlanningInput): PlanningInput => ({
   ...input,
@@ -146,11 +151,38 @@ const generous = (input: PlanningInput): PlanningInput => ({
   },
 })
 
+const seed = Date.now() % 2 ** 31
+const samples = new Map<Arbitrary<unknown>, readonly unknown[]>()
+
+/** The same draws for every property of an arbitrary: drawing them is what takes the time. */
+function draws<T>(arbitrary: Arbitrary<T>): readonly T[] {
+  const known = samples.get(arbitrary)
+  // A cast: what is kept under an arbitrary was drawn from it.
+  if (known !== undefined) return known as readonly T[]
+  const fresh = fc.sample(arbitrary, { numRuns: RUNS, seed })
+  samples.set(arbitrary, fresh)
+  return fresh
+}
+
+/** Holds a property against every draw; one that fails is looked for again, to be shrunk. */
 function check<T>(arbitrary: Arbitrary<T>, property: (value: T) => void) {
-  const holds = fc.property(arbitrary, (value) => {
-    property(value)
-  })
-  fc.assert(holds, { numRuns: RUNS })
+  try {
+    for (const value of draws(arbitrary)) unlessExcluded(() => property(value))
+  } catch {
+    const holds = fc.property(arbitrary, (value) => {
+      property(value)
+    })
+    fc.assert(holds, { numRuns: RUNS, seed, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true })
+    throw new Error(`fails with seed ${seed}, but not when it is looked for again`)
+  }
+}
+
+function unlessExcluded(work: () => void): void {
+  try {
+    work()
+  } catch (error) {
+    if (!fc.PreconditionFailure.isFailure(error)) throw error
+  }
 }
 
 const within = (value: string, limit: string | null) =>
@@ -197,18 +229,18 @@ function expectWithinLimits(input: PlanningInput, made: Plan) {
 
 describe('limits', () => {
   it('are never crossed, whatever the challenge, the ledger and the server’s answers say', () => {
-    check(inputs(), (input) => expectWithinLimits(input, plan(input)))
+    check(ANY, (input) => expectWithinLimits(input, plan(input)))
   })
 
   it('hold for a strategy of the caller’s own, whatever it asks for', () => {
-    check(fc.tuple(inputs(), positive), ([input, asked]) => {
+    check(fc.tuple(ANY, positive), ([input, asked]) => {
       const strategy: Strategy = () => asked
       expectWithinLimits(input, plan(input, strategy))
     })
   })
 
   it('are named truly when they stop a plan', () => {
-    check(inputs(), (input) => {
+    check(ANY, (input) => {
       const made = plan(input)
       if (made.kind !== 'refuse') return
       const { maxTotalDeposit } = input.limits
@@ -218,13 +250,13 @@ describe('limits', () => {
   })
 
   it('never stop a plan when they are never in the way', () => {
-    check(inputs(), (input) => expect(plan(generous(input)).kind).not.toBe('refuse'))
+    check(ANY, (input) => expect(plan(generous(input)).kind).not.toBe('refuse'))
   })
 })
 
 describe('opening', () => {
   it('is planned for a live channel only to send the same open again', () => {
-    check(inputs(), (input) => {
+    check(ANY, (input) => {
       const made = plan(input)
       if (made.kind !== 'open' || !LIVE.has(input.session.status)) return
       expect(input.session.status).toBe('opening')
@@ -239,7 +271,7 @@ describe('opening', () => {
   })
 
   it('asks for what is required, or what is suggested as far as the limits go', () => {
-    check(inputs(ENDED), (input) => {
+    check(WITH_ENDED, (input) => {
       const { challenge, limits, session } = input
       const made = plan(input)
       if (made.kind !== 'open') return
@@ -256,11 +288,12 @@ describe('opening', () => {
   })
 
   it('is always possible where there is no channel and no limit', () => {
-    check(inputs(ENDED), (input) => expect(plan(generous(input)).kind).toBe('open'))
+    check(WITH_ENDED, (input) => expect(plan(generous(input)).kind).toBe('open'))
   })
 
   it('of the next channel owes nothing to a refusal on the last', () => {
-    check(inputs(fc.constantFrom<SessionStatus>('closed', 'withdrawn', 'lost')), (input) => {
+    check(WITH_ENDED, (input) => {
+      fc.pre(input.session.status !== 'absent')
       expect(plan(input)).toEqual(plan({ ...input, demand: null }))
     })
   })
@@ -275,7 +308,7 @@ describe('a pending operation', () => {
   })
 
   it('never makes a plan ask the chain again that was just asked', () => {
-    check(inputs(), (input) => expect(plan({ ...input, reconciled: true }).kind).not.toBe('reconcile'))
+    check(ANY, (input) => expect(plan({ ...input, reconciled: true }).kind).not.toBe('reconcile'))
   })
 
   it('of a top-up never lets another be signed before the chain was asked', () => {
@@ -293,7 +326,7 @@ describe('a pending operation', () => {
 
 describe('an open channel', () => {
   it('reuses its voucher while that is enough', () => {
-    check(inputs(USABLE), (drawn) => {
+    check(WITH_USABLE, (drawn) => {
       const input: PlanningInput = { ...drawn, demand: null, turn: drawn.turn === 'none' ? 'idle' : drawn.turn }
       fc.pre(exceeds(input.session.signed, '0') && !exceeds(defaultStrategy(input), input.session.signed))
       expect(plan(input)).toEqual({ kind: 'reuse', cumulative: input.session.signed })
@@ -301,14 +334,14 @@ describe('an open channel', () => {
   })
 
   it('never sends a voucher that was never signed', () => {
-    check(inputs(USABLE), (input) => {
+    check(WITH_USABLE, (input) => {
       const made = plan(input)
       if (made.kind === 'reuse') expect(exceeds(made.cumulative, '0')).toBe(true)
     })
   })
 
   it('goes beyond a refused voucher, unless somebody has signed more since', () => {
-    check(inputs(USABLE), (drawn) => {
+    check(WITH_USABLE, (drawn) => {
       fc.pre(drawn.demand !== null)
       const input: PlanningInput = { ...drawn, demand: drawn.demand && { ...drawn.demand, kind: 'voucher' } }
       const { session, turn } = input
@@ -323,7 +356,7 @@ describe('an open channel', () => {
   })
 
   it('grows its voucher by what the server asks for at least', () => {
-    check(inputs(), (input) => {
+    check(ANY, (input) => {
       const made = plan(input)
       if (made.kind !== 'sign' && made.kind !== 'topUp') return
       const { signed, status } = input.session
@@ -334,7 +367,7 @@ describe('an open channel', () => {
   })
 
   it('signs the same amount again when the signature was refused', () => {
-    check(inputs(fc.constant('open')), (drawn) => {
+    check(WITH_OPEN, (drawn) => {
       const demand = { ...signatureDemand, above: drawn.session.signed }
       const input = generous({ ...drawn, demand, turn: 'idle' })
       fc.pre(exceeds(input.session.signed, '0'))
@@ -344,7 +377,7 @@ describe('an open channel', () => {
   })
 
   it('tops up when its deposit was refused, unless somebody has topped up since', () => {
-    check(inputs(fc.constant('open')), (drawn) => {
+    check(WITH_OPEN, (drawn) => {
       const { deposit } = drawn.session
       const refused = { ...signatureDemand, kind: 'deposit' as const, depositAbove: deposit }
       const input = generous({ ...drawn, demand: refused, turn: 'idle' })
@@ -355,7 +388,7 @@ describe('an open channel', () => {
   })
 
   it('does not let everybody wait when its highest voucher is used up: who knows it goes on', () => {
-    check(inputs(fc.constant('open')), (drawn) => {
+    check(WITH_OPEN, (drawn) => {
       const { signed, deposit } = drawn.session
       const demand = { ...signatureDemand, kind: 'voucher' as const, above: signed, depositAbove: deposit }
       const input = generous({ ...drawn, demand, turn: 'none' })
@@ -364,7 +397,7 @@ describe('an open channel', () => {
   })
 
   it('queues behind those who wait, and goes when it is its turn', () => {
-    check(inputs(fc.constant('open')), (drawn) => {
+    check(WITH_OPEN, (drawn) => {
       const input = { ...drawn, session: { ...drawn.session, waiting: 1 } }
       expect(plan({ ...input, demand: null, turn: 'none' })).toEqual({ kind: 'awaitAcknowledgement' })
       for (const turn of ['idle', 'quiet'] as const) {
@@ -393,7 +426,7 @@ function carriedOut(session: SessionView, made: Plan): SessionView {
 
 describe('planning again', () => {
   it('gives the same plan', () => {
-    check(inputs(), (input) => {
+    check(ANY, (input) => {
       const before = structuredClone(input)
       expect(plan(input)).toEqual(plan(structuredClone(input)))
       expect(input).toEqual(before)
@@ -401,7 +434,7 @@ describe('planning again', () => {
   })
 
   it('after the plan was carried out has nothing left to do but to send', () => {
-    check(inputs(), (drawn) => {
+    check(ANY, (drawn) => {
       const { demand, session } = drawn
       // A demand for a signature is settled by the machine; other demands are about what this channel had.
       fc.pre(demand?.kind !== 'signature')

@@ -37,7 +37,15 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'CLOSE_REQUESTED',
     'CHANNEL_GONE',
   ],
-  toppingUp: [...ALWAYS, 'RECEIPT_ACCEPTED', 'VOUCHER_SIGNED', 'TOP_UP_CONFIRMED', 'TOP_UP_DROPPED', 'CHANNEL_GONE'],
+  toppingUp: [
+    ...ALWAYS,
+    'RECEIPT_ACCEPTED',
+    'VOUCHER_SIGNED',
+    'TOP_UP_CONFIRMED',
+    'TOP_UP_DROPPED',
+    'CLOSE_CONFIRMED',
+    'CHANNEL_GONE',
+  ],
   closing: [...ALWAYS, 'RECEIPT_ACCEPTED', 'CLOSE_CONFIRMED', 'CLOSE_ABANDONED', 'CLOSE_REQUESTED', 'CHANNEL_GONE'],
   closeRequested: [
     ...ALWAYS,

@@ -275,7 +275,7 @@ describe('whatever comes back in whatever order', () => {
         expect(names).toEqual(asked.filter((name) => names.includes(name)))
         expect(await Promise.all(quiets)).toEqual(quiets.map(() => true))
       }),
-      { numRuns: 400 },
+      { numRuns: 400, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: true },
     )
   })
 })

@@ -58,6 +58,33 @@ describe('the line for a lease', () => {
     expect(here.hasLine(KEY)).toBe(false)
   })
 
+  it('owes nothing of that order to the store', async () => {
+    const store = memoryStore()
+    let asked = 0
+    const unfair: SessionStore = {
+      ...store,
+      // Who asks later is answered sooner, and nobody is told of anything.
+      acquireLease: async (key, holder, ttlMs) => {
+        asked += 1
+        await sleep(Math.max(0, 30 - asked))
+        return store.acquireLease(key, holder, ttlMs)
+      },
+      watch: () => () => undefined,
+    }
+    const ledger = createLedger({ store: unfair })
+    const served: number[] = []
+    await Promise.all(
+      Array.from({ length: 30 }, async (_, turn) => {
+        const lease = await ledger.lease(KEY, patient)
+        served.push(turn)
+        await lease.release()
+      }),
+    )
+    expect(served).toEqual(Array.from({ length: 30 }, (_, turn) => turn))
+    // One at a time: nobody asks the store before it is their turn.
+    expect(asked).toBe(30)
+  })
+
   it('keeps the lines of different channels apart', async () => {
     const { here } = processes()
     const held = await here.lease('a', patient)

@@ -252,7 +252,7 @@ describe('flows of two processes on one channel', () => {
         }
         for (const { result } of outcomes) results.set(result, (results.get(result) ?? 0) + 1)
       }),
-      { numRuns: 1_000 },
+      { numRuns: 1_000, interruptAfterTimeLimit: 100_000, markInterruptAsFailure: true },
     )
     for (const result of ['written', 'illegal', 'lost'] as const) expect(results.get(result) ?? 0).toBeGreaterThan(100)
   })
@@ -275,7 +275,7 @@ describe('flows of two processes on one channel', () => {
           expect(allowed).toBe(true)
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 300, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: true },
     )
   })
 })

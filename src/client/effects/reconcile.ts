@@ -1,7 +1,7 @@
 // Asks the chain what became of a channel, and writes the answer into the ledger.
 // Must never drop something signed that the chain may still include, nor take a server's word for the chain's.
 
-import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
+import { type EffectInput, max, type PaymentFlowEvent } from '../../../machines/index.js'
 import { type HeldLease, isEnded, type SessionRecord } from '../../sessions/index.js'
 import { findClosing, readChainTime, readChannel } from '../../tempo/index.js'
 import { dropLease, holdLease, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
@@ -51,6 +51,9 @@ export async function reconcile(ring: Ring, { key, place }: PlacedFlow, lease: H
     record: await ring.ledger.apply(key, place, event, { lease }),
   })
   const { pending } = record.session
+  // A ledger that believes in more than the chain holds (restored from another machine, say) keeps its belief: a deposit
+  // never shrinks here. The server refuses what the chain does not cover, and a top-up makes it true.
+  const held = max(deposit, record.session.deposit)
 
   if (state.deposit === 0n) {
     if (record.status === 'opening') {
@@ -66,20 +69,20 @@ export async function reconcile(ring: Ring, { key, place }: PlacedFlow, lease: H
     case 'opening':
       return apply({ type: 'OPEN_CONFIRMED', deposit })
     case 'toppingUp': {
-      if (state.deposit >= BigInt(pending?.reaching ?? '0')) return apply({ type: 'TOP_UP_CONFIRMED', deposit })
+      if (state.deposit >= BigInt(pending?.reaching ?? '0')) return apply({ type: 'TOP_UP_CONFIRMED', deposit: held })
       return undecided(record, chainTime) ?? apply({ type: 'TOP_UP_DROPPED' })
     }
     case 'closing':
       return apply({ type: 'CLOSE_ABANDONED' })
     case 'open':
-      return apply({ type: 'DEPOSIT_SEEN', deposit, settled: state.settled.toString() })
+      return apply({ type: 'DEPOSIT_SEEN', deposit: held, settled: state.settled.toString() })
     default:
       return { record }
   }
 
   async function ended(): Promise<Reconciled> {
     const closing = await findClosing(client, where)
-    if (closing === undefined || record?.status === 'toppingUp') return apply({ type: 'CHANNEL_GONE' })
+    if (closing === undefined) return apply({ type: 'CHANNEL_GONE' })
     const settled = closing.settledToPayee.toString()
     return apply({ type: 'CLOSE_CONFIRMED', settled, refunded: closing.refundedToPayer.toString() })
   }

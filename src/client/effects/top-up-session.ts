@@ -1,7 +1,7 @@
 // Signs a top-up, stores it, sends it to the gateway, and believes it only when the chain shows it.
 // Must never sign a second top-up while the first may still be included.
 
-import { needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../../machines/index.js'
+import { max, needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../../machines/index.js'
 import { formatCredential, formatSource } from '../../protocol/index.js'
 import type { SessionRecord } from '../../sessions/index.js'
 import { readChannel, signTopUp } from '../../tempo/index.js'
@@ -102,7 +102,7 @@ async function sendAndConfirm(
   }
   const deposit = await depositReaching(ring, placed, record, signal)
   if (deposit === null) return { type: 'TOP_UP_UNCONFIRMED' }
-  const event = { type: 'TOP_UP_CONFIRMED', deposit } as const
+  const event = { type: 'TOP_UP_CONFIRMED', deposit: max(deposit, record.session.deposit) } as const
   const confirmed = await ring.ledger.apply(key, place, event, { lease })
   return { type: 'TOPPED_UP', session: await viewFor(ring, placed, confirmed) }
 }
