@@ -1,7 +1,10 @@
 // Where every rejection leads: the only place in which an error code becomes an arrow.
 // Must never grow an unbounded loop: every arrow that goes back is guarded by a bound, and ends in `failed` without it.
 
-/** Ids that the arrows point at; the machine's states carry the same names. */
+/**
+ * Ids that the arrows point at; the machine's states carry the same names. Arrows to `requesting` may start there: they
+ * re-enter it, because only then the request is sent again.
+ */
 const REQUESTING = '#paymentFlow.requesting'
 const PARSING = '#paymentFlow.parsingChallenge'
 const RECONCILING = '#paymentFlow.authorizing.reconcilingSession'
@@ -12,19 +15,19 @@ const terminal = [{ target: FAILED, actions: ['noteAnswer', 'fail'] }] as const
 
 const reChallenge = [
   { guard: 'withinBoundAndChallenged', target: PARSING, actions: ['count', 'noteAnswer'] },
-  { guard: 'withinBound', target: REQUESTING, actions: ['count', 'noteAnswer'] },
+  { guard: 'withinBound', target: REQUESTING, reenter: true, actions: ['count', 'noteAnswer'] },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
 
 const refreshVoucher = [
   { guard: 'withinBoundAndChallenged', target: PARSING, actions: ['count', 'demandVoucher', 'noteAnswer'] },
-  { guard: 'withinBound', target: REQUESTING, actions: ['count', 'demandVoucher', 'noteAnswer'] },
+  { guard: 'withinBound', target: REQUESTING, reenter: true, actions: ['count', 'demandVoucher', 'noteAnswer'] },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
 
 const topUp = [
   { guard: 'withinBoundAndChallenged', target: PARSING, actions: ['count', 'demandDeposit', 'noteAnswer'] },
-  { guard: 'withinBound', target: REQUESTING, actions: ['count', 'demandDeposit', 'noteAnswer'] },
+  { guard: 'withinBound', target: REQUESTING, reenter: true, actions: ['count', 'demandDeposit', 'noteAnswer'] },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
 
@@ -53,7 +56,7 @@ const anotherMethod = [
 ] as const
 
 const repeatWorkIfAllowed = [
-  { guard: 'mayRepeatWork', target: REQUESTING, actions: ['count', 'noteAnswer'] },
+  { guard: 'mayRepeatWork', target: REQUESTING, reenter: true, actions: ['count', 'noteAnswer'] },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
 

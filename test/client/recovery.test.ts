@@ -119,6 +119,8 @@ describe.concurrent('a deposit that is used up', () => {
       'parsingChallenge',
       ...AUTHORIZE,
       'authorizing.toppingUp',
+      // Once more, when the top-up was signed.
+      'authorizing.toppingUp',
       'authorizing.planning',
       'authorizing.signingVoucher',
       ...DONE,
@@ -149,6 +151,8 @@ describe.concurrent('a deposit that is used up', () => {
       'paying',
       'parsingChallenge',
       ...AUTHORIZE,
+      'authorizing.toppingUp',
+      // Once more, when the top-up was signed.
       'authorizing.toppingUp',
       'authorizing.planning',
       ...DONE,
@@ -199,12 +203,12 @@ describe.concurrent('a challenge that has expired', () => {
   })
 
   it('is not answered when it ran out while somebody made up their mind; the signed open is not signed again', async () => {
-    const gateway = await stage.gateway({ challengeTtlSeconds: 0.4 })
+    const gateway = await stage.gateway({ challengeTtlSeconds: 2 })
     const payer = counted(stage.payer())
     let asked = 0
     const approve = async () => {
       asked += 1
-      await new Promise((resolve) => setTimeout(resolve, 600))
+      await new Promise((resolve) => setTimeout(resolve, 2300))
       return true
     }
     const outcome = await stage.client(payer.account, { policy: { approve } }).pay(gateway.chat, chat(500))

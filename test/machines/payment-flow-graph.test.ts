@@ -145,7 +145,7 @@ describe('what the chart is made of', () => {
       for (const event of node.ownEvents) expect(event, node.id).not.toMatch(/^xstate\.|^$|\*/)
     }
     const text = JSON.stringify(paymentFlowMachine.config)
-    expect(text).not.toMatch(/"(after|onDone|onError|onSnapshot|delay|reenter)":/)
+    expect(text).not.toMatch(/"(after|onDone|onError|onSnapshot|delay)":/)
   })
 
   it('decides without events in no cycle', () => {

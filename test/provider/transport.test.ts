@@ -69,7 +69,7 @@ describe('connections', () => {
     await gone.stop()
     const outcome = await clientAt(gone.url).chat(CHAT)
     expect(outcome).toMatchObject({ status: 'failed', failure: { state: 'temporarilyUnavailable', retryable: true } })
-    expect(outcome.trace.filter(({ event }) => event === 'CONNECTION_FAILED')).toHaveLength(5)
+    expect(outcome.trace.filter(({ event }) => event === 'CONNECTION_FAILED')).toHaveLength(4)
     expect(outcome.trace.filter(({ state }) => state === 'requesting')).toHaveLength(4)
   })
 

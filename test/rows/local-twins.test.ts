@@ -529,7 +529,7 @@ describe.concurrent('local twins: cancelled', () => {
       }
       const mpp = stage.client(slow, { store: here.store, policy: { maxDeposit: '20', maxExposure: '10' } })
       if (cause !== undefined) here.scripted.next('voucher', problem(cause))
-      const outcome = await cancelIn(mpp, here.scripted.chat, { authorizing: state }, 300)
+      const outcome = await cancelIn(mpp, here.scripted.chat, { authorizing: state }, 1500)
       expect(late).toHaveLength(1)
       expectFailure(outcome, 'cancelled', {
         httpStatus: 402,
