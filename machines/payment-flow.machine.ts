@@ -276,6 +276,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
         ],
         OUTCOME_UNKNOWN: { target: 'failed', actions: ['noteSend', 'fail'] },
         CANCEL: { target: 'failed', actions: ['noteSend', 'fail'] },
+        EFFECT_FAILED: { target: 'failed', actions: ['noteSend', 'fail'] },
         PAYMENT_REJECTED: FAILED_BY_ANSWER,
         ...REJECTIONS,
       },

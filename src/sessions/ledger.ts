@@ -99,10 +99,28 @@ export function createLedger({
   const flights = createFlights()
   const desk = createLeaseDesk({ store, holder, ttlMs: leaseTtlMs, now })
 
-  /** Keeps the record of a channel that has ended, when another one takes its place. */
-  async function archive(ended: SessionRecord): Promise<void> {
-    const key = `${ended.key}#${ended.session.channelId}`
-    await store.update(key, (existing) => existing ?? { ...ended, key })
+  /**
+   * Keeps the record of a channel that has ended before another one takes its place: first it is made sure that the
+   * change will be allowed, then the old record is copied, and only then replaced. A crash in between leaves it twice,
+   * never nowhere.
+   */
+  async function archiveReplaced(
+    key: string,
+    place: ChannelPlace,
+    event: SessionEvent,
+    options: ChangeOptions,
+  ): Promise<void> {
+    if (event.type !== 'OPEN_SIGNED' && event.type !== 'CHANNEL_ADOPTED') return
+    let ended: SessionRecord | undefined
+    const look = (stored: SessionRecord | undefined): SessionRecord | undefined => {
+      const before = stored ?? emptyRecord(key, place, now())
+      ended = isReplaced(before, change(before, event, options, now())) ? before : undefined
+      return stored
+    }
+    await store.update(key, look, options.lease?.current())
+    if (ended === undefined) return
+    const archived = { ...ended, key: `${key}#${ended.session.channelId}` }
+    await store.update(archived.key, (existing) => existing ?? archived)
   }
 
   return {
@@ -115,18 +133,12 @@ export function createLedger({
       if (LEASED.has(event.type) && options.lease?.key !== key) {
         throw new StoreError('lease_lost', `${event.type} needs the lease of its channel`)
       }
-      let ended: SessionRecord | undefined
+      await archiveReplaced(key, place, event, options)
       const record = await store.update(
         key,
-        (stored) => {
-          const before = stored ?? emptyRecord(key, place, now())
-          const after = change(before, event, options, now())
-          ended = isReplaced(before, after) ? before : undefined
-          return after
-        },
+        (stored) => change(stored ?? emptyRecord(key, place, now()), event, options, now()),
         options.lease?.current(),
       )
-      if (ended !== undefined) await archive(ended)
       if (record === undefined) throw new StoreError('unavailable', 'the store kept no record of the change')
       return record
     },
