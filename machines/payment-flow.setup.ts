@@ -120,6 +120,8 @@ export const paymentFlowSetup = setup({
     deniedThoughFunded: ({ context, event }) =>
       event.type === 'SESSION_RECONCILED' &&
       (context.disputed === 'session/channel-not-found' || context.disputed === 'session/channel-finalized') &&
+      // Another flow may have opened the next channel by now: that one was not denied.
+      event.session.channelId === context.session?.channelId &&
       (event.session.status === 'open' || event.session.status === 'toppingUp'),
     disputedWithChallenge: ({ context }) => context.disputed !== null && context.unreadChallenges > 0,
     disputed: ({ context }) => context.disputed !== null,
