@@ -204,10 +204,10 @@ describe('the line for a lease', () => {
 
 describe('a lease that is held', () => {
   it('renews itself beyond its term', async () => {
-    const { store, here, there } = processes({ leaseTtlMs: 60 })
+    const { store, here, there } = processes({ leaseTtlMs: 1500 })
     const lease = await here.lease(KEY, patient)
     const before = lease.current()
-    await expect(there.lease(KEY, { signal: never, timeoutMs: 250 })).rejects.toEqual(unavailable)
+    await expect(there.lease(KEY, { signal: never, timeoutMs: 3000 })).rejects.toEqual(unavailable)
     expect(lease.current().expiresAt).toBeGreaterThan(before.expiresAt)
     expect(lease.current().token).toBe(before.token)
     const record = await here.apply(KEY, PLACE, openSigned(), { lease })
