@@ -273,7 +273,7 @@ export const sessionMachine = session.createMachine({
       on: { ...opens, ...reservations },
     },
     lost: {
-      description: 'The chain no longer has the channel, though this side did not end it. A new one may be opened.',
+      description: 'The chain no longer has the channel, and how it ended was not seen. A new one may be opened.',
       tags: ['ended'],
       on: { ...opens, ...reservations },
     },

@@ -11,7 +11,7 @@ import { paidEvent } from '../answer-events.js'
 import { holdLease, keepAnswer, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
 import { SendFailure, send } from '../send.js'
 import { channelOf, closeCredential, isExpired } from './credential.js'
-import type { EffectScope } from './effect.js'
+import { type EffectScope, signing } from './effect.js'
 import { reconcile } from './reconcile.js'
 import { pause } from './wait.js'
 
@@ -56,7 +56,6 @@ async function closeAtSigned(
   record: SessionRecord,
 ): Promise<PaymentFlowEvent> {
   const voucher = await voucherOf(ring, placed, record)
-  if (voucher === null) return { type: 'SIGNING_FAILED', reason: 'the account did not sign the close' }
   const event = { type: 'CLOSE_SIGNED', cumulative: voucher.cumulative } as const
   const closing = await ring.ledger.apply(placed.key, placed.place, event, { lease, voucher: voucher.signature })
   // From here on nobody sends with this channel any more; what is under way is waited for.
@@ -83,25 +82,15 @@ async function voucherOf(
   ring: Ring,
   { place }: PlacedFlow,
   record: SessionRecord,
-): Promise<{ readonly cumulative: string; readonly signature: Hex } | null> {
+): Promise<{ readonly cumulative: string; readonly signature: Hex }> {
   if (record.secrets.voucher !== null && record.secrets.voucher.cumulative === record.session.signed) {
     return record.secrets.voucher
   }
   const { channelId } = channelOf(record)
   const { chainId, escrow } = place
   const cumulative = record.session.signed
-  try {
-    const signature = await signVoucher(ring.voucherSigner, {
-      channelId,
-      cumulative: BigInt(cumulative),
-      chainId,
-      escrow,
-    })
-    return { cumulative, signature }
-  } catch {
-    // An account's own error may quote what it was asked to sign.
-    return null
-  }
+  const last = { channelId, cumulative: BigInt(cumulative), chainId, escrow }
+  return { cumulative, signature: await signing('close', () => signVoucher(ring.voucherSigner, last)) }
 }
 
 async function confirmClose(
@@ -117,18 +106,24 @@ async function confirmClose(
   const where = { channelId, escrow: place.escrow }
   const receipt = parseReceipt(answer.response.headers.get('payment-receipt'))
   const txHash = receipt.ok ? receipt.value.txHash : undefined
+  let gone = false
   for (let look = 0; look < LOOKS; look += 1) {
-    const { deposit } = await readChannel(client, where)
-    if (deposit === 0n) {
-      const reported = txHash === undefined ? undefined : await readClosing(client, { ...where, txHash })
-      const closing =
-        reported === undefined ? await findClosing(client, where) : { ...reported, txHash: txHash ?? null }
-      const settled = (closing?.settledToPayee ?? BigInt(record.session.spent)).toString()
-      const refunded = (closing?.refundedToPayer ?? BigInt(record.session.deposit) - BigInt(settled)).toString()
+    gone = (await readChannel(client, where)).deposit === 0n
+    const reported = !gone || txHash === undefined ? undefined : await readClosing(client, { ...where, txHash })
+    const found = reported === undefined && gone ? await findClosing(client, where) : undefined
+    const closing = reported === undefined ? found : { ...reported, txHash: txHash ?? null }
+    if (closing !== undefined) {
+      const settled = closing.settledToPayee.toString()
+      const refunded = closing.refundedToPayer.toString()
       await ring.ledger.apply(key, place, { type: 'CLOSE_CONFIRMED', settled, refunded }, { lease })
-      return { type: 'CLOSE_CONFIRMED', settled, refunded, txHash: closing?.txHash ?? null }
+      return { type: 'CLOSE_CONFIRMED', settled, refunded, txHash: closing.txHash }
     }
     await pause(LOOK_EVERY_MS, signal)
+  }
+  if (gone) {
+    // It is over, but the node does not say what was settled: no figure is better than a made-up one.
+    await ring.ledger.apply(key, place, { type: 'CHANNEL_GONE' }, { lease })
+    return { type: 'ALREADY_CLOSED' }
   }
   return { type: 'CLOSE_UNCONFIRMED', reason: 'the gateway reports a close that the chain does not show' }
 }

@@ -6,7 +6,7 @@ import { parseHex } from '../../protocol/index.js'
 import { signVoucher as sign } from '../../tempo/index.js'
 import { dropLease, viewFor } from '../ring.js'
 import { authorise, voucherLimit } from './authorise.js'
-import type { EffectScope } from './effect.js'
+import { type EffectScope, signing } from './effect.js'
 
 export async function signVoucher(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent> {
   const { ring, flow, input } = scope
@@ -18,27 +18,14 @@ export async function signVoucher(scope: EffectScope<PlannedInput>): Promise<Pay
     if (limit !== null) return { type: 'LIMIT_EXCEEDED', limit }
     const channelId = parseHex(view.channelId, 32)
     if (!channelId.ok) return { type: 'SIGNING_FAILED', reason: 'the ledger has no channel to sign for' }
-    const voucher = await signOrExplain(scope, channelId.value, plan.cumulative)
-    if (voucher === null) return { type: 'SIGNING_FAILED', reason: 'the account did not sign the voucher' }
+    const { chainId, escrow } = placed.place
+    const next = { channelId: channelId.value, cumulative: BigInt(plan.cumulative), chainId, escrow }
+    const voucher = await signing('voucher', () => sign(ring.voucherSigner, next))
     const event = { type: 'VOUCHER_SIGNED', cumulative: plan.cumulative } as const
     const record = await ring.ledger.apply(placed.key, placed.place, event, { lease, voucher })
     return { ...event, session: await viewFor(ring, placed, record) }
   } finally {
     // A channel that is being opened keeps its lease until the server has answered the open.
     if (view.status !== 'opening') await dropLease(flow)
-  }
-
-  async function signOrExplain(
-    { ring: { voucherSigner } }: typeof scope,
-    channelId: `0x${string}`,
-    cumulative: string,
-  ) {
-    const { chainId, escrow } = placed.place
-    try {
-      return await sign(voucherSigner, { channelId, cumulative: BigInt(cumulative), chainId, escrow })
-    } catch {
-      // An account's own error may quote what it was asked to sign.
-      return null
-    }
   }
 }
