@@ -100,6 +100,14 @@ interface Running {
  * ```
  */
 export function createMppClient(options: MppClientOptions): MppClient {
+  return clientRunning(paymentFlowMachine, options)
+}
+
+/**
+ * The same client over a machine that is given: for tests that change the machine and must notice. Not part of the
+ * package's interface.
+ */
+export function clientRunning(base: typeof paymentFlowMachine, options: MppClientOptions): MppClient {
   const policy = resolvePolicy(options.policy)
   const ring: Ring = {
     ledger: createLedger({ store: options.store ?? memoryStore() }),
@@ -111,7 +119,7 @@ export function createMppClient(options: MppClientOptions): MppClient {
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
     flows: new Map(),
   }
-  const machine = paymentFlowMachine.provide({
+  const machine = base.provide({
     actors: createEffects(ring),
     actions: {
       plan: assign(({ context }) => {
