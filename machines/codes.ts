@@ -358,7 +358,8 @@ export const LOCAL_EVENTS = {
   deposit_too_low: 'DEPOSIT_TOO_LOW',
   wallet_balance_insufficient: 'WALLET_BALANCE_INSUFFICIENT',
   policy_denied: 'POLICY_DENIED',
-  limit_exceeded: 'LIMIT_EXCEEDED',
+  // Planning finds it without an event: this is the guard of its arrow.
+  limit_exceeded: 'planRefuses',
   challenge_unsupported: 'CHALLENGE_UNSUPPORTED',
   challenge_rejected: 'CHALLENGE_REJECTED',
   challenge_expired: 'CHALLENGE_EXPIRED',

@@ -41,10 +41,9 @@ function failure(context: PaymentFlowContext, code: FailureCode, more: Partial<F
 
 /** The failure that an event means. */
 export function fail(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
-  const limit = event.type === 'LIMIT_EXCEEDED' ? event.limit : null
   // The answer that ends a flow is no cause of itself, also where it means more than its own code says.
   const own = codeOfEvent(event.type) === context.rejectedBy
-  return failure(context, codeOf(event), { detail: detailOf(event), limit, ...(own && { cause: null }) })
+  return failure(context, codeOf(event), { detail: detailOf(event), ...(own && { cause: null }) })
 }
 
 /** The failure of a plan that a limit or the state of the channel forbids. */

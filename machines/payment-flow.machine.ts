@@ -22,8 +22,6 @@ const FIRST_CHALLENGE = [
 /** What may keep an effect from signing. */
 const SIGNING = {
   SESSION_CHANGED: PLAN_AGAIN,
-  LIMIT_EXCEEDED: FAILED,
-  CHALLENGE_EXPIRED: ASK_ANEW,
 } as const
 
 /**
@@ -75,7 +73,6 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
         ],
         ALREADY_CLOSED: { target: 'closed' },
         POLICY_DENIED: FAILED,
-        CHALLENGE_UNSUPPORTED: FAILED,
         RATE_LIMITED: [
           { guard: 'withinBound', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToRequesting'] },
           FAILED_BY_ANSWER,
@@ -137,6 +134,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
             { guard: 'planTopsUp', target: 'toppingUp' },
             { guard: 'planReconciles', target: 'reconcilingSession' },
             { guard: 'planWaits', target: 'awaitingAcknowledgement' },
+            { guard: 'planRefuses', target: '#paymentFlow.failed', actions: ['failByPlan'] },
             { target: '#paymentFlow.failed', actions: ['failByPlan'] },
           ],
         },
@@ -177,7 +175,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
           tags: ['wallet', 'network', 'recovering'],
           invoke: { id: 'topUpSession', src: 'topUpSession', input: planned },
           on: {
-            TOP_UP_SIGNED: { actions: ['noteSigned'] },
+            TOP_UP_SIGNED: { actions: ['noteSession', 'noteSigned'] },
             TOPPED_UP: [
               { guard: 'withinBound', target: 'planning', actions: ['count', 'noteSession', 'noteSigned'] },
               FAILED,
@@ -205,6 +203,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
             ],
             PAYMENT_REJECTED: FAILED_BY_ANSWER,
             ANSWER_RECEIVED: FAILED_BY_ANSWER,
+            CHALLENGE_EXPIRED: ASK_ANEW,
             ...SIGNING,
             ...REJECTIONS,
           },

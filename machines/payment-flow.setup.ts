@@ -114,6 +114,8 @@ export const paymentFlowSetup = setup({
       update.recoveriesLeft(context, 'OPEN_SIGNED') === 0,
     planTopsUp: ({ context }) => context.plan?.kind === 'topUp',
     planWaits: ({ context }) => context.plan?.kind === 'awaitAcknowledgement',
+    /** A limit of the caller is in the way. */
+    planRefuses: ({ context }) => context.plan?.kind === 'refuse',
     planReconciles: ({ context }) => context.plan?.kind === 'reconcile',
     needsApproval: ({ context }) =>
       context.plan !== null && needsApproval(context.plan, context.limits, context.approvedDeposit),

@@ -254,12 +254,11 @@ export type PaymentFlowEvent =
     }
   | { readonly type: 'OPEN_RESUMED'; readonly session: SessionView }
   | { readonly type: 'VOUCHER_SIGNED'; readonly session: SessionView; readonly cumulative: Amount }
-  | { readonly type: 'TOP_UP_SIGNED'; readonly additionalDeposit: Amount }
+  | { readonly type: 'TOP_UP_SIGNED'; readonly session: SessionView; readonly additionalDeposit: Amount }
   | { readonly type: 'TOPPED_UP'; readonly session: SessionView }
   | { readonly type: 'TOP_UP_UNCONFIRMED' }
   | { readonly type: 'DEPOSIT_TOO_LOW'; readonly session: SessionView }
   | { readonly type: 'WALLET_BALANCE_INSUFFICIENT' }
-  | { readonly type: 'LIMIT_EXCEEDED'; readonly limit: LimitName }
   | { readonly type: 'SIGNING_FAILED'; readonly reason: string }
   | { readonly type: 'CHAIN_UNAVAILABLE'; readonly reason: string }
   // sendPaid and other sends

@@ -285,7 +285,7 @@ const REFUSALS = [
   'SERVER_FAILED',
   'ANSWER_RECEIVED',
 ]
-const SIGNS = ['SESSION_CHANGED', 'LIMIT_EXCEEDED']
+const SIGNS = ['SESSION_CHANGED']
 /** What each effect may report; whatever it throws comes as one of ANY_EFFECT. */
 const REPORTS: Readonly<Record<string, readonly string[]>> = {
   sendUnpaid: [...REFUSALS, 'CHALLENGE_RECEIVED', 'ALREADY_CLOSED', 'POLICY_DENIED', 'CONNECTION_FAILED'],

@@ -323,7 +323,6 @@ describe('what this side finds by itself', () => {
     code: string,
   ])[] = [
     ['requesting', { type: 'POLICY_DENIED', reason: 'r' }, 'failed', 0, 'policy_denied'],
-    ['requesting', { type: 'CHALLENGE_UNSUPPORTED', reason: 'r' }, 'failed', 0, 'challenge_unsupported'],
     ['requesting', { type: 'RATE_LIMITED', ...answered({ status: 429 }) }, 'backingOff', 1, 'rate_limited'],
     [
       'requesting',
@@ -341,10 +340,9 @@ describe('what this side finds by itself', () => {
     ['parsingChallenge', { type: 'DIGEST_MISMATCH' }, 'requesting', 1, 'challenge_rejected'],
     ['authorizing.acquiringSession', { type: 'SESSION_UNAVAILABLE', reason: 'r' }, 'failed', 0, 'session_unavailable'],
     ['authorizing.openingSession', { type: 'SIGNING_FAILED', reason: 'r' }, 'failed', 0, 'signing_failed'],
-    ['authorizing.openingSession', { type: 'LIMIT_EXCEEDED', limit: 'maxDeposit' }, 'failed', 0, 'limit_exceeded'],
     ['authorizing.openingSession', { type: 'WALLET_BALANCE_INSUFFICIENT' }, 'failed', 0, 'wallet_balance_insufficient'],
     ['authorizing.openingSession', { type: 'CHAIN_UNAVAILABLE', reason: 'r' }, 'failed', 0, 'chain_unavailable'],
-    ['authorizing.openingSession', { type: 'CHALLENGE_EXPIRED' }, 'requesting', 2, 'challenge_expired'],
+    ['authorizing.toppingUp', { type: 'CHALLENGE_EXPIRED' }, 'requesting', 2, 'challenge_expired'],
     ['paying', { type: 'CHALLENGE_EXPIRED' }, 'requesting', 2, 'challenge_expired'],
     ['paying', { type: 'RATE_LIMITED', ...answered({ status: 429 }) }, 'backingOff', 1, 'rate_limited'],
     [
@@ -532,7 +530,7 @@ describe('accounts of what was signed', () => {
     const pending = { status: 'toppingUp', pending: 'topUp', pendingAmount: '5000000' } as const
     const resent = take(
       snapshot,
-      { type: 'TOP_UP_SIGNED', additionalDeposit: '5000000' },
+      { type: 'TOP_UP_SIGNED', session: openView(), additionalDeposit: '5000000' },
       { type: 'TOP_UP_UNCONFIRMED' },
       { type: 'SESSION_RECONCILED', session: { ...SHORT, ...pending } },
     )
@@ -543,7 +541,7 @@ describe('accounts of what was signed', () => {
 
   it('counts a top-up that was signed and sent, whatever the gateway made of it', () => {
     const { snapshot } = reach('authorizing.toppingUp', {}, SHORT)
-    const signed = take(snapshot, { type: 'TOP_UP_SIGNED', additionalDeposit: '5000000' })
+    const signed = take(snapshot, { type: 'TOP_UP_SIGNED', session: openView(), additionalDeposit: '5000000' })
     expect(nameOf(signed)).toBe('authorizing.toppingUp')
     const rejected = take(signed, { type: 'PAYMENT_REJECTED', code: 'unheard_of', ...facts({ status: 400 }) })
     expect(expectFailure(rejected, 'payment_rejected')?.authorised.deposit).toBe('5000000')

@@ -207,11 +207,14 @@ export class World {
         if (plan?.kind !== 'topUp') throw new Error('topping up without a plan to top up')
         const { additionalDeposit } = plan
         if (this.session.pending !== 'topUp') {
-          this.#change({ pending: 'topUp', pendingAmount: additionalDeposit })
-          return { type: 'TOP_UP_SIGNED', additionalDeposit }
+          const session = this.#change({ status: 'toppingUp', pending: 'topUp', pendingAmount: additionalDeposit })
+          return { type: 'TOP_UP_SIGNED', session, additionalDeposit }
         }
         const deposit = add(this.session.deposit, this.session.pendingAmount)
-        return { type: 'TOPPED_UP', session: this.#change({ deposit, pending: null, pendingAmount: '0' }) }
+        return {
+          type: 'TOPPED_UP',
+          session: this.#change({ status: 'open', deposit, pending: null, pendingAmount: '0' }),
+        }
       }
       case 'authorizing.reconcilingSession': {
         this.#fund()

@@ -55,19 +55,33 @@ function isPlan<Kind extends Plan['kind']>(made: Plan, kind: Kind): made is Extr
   return made.kind === kind
 }
 
-/** The limit that a voucher would cross, found once more right before it is signed. */
-export function voucherLimit(limits: FlowLimits, view: SessionView, cumulative: string): LimitName | null {
-  if (limits.maxCumulative !== null && exceeds(cumulative, limits.maxCumulative)) return 'maxCumulative'
-  // Signing again what was signed before exposes nothing more.
-  if (!exceeds(cumulative, view.signed)) return null
-  return exceeds(subtract(cumulative, view.spent), limits.maxExposure) ? 'maxExposure' : null
+/**
+ * A plan would have crossed a limit: planning never lets that happen, so this is a fault of this client, and nothing is
+ * signed.
+ */
+export class LimitBreached extends Error {
+  override readonly name = 'LimitBreached'
+  constructor(readonly limit: LimitName) {
+    super(`a plan would have crossed ${limit}`)
+  }
 }
 
-/** The limit that a deposit would cross, found once more right before it is signed for. */
-export function depositLimit(limits: FlowLimits, view: SessionView, deposit: string): LimitName | null {
-  if (exceeds(deposit, limits.maxDeposit)) return 'maxDeposit'
-  if (limits.maxTotalDeposit === null) return null
-  return exceeds(sum([deposit, view.depositedElsewhere]), limits.maxTotalDeposit) ? 'maxTotalDeposit' : null
+/** Holds a voucher against the limits once more, right before it is signed. @throws LimitBreached */
+export function holdVoucherLimit(limits: FlowLimits, view: SessionView, cumulative: string): void {
+  if (limits.maxCumulative !== null && exceeds(cumulative, limits.maxCumulative)) {
+    throw new LimitBreached('maxCumulative')
+  }
+  // Signing again what was signed before exposes nothing more.
+  if (!exceeds(cumulative, view.signed)) return
+  if (exceeds(subtract(cumulative, view.spent), limits.maxExposure)) throw new LimitBreached('maxExposure')
+}
+
+/** Holds a deposit against the limits once more, right before it is signed for. @throws LimitBreached */
+export function holdDepositLimit(limits: FlowLimits, view: SessionView, deposit: string): void {
+  if (exceeds(deposit, limits.maxDeposit)) throw new LimitBreached('maxDeposit')
+  if (limits.maxTotalDeposit !== null && exceeds(sum([deposit, view.depositedElsewhere]), limits.maxTotalDeposit)) {
+    throw new LimitBreached('maxTotalDeposit')
+  }
 }
 
 /**

@@ -4,7 +4,7 @@
 import { needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../../machines/index.js'
 import { signOpen, signVoucher } from '../../tempo/index.js'
 import { dropLease, viewFor } from '../ring.js'
-import { type Authorisation, authorise, depositLimit, voucherLimit, withinTotal } from './authorise.js'
+import { type Authorisation, authorise, holdDepositLimit, holdVoucherLimit, withinTotal } from './authorise.js'
 import { type EffectScope, signing } from './effect.js'
 
 export async function openSession(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent> {
@@ -40,11 +40,8 @@ async function signAndStore(
   const { place, terms, key } = placed
   const { chainId, escrow } = place
   const { limits } = input.context
-  const limit = voucherLimit(limits, view, plan.cumulative) ?? depositLimit(limits, view, plan.deposit)
-  if (limit !== null) {
-    await dropLease(flow)
-    return { type: 'LIMIT_EXCEEDED', limit }
-  }
+  holdVoucherLimit(limits, view, plan.cumulative)
+  holdDepositLimit(limits, view, plan.deposit)
   const client = await ring.clientFor(chainId)
   const open = await signing('open', () =>
     signOpen(client, {

@@ -5,7 +5,7 @@ import type { PaymentFlowEvent, PlannedInput } from '../../../machines/index.js'
 import { parseHex } from '../../protocol/index.js'
 import { signVoucher as sign } from '../../tempo/index.js'
 import { dropLease, viewFor } from '../ring.js'
-import { authorise, voucherLimit } from './authorise.js'
+import { authorise, holdVoucherLimit } from './authorise.js'
 import { type EffectScope, signing } from './effect.js'
 
 export async function signVoucher(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent> {
@@ -14,8 +14,7 @@ export async function signVoucher(scope: EffectScope<PlannedInput>): Promise<Pay
   if ('changed' in authorised) return { type: 'SESSION_CHANGED', session: authorised.changed }
   const { placed, lease, view, plan } = authorised
   try {
-    const limit = voucherLimit(input.context.limits, view, plan.cumulative)
-    if (limit !== null) return { type: 'LIMIT_EXCEEDED', limit }
+    holdVoucherLimit(input.context.limits, view, plan.cumulative)
     const channelId = parseHex(view.channelId, 32)
     if (!channelId.ok) return { type: 'SIGNING_FAILED', reason: 'the ledger has no channel to sign for' }
     const { chainId, escrow } = placed.place

@@ -8,7 +8,7 @@ import { readChannel, signTopUp } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
 import { dropLease, keepAnswer, type PlacedFlow, type Ring, viewFor } from '../ring.js'
 import { SendFailure, send } from '../send.js'
-import { type Authorisation, authorise, depositLimit, withinTotal } from './authorise.js'
+import { type Authorisation, authorise, holdDepositLimit, withinTotal } from './authorise.js'
 import { channelOf, isExpired } from './credential.js'
 import { type EffectScope, signing } from './effect.js'
 import { pause } from './wait.js'
@@ -51,8 +51,7 @@ async function signAndStore(
   // Signed before and still valid: the same transaction is sent again.
   if (record?.status === 'toppingUp' && record.secrets.pendingTransaction !== null) return { record }
   const wanted = BigInt(view.deposit) + BigInt(plan.additionalDeposit)
-  const limit = depositLimit(input.context.limits, view, wanted.toString())
-  if (limit !== null) return { event: { type: 'LIMIT_EXCEEDED', limit } }
+  holdDepositLimit(input.context.limits, view, wanted.toString())
   const { descriptor, channelId } = channelOf(record)
   const { place, terms, key } = placed
   const client = await ring.clientFor(place.chainId)
@@ -73,7 +72,7 @@ async function signAndStore(
   const reaching = (deposit + BigInt(additionalDeposit)).toString()
   const event = { type: 'TOP_UP_SIGNED', additionalDeposit, reaching, transactionHash, validBefore } as const
   const stored = await ring.ledger.apply(key, place, event, { lease, transaction })
-  tell({ type: 'TOP_UP_SIGNED', additionalDeposit })
+  tell({ type: 'TOP_UP_SIGNED', session: await viewFor(ring, placed, stored), additionalDeposit })
   return { record: stored }
 }
 
