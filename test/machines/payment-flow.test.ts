@@ -342,7 +342,6 @@ describe('what this side finds by itself', () => {
     ['authorizing.openingSession', { type: 'SIGNING_FAILED', reason: 'r' }, 'failed', 0, 'signing_failed'],
     ['authorizing.openingSession', { type: 'WALLET_BALANCE_INSUFFICIENT' }, 'failed', 0, 'wallet_balance_insufficient'],
     ['authorizing.openingSession', { type: 'CHAIN_UNAVAILABLE', reason: 'r' }, 'failed', 0, 'chain_unavailable'],
-    ['authorizing.toppingUp', { type: 'CHALLENGE_EXPIRED' }, 'requesting', 2, 'challenge_expired'],
     ['paying', { type: 'CHALLENGE_EXPIRED' }, 'requesting', 2, 'challenge_expired'],
     ['paying', { type: 'RATE_LIMITED', ...answered({ status: 429 }) }, 'backingOff', 1, 'rate_limited'],
     [
