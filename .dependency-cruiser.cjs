@@ -45,7 +45,11 @@ module.exports = {
       name: 'no-development-packages-in-the-library',
       severity: 'error',
       from: { path: '^(src|machines)/', pathNot: '^src/(cli|sandbox|inspect)/' },
-      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
+      // A subpath import of this package itself stands for a package that is listed.
+      to: {
+        dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
+        dependencyTypesNot: ['aliased-subpath-import'],
+      },
     },
   ],
   options: {

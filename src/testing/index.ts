@@ -1,4 +1,4 @@
-// Public entry `mpp-flow/testing`: the machines as models, for generating tests.
+// Public entry `mpp-flow/testing`: the machines as models, paths generated from them, and what runs those.
 // Must never copy a machine: a model is derived from it by code, so that it cannot drift.
 
 export {
@@ -17,5 +17,6 @@ export { type Replay, type ReplayOptions, replayFixture } from './fixtures/repla
 export { createReplayChain, type ReplayChain } from './fixtures/replay-chain.js'
 export { type ReplayServer, type ReplayServerOptions, startReplayServer } from './fixtures/replay-server.js'
 export { type Exchange, type Expected, type Fixture, parseFixture } from './fixtures/schema.js'
-export { paymentFlowModel } from './model.js'
+export * from './model/index.js'
+export * from './run/index.js'
 export { startWire, type Wire, type WireChange, type WireExchange, type WireOptions } from './wire.js'

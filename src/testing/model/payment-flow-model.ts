@@ -1,8 +1,8 @@
 // The payment-flow machine without its effects: the same states, events, guards and context updates.
 // Must never add or change a transition; it only takes the `invoke` keys away.
 
-import { createMachine } from 'xstate'
-import { paymentFlowMachine } from '../../machines/index.js'
+import { createMachine, type SnapshotFrom } from 'xstate'
+import { paymentFlowMachine } from '../../../machines/index.js'
 
 function withoutInvoke(config: unknown): unknown {
   if (Array.isArray(config)) return config.map(withoutInvoke)
@@ -27,3 +27,6 @@ export const paymentFlowModel: typeof paymentFlowMachine = createMachine(
   withoutInvoke(paymentFlowMachine.config) as typeof paymentFlowMachine.config,
   paymentFlowMachine.implementations,
 ) as unknown as typeof paymentFlowMachine
+
+/** A snapshot of the model. */
+export type FlowSnapshot = SnapshotFrom<typeof paymentFlowMachine>

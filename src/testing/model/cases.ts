@@ -1,0 +1,388 @@
+// Every event that can reach a flow, state by state, in the variants that guards and planning look at.
+// Must never offer an event that the effect of the state could not report.
+
+import {
+  add,
+  exceeds,
+  type PaymentFlowContext,
+  type PaymentFlowEvent,
+  type SessionView,
+  stateName,
+} from '../../../machines/index.js'
+import { answer, answered, plainAnswers, rejectionsIn, serverFailed } from './answers.js'
+import type { Cause, ChainTruth, Finding } from './causes.js'
+import type { EventCase } from './event-case.js'
+import { BUCKET, dropped, ended, FOUND, included, MODEL_CHALLENGE, MODEL_CHANNEL, sessionOf } from './payloads.js'
+import type { FlowSnapshot } from './payment-flow-model.js'
+
+type Of<Type extends PaymentFlowEvent['type']> = Extract<PaymentFlowEvent, { readonly type: Type }>
+
+function one(name: string, cause: Cause, event: PaymentFlowEvent): EventCase {
+  return { name, event, cause }
+}
+
+const CLIENT: Cause = { by: 'client' }
+
+const CANCEL = one('CANCEL', { by: 'caller', sends: 'CANCEL' }, { type: 'CANCEL' })
+const STORE_UNAVAILABLE = one(
+  'SESSION_UNAVAILABLE',
+  { by: 'store', is: 'unavailable' },
+  { type: 'SESSION_UNAVAILABLE', reason: 'the store does not answer' },
+)
+const STORE_BROKEN = one('EFFECT_FAILED', { by: 'store', is: 'broken' }, { type: 'EFFECT_FAILED', reason: 'TypeError' })
+const WALLET_REFUSES = one(
+  'SIGNING_FAILED',
+  { by: 'wallet', is: 'refusing' },
+  { type: 'SIGNING_FAILED', reason: 'the account did not sign' },
+)
+const WALLET_EMPTY = one(
+  'WALLET_BALANCE_INSUFFICIENT',
+  { by: 'wallet', is: 'empty' },
+  { type: 'WALLET_BALANCE_INSUFFICIENT' },
+)
+const CHAIN_UNREACHABLE = one(
+  'CHAIN_UNAVAILABLE',
+  { by: 'chain', is: 'unreachable' },
+  { type: 'CHAIN_UNAVAILABLE', reason: 'the RPC endpoint could not be reached' },
+)
+const REFUSED = one(
+  'CONNECTION_FAILED',
+  { by: 'connection', is: 'refused' },
+  { type: 'CONNECTION_FAILED', reason: 'no connection' },
+)
+const EXPIRY = one('CHALLENGE_EXPIRED', { by: 'clock', passes: 'expiry' }, { type: 'CHALLENGE_EXPIRED' })
+
+/** What can go wrong wherever the ledger is asked. */
+const OF_THE_STORE = [STORE_UNAVAILABLE, STORE_BROKEN]
+
+function changed(does: 'opens' | 'signs' | 'tops-up' | 'closes', session: SessionView): EventCase {
+  return one(`SESSION_CHANGED/${does}`, { by: 'another-process', does }, { type: 'SESSION_CHANGED', session })
+}
+
+function requesting(context: PaymentFlowContext): readonly EventCase[] {
+  const closing = context.purpose === 'close'
+  // What the policy and the ledger say before anything was sent, they would have said at the first send.
+  const first = context.references.httpStatus === null && Object.keys(context.counts).length === 0
+  return [
+    answered('CHALLENGE_RECEIVED', answer({ challenges: 1 }), null, (said) => ({
+      type: 'CHALLENGE_RECEIVED',
+      ...said,
+    })),
+    answered('ANSWER_RECEIVED', answer({ status: 200 }), null, (said) => ({ type: 'ANSWER_RECEIVED', ...said })),
+    ...rejectionsIn('paymentFlow.requesting', null),
+    ...plainAnswers(null),
+    serverFailed(null, 500, false),
+    one('CONNECTION_FAILED', { by: 'connection', is: 'broken' }, { type: 'CONNECTION_FAILED', reason: 'no answer' }),
+    ...(first && !closing
+      ? [one('POLICY_DENIED', { by: 'policy', forbids: 'origin' }, { type: 'POLICY_DENIED', reason: 'origin' })]
+      : []),
+    ...(first && closing ? [one('ALREADY_CLOSED', { by: 'ledger', finds: 'closed' }, { type: 'ALREADY_CLOSED' })] : []),
+    // Only a close looks into the ledger before it sends.
+    ...(closing ? OF_THE_STORE : []),
+    CANCEL,
+  ]
+}
+
+function parsingChallenge(context: PaymentFlowContext): readonly EventCase[] {
+  const is = (kind: Extract<Cause, { by: 'challenge' }>['is'], event: PaymentFlowEvent): EventCase =>
+    one(`${event.type}/${kind}`, { by: 'challenge', is: kind }, event)
+  return [
+    ...usable(context).map((kind) =>
+      is(kind, { type: 'CHALLENGE_ACCEPTED', challenge: { ...MODEL_CHALLENGE, unitType: unitOf(kind) } }),
+    ),
+    is('unsupported', { type: 'CHALLENGE_UNSUPPORTED', reason: 'no tempo/session challenge' }),
+    is('malformed', { type: 'CHALLENGE_REJECTED', reason: 'malformed' }),
+    is('expired', { type: 'CHALLENGE_EXPIRED' }),
+    is('for-another-body', { type: 'DIGEST_MISMATCH' }),
+    is('in-a-foreign-token', { type: 'POLICY_DENIED', reason: 'token' }),
+    CANCEL,
+  ]
+}
+
+/** A gateway has one way to charge: the first challenge of a flow says which. */
+function usable({ purpose, challenge }: PaymentFlowContext): readonly ('usable' | 'priced-per-request')[] {
+  if (purpose === 'close') return ['usable']
+  if (challenge === null) return ['usable', 'priced-per-request']
+  return challenge.unitType === null ? ['usable'] : ['priced-per-request']
+}
+
+function unitOf(kind: 'usable' | 'priced-per-request'): string | null {
+  return kind === 'usable' ? null : 'request'
+}
+
+const FINDINGS: readonly Exclude<Finding, 'unchanged' | 'closed'>[] = [
+  'absent',
+  'open',
+  'used-up',
+  'opening',
+  'topping-up',
+  'closing',
+  'overdrawn',
+  'close-requested',
+]
+
+function acquiringSession(context: PaymentFlowContext): readonly EventCase[] {
+  const found = (finds: Finding, session: SessionView): EventCase =>
+    one(`SESSION_ACQUIRED/${finds}`, { by: 'ledger', finds }, { type: 'SESSION_ACQUIRED', session })
+  const acquired =
+    context.session === null
+      ? FINDINGS.map((finds) => found(finds, FOUND[finds]))
+      : [found('unchanged', context.session)]
+  return [...acquired, ...OF_THE_STORE, CANCEL]
+}
+
+function awaitingAcknowledgement(context: PaymentFlowContext): readonly EventCase[] {
+  const session = sessionOf(context)
+  const granted = (name: string, cause: Cause, view: SessionView): EventCase =>
+    one(`TURN_GRANTED/${name}`, cause, { type: 'TURN_GRANTED', session: view, grant: 'idle' })
+  return [
+    granted('nothing-outstanding', CLIENT, session),
+    granted('acknowledged', { by: 'another-process', does: 'is-acknowledged' }, { ...session, spent: session.signed }),
+    ...OF_THE_STORE,
+    CANCEL,
+  ]
+}
+
+function opened(session: SessionView, context: PaymentFlowContext): Of<'OPEN_SIGNED'> {
+  const plan = context.plan?.kind === 'open' ? context.plan : { cumulative: BUCKET, deposit: BUCKET }
+  const { cumulative, deposit } = plan
+  return {
+    type: 'OPEN_SIGNED',
+    session: {
+      ...session,
+      status: 'opening',
+      channelId: MODEL_CHANNEL,
+      deposit: '0',
+      signed: cumulative,
+      accepted: '0',
+      spent: '0',
+      pending: 'open',
+      pendingAmount: deposit,
+    },
+    deposit,
+    cumulative,
+  }
+}
+
+/** What another process may do to the channel before this flow has its lease; nothing, while this flow holds it. */
+function interference(context: PaymentFlowContext): readonly EventCase[] {
+  const session = sessionOf(context)
+  const { plan } = context
+  const holdsLease = context.approvedDeposit !== null || session.pending !== null
+  if (holdsLease || plan === null) return []
+  if (plan.kind === 'open') return [changed('opens', FOUND.open)]
+  if (plan.kind === 'topUp') {
+    return [changed('tops-up', { ...session, deposit: add(session.deposit, plan.additionalDeposit) })]
+  }
+  return plan.kind === 'sign' ? [changed('signs', { ...session, signed: plan.cumulative })] : []
+}
+
+function awaitingApproval(context: PaymentFlowContext): readonly EventCase[] {
+  return [
+    one('APPROVE', { by: 'caller', sends: 'APPROVE' }, { type: 'APPROVE' }),
+    one('DENY', { by: 'caller', sends: 'DENY' }, { type: 'DENY' }),
+    ...interference(context),
+    ...OF_THE_STORE,
+    CANCEL,
+  ]
+}
+
+function openingSession(context: PaymentFlowContext): readonly EventCase[] {
+  const session = sessionOf(context)
+  if (context.plan?.kind === 'open' && context.plan.resumes === true) {
+    return [one('OPEN_RESUMED', CLIENT, { type: 'OPEN_RESUMED', session }), ...OF_THE_STORE, CANCEL]
+  }
+  return [
+    one('OPEN_SIGNED', CLIENT, opened(session, context)),
+    ...interference(context),
+    WALLET_REFUSES,
+    WALLET_EMPTY,
+    CHAIN_UNREACHABLE,
+    ...OF_THE_STORE,
+    CANCEL,
+  ]
+}
+
+function toppingUp(context: PaymentFlowContext): readonly EventCase[] {
+  const session = sessionOf(context)
+  if (session.status !== 'toppingUp') {
+    const { plan } = context
+    const additionalDeposit = plan?.kind === 'topUp' ? plan.additionalDeposit : BUCKET
+    const signed = { ...session, status: 'toppingUp', pending: 'topUp', pendingAmount: additionalDeposit } as const
+    return [
+      one('TOP_UP_SIGNED', CLIENT, { type: 'TOP_UP_SIGNED', session: signed, additionalDeposit }),
+      ...interference(context),
+      EXPIRY,
+      WALLET_REFUSES,
+      WALLET_EMPTY,
+      CHAIN_UNREACHABLE,
+      ...OF_THE_STORE,
+      CANCEL,
+    ]
+  }
+  return [
+    answered('TOPPED_UP', answer({ carriedOut: true, status: 200 }), null, () => ({
+      type: 'TOPPED_UP',
+      session: included(session),
+    })),
+    one('TOP_UP_UNCONFIRMED', { by: 'connection', is: 'broken' }, { type: 'TOP_UP_UNCONFIRMED' }),
+    ...rejectionsIn('paymentFlow.authorizing.toppingUp', null),
+    ...plainAnswers(null),
+    serverFailed(null, 500, true),
+    answered('ANSWER_RECEIVED', answer({ status: 404 }), null, (said) => ({ type: 'ANSWER_RECEIVED', ...said })),
+    REFUSED,
+    CANCEL,
+  ]
+}
+
+function signingVoucher(context: PaymentFlowContext): readonly EventCase[] {
+  const session = sessionOf(context)
+  const cumulative = context.plan?.kind === 'sign' ? context.plan.cumulative : BUCKET
+  return [
+    one('VOUCHER_SIGNED', CLIENT, { type: 'VOUCHER_SIGNED', session: { ...session, signed: cumulative }, cumulative }),
+    ...interference(context),
+    WALLET_REFUSES,
+    ...OF_THE_STORE,
+    CANCEL,
+  ]
+}
+
+function reconcilingSession(context: PaymentFlowContext): readonly EventCase[] {
+  const session = sessionOf(context)
+  const pending = session.status === 'opening' || session.status === 'toppingUp'
+  // What had seconds left when it was looked at has run out by now.
+  const late = (context.counts.OPERATION_UNDECIDED ?? 0) > 0
+  const shows = (truth: ChainTruth, view: SessionView): EventCase =>
+    one(`SESSION_RECONCILED/${truth}`, { by: 'chain', shows: truth }, { type: 'SESSION_RECONCILED', session: view })
+  const live = session.status !== 'absent' && session.status !== 'closed'
+  return [
+    ...(pending && !late ? [shows('included', included(session))] : []),
+    ...(pending && late ? [] : [shows('as-before', session.status === 'closing' ? dropped(session) : session)]),
+    ...(pending ? [shows('expired', dropped(session))] : []),
+    ...(live ? [shows('ended', ended(session))] : []),
+    ...(pending && !late
+      ? [
+          one(
+            'OPERATION_UNDECIDED',
+            { by: 'chain', shows: 'about-to-expire' },
+            { type: 'OPERATION_UNDECIDED', waitMs: 3000 },
+          ),
+        ]
+      : []),
+    CHAIN_UNREACHABLE,
+    ...OF_THE_STORE,
+    CANCEL,
+  ]
+}
+
+function paying(context: PaymentFlowContext): readonly EventCase[] {
+  const session = sessionOf(context)
+  const opening = session.status === 'opening'
+  if (!opening && exceeds(session.signed, session.deposit)) {
+    return [one('DEPOSIT_TOO_LOW', CLIENT, { type: 'DEPOSIT_TOO_LOW', session }), ...OF_THE_STORE, CANCEL]
+  }
+  const cumulative = session.signed
+  return [
+    answered(
+      'PAID_ANSWER_RECEIVED',
+      answer({ carriedOut: true, status: 200, receipt: 'good' }),
+      cumulative,
+      (said) => ({
+        type: 'PAID_ANSWER_RECEIVED',
+        ...said,
+      }),
+    ),
+    answered('ANSWER_RECEIVED', answer({ status: 404 }), cumulative, (said) => ({ type: 'ANSWER_RECEIVED', ...said })),
+    ...rejectionsIn('paymentFlow.paying', cumulative),
+    ...plainAnswers(cumulative),
+    serverFailed(cumulative, 503, false),
+    serverFailed(cumulative, 500, true),
+    REFUSED,
+    one('OUTCOME_UNKNOWN', { by: 'connection', is: 'broken' }, { type: 'OUTCOME_UNKNOWN', reason: 'no answer' }),
+    ...(opening ? [] : [changed('closes', ended(session))]),
+    EXPIRY,
+    ...OF_THE_STORE,
+    CANCEL,
+  ]
+}
+
+function verifyingReceipt(context: PaymentFlowContext): readonly EventCase[] {
+  const { channelId, signed, spent } = sessionOf(context)
+  const receipt = {
+    challengeId: 'challenge',
+    channelId: channelId ?? MODEL_CHANNEL,
+    acceptedCumulative: signed,
+    spent,
+    txHash: null,
+  }
+  return [
+    one('RECEIPT_VERIFIED', { by: 'receipt', is: 'good' }, { type: 'RECEIPT_VERIFIED', receipt }),
+    one('RECEIPT_MISSING', { by: 'receipt', is: 'none' }, { type: 'RECEIPT_MISSING' }),
+    one(
+      'RECEIPT_REJECTED',
+      { by: 'receipt', is: 'for-another-channel' },
+      { type: 'RECEIPT_REJECTED', reason: 'the receipt is for another channel' },
+    ),
+    CANCEL,
+  ]
+}
+
+function waiting(): readonly EventCase[] {
+  return [one('WAITED', CLIENT, { type: 'WAITED' }), CANCEL]
+}
+
+function sendingClose(context: PaymentFlowContext): readonly EventCase[] {
+  const { signed, deposit } = sessionOf(context)
+  // The lease is held from the first close on: nobody else touches the channel then.
+  const first = Object.keys(context.counts).length === 0 && context.authorised.paidSends === 0
+  return [
+    answered('CLOSE_CONFIRMED', answer({ carriedOut: true, status: 200 }), signed, () => ({
+      type: 'CLOSE_CONFIRMED',
+      settled: signed,
+      refunded: deposit,
+      txHash: null,
+    })),
+    ...(first
+      ? [one('ALREADY_CLOSED', { by: 'another-process', does: 'notes-loss' }, { type: 'ALREADY_CLOSED' })]
+      : []),
+    one('CLOSE_UNCONFIRMED', { by: 'connection', is: 'broken' }, { type: 'CLOSE_UNCONFIRMED', reason: 'no answer' }),
+    ...rejectionsIn('paymentFlow.closing.sendingClose', signed),
+    ...plainAnswers(signed),
+    serverFailed(signed, 500, true),
+    answered('ANSWER_RECEIVED', answer({ status: 404 }), signed, (said) => ({ type: 'ANSWER_RECEIVED', ...said })),
+    REFUSED,
+    CHAIN_UNREACHABLE,
+    EXPIRY,
+    ...OF_THE_STORE,
+    CANCEL,
+  ]
+}
+
+const CASES: Readonly<Record<string, (context: PaymentFlowContext) => readonly EventCase[]>> = {
+  requesting,
+  parsingChallenge,
+  'authorizing.acquiringSession': acquiringSession,
+  'authorizing.awaitingAcknowledgement': awaitingAcknowledgement,
+  'authorizing.awaitingApproval': awaitingApproval,
+  'authorizing.openingSession': openingSession,
+  'authorizing.toppingUp': toppingUp,
+  'authorizing.signingVoucher': signingVoucher,
+  'authorizing.reconcilingSession': reconcilingSession,
+  paying,
+  verifyingReceipt,
+  backingOff: waiting,
+  'closing.sendingClose': sendingClose,
+  'closing.backingOff': waiting,
+}
+
+/**
+ * Every event that can reach a flow in the state of `snapshot`, with payloads that go with what the flow knows.
+ *
+ * @throws Error for a state without cases: one that was added to the machine and not here.
+ */
+export function casesFor(snapshot: FlowSnapshot): readonly EventCase[] {
+  if (snapshot.status !== 'active') return []
+  const cases = CASES[stateName(snapshot.value)]
+  if (cases === undefined) throw new Error(`the model has no event cases for the state ${stateName(snapshot.value)}`)
+  return cases(snapshot.context)
+}

@@ -1,0 +1,144 @@
+// Generates the paths: shortest ones to every state, ones that together take every transition.
+// Must never give up quietly: what no path reaches is reported.
+
+import { stateName } from '../../../machines/index.js'
+import { casesFor } from './cases.js'
+import type { Cause } from './causes.js'
+import type { EventCase } from './event-case.js'
+import { caseOf, type Exploration, type ModelPath, shortestPaths, startOf } from './explore.js'
+import { type PathPlan, planOf } from './plan.js'
+import { SETTINGS, type Setting } from './settings.js'
+import { STATES, TRANSITIONS, take } from './transitions.js'
+
+interface Candidate {
+  readonly setting: Setting
+  readonly cases: readonly EventCase[]
+  readonly cost: number
+}
+
+/** What causes cost when they are run: waiting for a clock, for a node that does not answer, for a chain of its own. */
+function costOf({ cause }: EventCase): number {
+  if (cause.by === 'chain' && 'shows' in cause) return COST_OF_CHAIN[cause.shows] ?? 1
+  return COST[cause.by] ?? 1
+}
+
+const COST: Readonly<Partial<Record<Cause['by'], number>>> = { clock: 30, connection: 5, chain: 10 }
+const COST_OF_CHAIN: Readonly<Partial<Record<string, number>>> = { expired: 100, 'about-to-expire': 100, ended: 5 }
+
+function casesOf(path: ModelPath): readonly EventCase[] {
+  // The library begins a path with a step for the initialisation, which no case stands for.
+  return path.steps.filter(({ event }) => event.type !== INIT).map(({ event }) => caseOf(event))
+}
+
+const INIT: string = 'xstate.init'
+
+function sum(cases: readonly EventCase[]): number {
+  return cases.reduce((total, given) => total + costOf(given), 0)
+}
+
+/** Notes for each transition the cheapest path found so far that takes it last. */
+function explore(setting: Setting, exploration: Exploration, best: Map<string, Candidate>): void {
+  for (const path of shortestPaths(setting, exploration)) {
+    if (path.state.status !== 'active') continue
+    const before = casesOf(path)
+    const costBefore = sum(before)
+    for (const given of casesFor(path.state)) {
+      const cost = costBefore + costOf(given)
+      for (const { id } of take(path.state, given.event).transitions) {
+        const kept = best.get(id)
+        if (kept === undefined || cost < kept.cost) best.set(id, { setting, cases: [...before, given], cost })
+      }
+    }
+  }
+}
+
+/** How many recoveries a setting names that may be taken, where it names any. */
+function roomOf({ bounds }: Setting): number {
+  const named = Object.values(bounds)
+  return named.length === 0 ? Number.POSITIVE_INFINITY : named.filter((bound) => bound !== 0).length
+}
+
+/** No flow of the model takes more steps to its end, when nothing else goes wrong. */
+const MOST_STEPS = 60
+
+/** The same cases, and then the first of each state, which is that all goes well, until the flow has ended. */
+function finished(setting: Setting, cases: readonly EventCase[]): readonly EventCase[] {
+  const all = [...cases]
+  let snapshot = startOf(setting)
+  for (let at = 0; snapshot.status === 'active'; at += 1) {
+    const next = all[at] ?? casesFor(snapshot)[0]
+    if (next === undefined || at > MOST_STEPS) throw new Error('a generated path has no end')
+    if (at === all.length) all.push(next)
+    snapshot = take(snapshot, next.event).snapshot
+  }
+  return all
+}
+
+/** The transitions that the cases take, walked from the start. */
+export function transitionsOf(setting: Setting, cases: readonly EventCase[]): readonly string[] {
+  let snapshot = startOf(setting)
+  return cases.flatMap(({ event }) => {
+    const taken = take(snapshot, event)
+    snapshot = taken.snapshot
+    return taken.transitions.map(({ id }) => id)
+  })
+}
+
+/**
+ * Paths that together take every transition of the machine, guarded alternatives included. Each goes on to the end of its
+ * flow; what others have taken on their way has no path of its own.
+ *
+ * @example
+ * ```ts
+ * import { runPath, sandboxTarget, transitionPaths } from 'mpp-flow/testing'
+ *
+ * for (const path of transitionPaths()) await runPath(path, target)
+ * ```
+ */
+export function transitionPaths(settings: readonly Setting[] = SETTINGS): readonly PathPlan[] {
+  const best = new Map<string, Candidate>()
+  for (const setting of settings) explore(setting, { maxRecoveries: 1 }, best)
+  // What takes two recoveries is looked for only as far as it is still missing, and where there is least to look through.
+  for (const setting of [...settings].sort((a, b) => roomOf(a) - roomOf(b))) {
+    if (TRANSITIONS.every(({ id }) => best.has(id))) break
+    explore(setting, { maxRecoveries: 2 }, best)
+  }
+  return cover(best)
+}
+
+/** The fewest paths, roughly: the long ones first, and none for what they have taken on the way. */
+function cover(best: ReadonlyMap<string, Candidate>): readonly PathPlan[] {
+  const covered = new Set<string>()
+  const byLength = [...best].sort(([, a], [, b]) => b.cases.length - a.cases.length)
+  return byLength.flatMap(([id, { setting, cases }]) => {
+    if (covered.has(id)) return []
+    const whole = finished(setting, cases)
+    const transitions = transitionsOf(setting, whole)
+    for (const taken of transitions) covered.add(taken)
+    return [planOf(setting, whole, transitions)]
+  })
+}
+
+/** A shortest path to every state in which a flow can rest or end. */
+export function statePaths(settings: readonly Setting[] = SETTINGS): readonly PathPlan[] {
+  const found = new Map<string, Candidate>()
+  for (const setting of settings) {
+    if (STATES.every((state) => found.has(state) || isPassed(state))) break
+    for (const path of shortestPaths(setting, { maxRecoveries: 1 })) {
+      const state = stateName(path.state.value)
+      const cases = casesOf(path)
+      const cost = sum(cases)
+      const kept = found.get(state)
+      if (kept === undefined || cost < kept.cost) found.set(state, { setting, cases, cost })
+    }
+  }
+  return [...found.values()].map(({ setting, cases }) => {
+    const whole = finished(setting, cases)
+    return planOf(setting, whole, transitionsOf(setting, whole))
+  })
+}
+
+/** Whether a flow only passes a state: it decides there without an event. */
+function isPassed(state: string): boolean {
+  return TRANSITIONS.some(({ source, event }) => source === state && event === '')
+}

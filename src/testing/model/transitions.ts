@@ -1,0 +1,121 @@
+// Every transition of the payment-flow machine under an id of its own, and which of them an event takes.
+// Must never be written by hand: the list is read from the machine.
+
+import { getMicrosteps } from 'xstate'
+import { type PaymentFlowEvent, type paymentFlowMachine, stateName } from '../../../machines/index.js'
+import { type FlowSnapshot, paymentFlowModel } from './payment-flow-model.js'
+
+type Machine = typeof paymentFlowMachine
+type Node = Machine['root']
+type Definition = NonNullable<Node['always']>[number]
+
+/** One arrow, or one of several guarded alternatives. */
+export interface ModelTransition {
+  /** `paying mpp_invalid_challenge [withinBound]`; decisions without an event have `always` in its place. */
+  readonly id: string
+  /** State it belongs to, in dotted form; `any state` for those of the root. */
+  readonly source: string
+  /** Empty for a decision that is made without an event. */
+  readonly event: string
+  /** Its place among the alternatives. */
+  readonly index: number
+  readonly guard: string | null
+  /** Dotted; null when it only takes note of something. */
+  readonly target: string | null
+  /** Whether it uses up a bound. */
+  readonly recovers: boolean
+}
+
+const ROOT = 'any state'
+
+function guardOf(definition: Definition): string | null {
+  return typeof definition.guard === 'string' ? definition.guard : null
+}
+
+function pathOf(node: Node): string {
+  return node.path.length === 0 ? ROOT : node.path.join('.')
+}
+
+interface Known {
+  readonly transition: ModelTransition
+  readonly definition: Definition
+}
+
+function knownOf(node: Node): readonly Known[] {
+  const groups = [...node.transitions.entries(), ['', node.always ?? []] as const]
+  return groups.flatMap(([event, definitions]) =>
+    definitions.map((definition, index) => {
+      const guard = guardOf(definition)
+      const source = pathOf(node)
+      const alternative = guard ?? (definitions.length > 1 ? 'otherwise' : null)
+      const transition: ModelTransition = {
+        id: `${source} ${event === '' ? 'always' : event}${alternative === null ? '' : ` [${alternative}]`}`,
+        source,
+        event,
+        index,
+        guard,
+        target: definition.target?.[0] === undefined ? null : pathOf(definition.target[0]),
+        recovers: definition.actions.some((action) => action === 'count'),
+      }
+      return { transition, definition }
+    }),
+  )
+}
+
+function allOf(node: Node): readonly Known[] {
+  return [...knownOf(node), ...Object.values(node.states).flatMap(allOf)]
+}
+
+const KNOWN = allOf(paymentFlowModel.root)
+const BY_DEFINITION = new Map(KNOWN.map(({ definition, transition }) => [definition, transition]))
+const DECISIONS = new Map(
+  KNOWN.filter(({ transition }) => transition.event === '').map(({ transition, definition }) => [
+    transition.source,
+    definition.source.always ?? [],
+  ]),
+)
+
+/** Every transition of the machine. */
+export const TRANSITIONS: readonly ModelTransition[] = KNOWN.map(({ transition }) => transition)
+
+/** Every state in which a flow can rest or end, and those it passes without resting. */
+export const STATES: readonly string[] = statesOf(paymentFlowModel.root)
+
+function statesOf(node: Node): readonly string[] {
+  const inner = Object.values(node.states)
+  return inner.length === 0 ? [pathOf(node)] : inner.flatMap(statesOf)
+}
+
+/** What one event does to a flow. */
+export interface Taken {
+  readonly snapshot: FlowSnapshot
+  /** The transitions it takes: its own, and the decisions that follow. */
+  readonly transitions: readonly ModelTransition[]
+}
+
+/** Takes one event. No transitions: the state does not know it. */
+export function take(snapshot: FlowSnapshot, event: PaymentFlowEvent): Taken {
+  const [own] = paymentFlowModel.getTransitionData(snapshot, event)
+  const known = own === undefined ? undefined : BY_DEFINITION.get(own)
+  if (known === undefined) return { snapshot, transitions: [] }
+  const transitions = [known]
+  let last = snapshot
+  for (const [next] of getMicrosteps(paymentFlowModel, snapshot, event)) {
+    if (last !== snapshot) {
+      const decided = decisionIn(last, event)
+      if (decided !== undefined) transitions.push(decided)
+    }
+    last = next
+  }
+  return { snapshot: last, transitions }
+}
+
+/** The decision that is made in a state without an event: the first whose guard says yes. */
+function decisionIn(snapshot: FlowSnapshot, event: PaymentFlowEvent): ModelTransition | undefined {
+  const { guards } = paymentFlowModel.implementations
+  const made = (DECISIONS.get(stateName(snapshot.value)) ?? []).find((definition) => {
+    const guard = guards[guardOf(definition) as keyof typeof guards]
+    return definition.guard === undefined || guard?.({ context: snapshot.context, event }, undefined) === true
+  })
+  return made === undefined ? undefined : BY_DEFINITION.get(made)
+}

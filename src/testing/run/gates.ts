@@ -1,0 +1,185 @@
+// Between the client and the world: each send, each look into the ledger and each signature waits here for what the plan
+// wants to happen first. Must never change what is sent, stored or signed.
+
+import type { LocalAccount } from 'viem'
+import { parseCredential, sha256 } from '../../protocol/index.js'
+import { type SessionStore, StoreError } from '../../sessions/index.js'
+import type { GatewayAnswer } from '../model/causes.js'
+import type { PlanStep } from '../model/plan.js'
+import type { Director } from './director.js'
+import type { OtherProcess } from './other-process.js'
+import type { RpcRelay } from './rpc-relay.js'
+import type { ScriptedGateway } from './scripted-gateway.js'
+
+/** What a request is for, by the credential it carries. */
+export type SendKind = 'unpaid' | 'open' | 'voucher' | 'topUp' | 'close'
+
+/** A request of the flow, without its secrets. */
+export interface SeenSend {
+  readonly kind: SendKind
+  /** SHA-256 of the body in hex; empty for a management request, which has none. */
+  readonly bodyDigest: string
+}
+
+export interface Gates {
+  /** What the flow has sent, in order. */
+  readonly sends: readonly SeenSend[]
+  readonly fetch: typeof fetch
+  readonly store: SessionStore
+  readonly account: LocalAccount
+  /** Takes back what lasts no longer than its step: a gateway or a chain that cannot be reached. */
+  restore(): void
+}
+
+export interface GateOptions {
+  readonly director: Director
+  /** Whether the flow has begun: nothing happens before. */
+  readonly begun: () => boolean
+  readonly gateway: ScriptedGateway
+  readonly relay: RpcRelay
+  readonly store: SessionStore
+  readonly payer: LocalAccount
+  readonly other: OtherProcess
+}
+
+/** Waits until the flow gives up: what was asked for will not come. */
+function never(signal: AbortSignal | null | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal?.aborted) reject(signal.reason)
+    signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}
+
+/** The answer of a step, with the challenges and the receipt that later steps need it to carry. */
+export function fittingAnswer(answer: GatewayAnswer, after: readonly PlanStep[]): GatewayAnswer {
+  const [next] = after
+  const receipt = next?.cause.by === 'receipt' ? next.cause.is : answer.receipt
+  // Until the next answer brings its own challenges, these are the ones that are read and answered.
+  const renewed = after.findIndex(({ cause }) => cause.by === 'gateway' && cause.answer.challenges > 0)
+  const until = renewed < 0 ? after : after.slice(0, renewed + 1)
+  const read = until.find(({ cause }) => cause.by === 'challenge')?.cause
+  const challenge = read?.by === 'challenge' ? read.is : answer.challenge
+  return { ...answer, receipt, challenge, shortLived: until.some(({ cause }) => cause.by === 'clock') }
+}
+
+export function createGates({ director, begun, gateway, relay, store, payer, other }: GateOptions): Gates {
+  /** What a step wants to have done is done once, before anything else of that step. */
+  const done = new WeakMap<PlanStep, Promise<void>>()
+  let isDown = false
+  let comingBack: Promise<void> | undefined
+
+  async function happen(step: PlanStep): Promise<void> {
+    const { cause } = step
+    if (cause.by === 'another-process') await other.act(cause.does)
+    if (cause.by === 'chain' && 'shows' in cause) await other.decide(cause.shows)
+    if (cause.by === 'chain' && 'is' in cause) relay.reach(false)
+    if (cause.by === 'wallet' && cause.is === 'empty') await other.emptyWallet()
+    if (cause.by === 'clock') await passing(gateway.expiry())
+  }
+
+  /** Before the ledger is asked. @throws what the plan wants the store to throw. */
+  async function beforeStore(): Promise<void> {
+    const step = begun() ? director.current() : undefined
+    if (step === undefined) return
+    const { cause } = step
+    if (cause.by === 'store' && cause.is === 'broken') throw new TypeError('the store broke')
+    if (cause.by === 'store') throw new StoreError('unavailable', 'the store does not answer')
+    const happening = done.get(step) ?? happen(step)
+    done.set(step, happening)
+    await happening
+  }
+
+  async function beforeSend(signal: AbortSignal | null | undefined): Promise<void> {
+    await comingBack
+    const [step, ...after] = director.ahead()
+    if (step === undefined) return
+    const { cause } = step
+    if (cause.by === 'gateway') await gateway.answerNext(fittingAnswer(cause.answer, after))
+    else if (cause.by === 'connection' && cause.is === 'broken') await gateway.breakNext()
+    else if (cause.by === 'connection') {
+      isDown = true
+      await gateway.goDown()
+    } else if (cause.by === 'caller') await never(signal)
+    else {
+      director.diverge('a request was sent')
+      await never(signal)
+    }
+  }
+
+  const sends: SeenSend[] = []
+  return {
+    sends,
+    async fetch(input, init) {
+      await beforeSend(init?.signal)
+      sends.push(await look(init))
+      return fetch(input, init)
+    },
+    store: {
+      ...store,
+      async get(key) {
+        await beforeStore()
+        return store.get(key)
+      },
+      async list() {
+        await beforeStore()
+        return store.list()
+      },
+      async update(key, change, lease) {
+        await beforeStore()
+        return store.update(key, change, lease)
+      },
+      async acquireLease(key, holder, ttlMs) {
+        await beforeStore()
+        return store.acquireLease(key, holder, ttlMs)
+      },
+    },
+    account: refusing(payer, () => {
+      const cause = director.current()?.cause
+      return cause?.by === 'wallet' && cause.is === 'refusing'
+    }),
+    restore() {
+      relay.reach(true)
+      if (isDown) comingBack = gateway.comeBack()
+      isDown = false
+    },
+  }
+}
+
+async function look(init: RequestInit | undefined): Promise<SeenSend> {
+  const credential = parseCredential(new Headers(init?.headers).get('authorization') ?? undefined)
+  const kind = credential.ok ? credential.value.payload.action : 'unpaid'
+  const body = init?.body instanceof Uint8Array ? Uint8Array.from(init.body) : new Uint8Array()
+  const management = kind === 'topUp' || kind === 'close'
+  return { kind, bodyDigest: management ? '' : encodeHex(await sha256(body)) }
+}
+
+function encodeHex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+function passing(moment: number | null): Promise<void> {
+  if (moment === null) throw new Error('no challenge that runs out was handed out')
+  return new Promise((resolve) => setTimeout(resolve, Math.max(0, moment - Date.now()) + 20))
+}
+
+/** The same account, which refuses to sign whenever `refuses` says so. */
+function refusing(account: LocalAccount, refuses: () => boolean): LocalAccount {
+  const guard =
+    <Args extends readonly unknown[], Result>(sign: (...args: Args) => Promise<Result>) =>
+    async (...args: Args): Promise<Result> => {
+      if (refuses()) throw new Error('refused')
+      return sign(...args)
+    }
+  return {
+    ...account,
+    ...(account.sign !== undefined && { sign: guard(account.sign) }),
+    signTransaction: (...args: Parameters<typeof account.signTransaction>) => {
+      if (refuses()) throw new Error('refused')
+      return account.signTransaction(...args)
+    },
+    signTypedData: (typedData) => {
+      if (refuses()) throw new Error('refused')
+      return account.signTypedData(typedData)
+    },
+  }
+}

@@ -1,0 +1,178 @@
+// Runs one path for real: the real client, over HTTP, with real signatures, on a real chain, against a scripted gateway.
+// Must never call a run good whose flow went any other way than the model.
+
+import { Actor, type AnyActor } from 'xstate'
+import { paymentFlowMachine } from '../../../machines/index.js'
+import { clientRunning } from '../../client/create-client.js'
+import type { Policy } from '../../client/index.js'
+import { memoryStore } from '../../sessions/index.js'
+import type { PathPlan, PlanStep } from '../model/plan.js'
+import { type Divergence, direct } from './director.js'
+import { createGates, type SendKind } from './gates.js'
+import { createOtherProcess } from './other-process.js'
+import { startRpcRelay } from './rpc-relay.js'
+import type { PathGround, PathTarget } from './target.js'
+
+/** What came of a run. */
+export interface PathResult {
+  readonly ok: boolean
+  /** How the flow left its path; null when it did not. */
+  readonly divergence: Divergence | null
+  /** Steps seen to be taken, of all. */
+  readonly taken: number
+  /** What the flow sent, in order. */
+  readonly sends: readonly SendKind[]
+}
+
+export interface RunOptions {
+  /** The machine that the client runs. Default: the payment-flow machine, from which the paths are made. */
+  readonly machine?: typeof paymentFlowMachine
+  /** How long one step may take. Default 20 s. */
+  readonly stepTimeoutMs?: number
+}
+
+const STEP_TIMEOUT_MS = 20_000
+
+/** The policy that allows what the setting of a path allows, and no more. */
+function policyOf({ setting, steps }: PathPlan, ground: PathGround, asked: () => undefined): Policy {
+  const { limits, bounds } = setting
+  const forbidden = steps.some(({ cause }) => cause.by === 'policy')
+  return {
+    ...ground.policy,
+    maxDeposit: BigInt(limits.maxDeposit),
+    maxExposure: BigInt(limits.maxExposure),
+    ...(limits.maxCumulative !== null && { maxCumulative: BigInt(limits.maxCumulative) }),
+    ...(limits.maxTotalDeposit !== null && { maxTotalDeposit: BigInt(limits.maxTotalDeposit) }),
+    retryCommitFailed: limits.retryCommitFailed,
+    resendPaid: limits.resendPaid,
+    attempts: bounds,
+    ...(limits.approval && { approve: asked }),
+    ...(forbidden && { allowedOrigins: ['https://elsewhere.example'] }),
+  }
+}
+
+/** Whether a path needs a chain whose clock it may move. */
+function movesClock({ steps }: PathPlan): boolean {
+  return steps.some(({ cause }) => cause.by === 'chain' && 'shows' in cause && /expire/.test(cause.shows))
+}
+
+function emptiesWallet({ steps }: PathPlan): boolean {
+  return steps.some(({ cause }) => cause.by === 'wallet' && cause.is === 'empty')
+}
+
+/**
+ * Runs a path against a target and compares each step of the flow with the model's.
+ *
+ * @throws Error when what precedes the path cannot be brought about on this target: that says nothing of the flow.
+ *
+ * @example
+ * ```ts
+ * const target = await sandboxTarget()
+ * for (const path of transitionPaths()) {
+ *   const { ok, divergence } = await runPath(path, target)
+ *   if (!ok) console.error(path.name, divergence)
+ * }
+ * await target.stop()
+ * ```
+ */
+export async function runPath(plan: PathPlan, target: PathTarget, options: RunOptions = {}): Promise<PathResult> {
+  const ground = await target.open({ movesClock: movesClock(plan), emptiesWallet: emptiesWallet(plan) })
+  const relay = await startRpcRelay(ground.rpcUrl)
+  try {
+    return await runOn(ground, relay, plan, options)
+  } finally {
+    await relay.stop()
+    await ground.stop()
+  }
+}
+
+async function runOn(
+  ground: PathGround,
+  relay: Awaited<ReturnType<typeof startRpcRelay>>,
+  plan: PathPlan,
+  { machine = paymentFlowMachine, stepTimeoutMs = STEP_TIMEOUT_MS }: RunOptions,
+): Promise<PathResult> {
+  const { gateway, payer } = ground
+  const store = memoryStore()
+  const other = createOtherProcess(ground, store)
+  await other.prepare(foundBy(plan))
+  let actor: AnyActor | undefined
+  let watchdog: NodeJS.Timeout | undefined
+  const { promise: stopped, resolve: stop } = withResolvers()
+
+  /** The flow rests in a state: who acts from outside acts now. */
+  function rests(step: PlanStep | undefined): void {
+    clearTimeout(watchdog)
+    gates.restore()
+    if (step === undefined) {
+      stop()
+      return
+    }
+    watchdog = setTimeout(() => director.diverge(`nothing within ${stepTimeoutMs} ms`), stepTimeoutMs)
+    if (step.cause.by === 'caller' && step.cause.sends === 'CANCEL')
+      queueMicrotask(() => actor?.send({ type: 'CANCEL' }))
+  }
+
+  const director = direct({ plan, onStep: rests, onDivergence: stop })
+  const gates = createGates({ director, begun: () => actor !== undefined, gateway, relay, store, payer, other })
+  const asked = (): undefined => {
+    const cause = director.current()?.cause
+    // Answered later, as a person would, by an event.
+    if (cause?.by === 'caller' && cause.sends !== 'CANCEL') {
+      const { sends } = cause
+      setTimeout(() => actor?.send({ type: sends }), 0)
+    }
+    return undefined
+  }
+  const client = clientRunning(machine, {
+    account: gates.account,
+    rpcUrl: relay.url,
+    store: gates.store,
+    fetch: gates.fetch,
+    policy: policyOf(plan, ground, asked),
+    inspect: (event) => {
+      if (
+        event.type === '@xstate.actor' &&
+        event.actorRef instanceof Actor &&
+        event.actorRef.sessionId === event.rootId
+      ) {
+        actor = event.actorRef
+      }
+      director.inspect(event)
+    },
+  })
+  const begun = plan.setting.purpose === 'pay' ? client.createFlow(gateway.url, ground.request) : null
+  const [record] = await store.list()
+  rests(plan.steps[0])
+  // A close starts its actor by itself; the inspector is told of it.
+  const over = begun === null ? client.sessions.close(record?.session.channelId ?? '') : client.outcomeOf(begun)
+  begun?.start()
+  await stopped
+  clearTimeout(watchdog)
+  gates.restore()
+  actor?.stop()
+  // A flow that ended gives back what it held before the ground is cleared; one that was stopped has no outcome.
+  await over.catch(() => undefined)
+  const { sends } = gates
+  const contents = sends.filter(({ kind }) => kind !== 'topUp' && kind !== 'close')
+  if (new Set(contents.map(({ bodyDigest }) => bodyDigest)).size > 1) director.diverge('the bytes of the body changed')
+  const divergence = director.divergence() ?? null
+  return { ok: divergence === null, divergence, taken: director.taken(), sends: sends.map(({ kind }) => kind) }
+}
+
+/** A promise and what fulfils it (`Promise.withResolvers`, which Node 20 has not). */
+function withResolvers(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = (): void => undefined
+  const promise = new Promise<void>((fulfil) => {
+    resolve = fulfil
+  })
+  return { promise, resolve }
+}
+
+/** In what state the flow of a plan finds its channel. */
+function foundBy({ setting, steps }: PathPlan) {
+  for (const { cause } of steps) {
+    if (cause.by === 'ledger' && cause.finds !== 'unchanged') return cause.finds
+  }
+  return setting.purpose === 'close' ? 'open' : 'absent'
+}

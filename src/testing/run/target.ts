@@ -1,0 +1,134 @@
+// What a path is run against: a gateway that can be scripted, a chain, and payers with funds.
+// Must never share a channel between paths: each gets a ground of its own.
+
+import type { LocalAccount } from 'viem'
+import type { Policy } from '../../client/index.js'
+import { type LocalChain, startChain, startSandbox } from '../../sandbox/index.js'
+import { type ScriptedGateway, startScriptedGateway } from './scripted-gateway.js'
+
+/** Where one path is run. */
+export interface PathGround {
+  /** Tells the gateway how to answer; see {@link startScriptedGateway} for one that stands before any gateway. */
+  readonly gateway: ScriptedGateway
+  /** JSON-RPC of the chain on which the gateway opens channels. */
+  readonly rpcUrl: string
+  /** Funded, and without a channel at this gateway. */
+  readonly payer: LocalAccount
+  /** The request that is paid for. It must cost less than a bucket. */
+  readonly request: RequestInit
+  /** What the client must be allowed besides the limits of a path: token, chain, escrow. */
+  readonly policy?: Pick<Policy, 'allowedChains' | 'allowedTokens' | 'allowedEscrows' | 'allowedPayees'>
+  /**
+   * Moves the chain's clock. Without it, paths that wait for a transaction to expire cannot be run, and say so.
+   */
+  advanceTime?(seconds: number): Promise<void>
+  stop(): Promise<void>
+}
+
+/** What a path does to its ground that others could feel. */
+export interface PathNeeds {
+  /** It moves the chain's clock: nobody else may be on that chain. */
+  readonly movesClock: boolean
+  /** It spends all that the payer has: nobody else may use that account. */
+  readonly emptiesWallet: boolean
+}
+
+/** Gives grounds to paths. */
+export interface PathTarget {
+  open(needs: PathNeeds): Promise<PathGround>
+  stop(): Promise<void>
+}
+
+/** A gateway of the reader's own. */
+export interface GatewayTargetOptions {
+  /** The paid route. */
+  readonly url: string
+  readonly rpcUrl: string
+  /** A funded account for each path, without a channel at the gateway. */
+  readonly payer: () => LocalAccount | Promise<LocalAccount>
+  /** Default: a small chat request. */
+  readonly request?: RequestInit
+  readonly policy?: PathGround['policy']
+  readonly advanceTime?: (seconds: number) => Promise<void>
+}
+
+/** A chat request that costs little. */
+const CHAT: RequestInit = {
+  method: 'POST',
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify({ model: 'sandbox-small', max_tokens: 64, messages: [{ role: 'user', content: 'Say hello.' }] }),
+}
+
+/**
+ * Any gateway as a target. What a path asks of it is answered by a server in front of it; challenges, paid answers,
+ * top-ups and closes are the gateway's own. It must charge by the bucket of one token and suggest a deposit of five.
+ *
+ * @example
+ * ```ts
+ * const target = gatewayTarget({ url: 'http://127.0.0.1:8402/v1/mpp/chat/completions', rpcUrl, payer: nextAccount })
+ * ```
+ */
+export function gatewayTarget(options: GatewayTargetOptions): PathTarget {
+  const { url, rpcUrl, payer, request = CHAT, policy, advanceTime } = options
+  return {
+    async open() {
+      const gateway = await startScriptedGateway({ target: url })
+      return {
+        gateway,
+        rpcUrl,
+        payer: await payer(),
+        request,
+        ...(policy !== undefined && { policy }),
+        ...(advanceTime !== undefined && { advanceTime }),
+        stop: () => gateway.stop(),
+      }
+    },
+    stop: async () => undefined,
+  }
+}
+
+/** How many paths one sandbox target has payers for. Accounts cost a moment each when the chain starts. */
+const ACCOUNTS = 64
+
+/**
+ * The sandbox as a target: each path gets a gateway of its own, on one chain; paths that move the clock get a chain of
+ * their own.
+ *
+ * @throws AnvilMissing when the chain's program is not installed.
+ */
+export async function sandboxTarget(): Promise<PathTarget> {
+  const shared = await startChain({ accounts: ACCOUNTS })
+  let next = 0
+
+  async function ground(chain: LocalChain, payer: LocalAccount, own: boolean): Promise<PathGround> {
+    const sandbox = await startSandbox({ chain })
+    const gateway = await startScriptedGateway({ target: `${sandbox.url}/v1/mpp/chat/completions` })
+    return {
+      gateway,
+      rpcUrl: chain.rpcUrl,
+      payer,
+      request: CHAT,
+      ...(own && { advanceTime: (seconds: number) => sandbox.advanceTime(seconds) }),
+      async stop() {
+        await gateway.stop()
+        await sandbox.stop()
+        if (own) await chain.stop()
+      },
+    }
+  }
+
+  return {
+    async open({ movesClock, emptiesWallet }) {
+      // Every gateway has a payee of its own, so that accounts can be used again; the last one pays fees.
+      const account = shared.accounts[next % (ACCOUNTS - 1)]
+      next += 1
+      if (account === undefined) throw new Error('the chain has no accounts')
+      if (!movesClock && !emptiesWallet) return ground(shared, account, false)
+      const chain = await startChain({ accounts: 2 })
+      const own = chain.accounts[0]
+      if (own === undefined) throw new Error('the chain has no accounts')
+      return ground(chain, own, true)
+    },
+    stop: () => shared.stop(),
+  }
+}

@@ -1,0 +1,46 @@
+// Runs a path through every transition of the payment-flow machine: real client, real HTTP, real signatures, real chain.
+// Must never leave a path out: each of them is one test.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  type PathTarget,
+  runPath,
+  STATES,
+  sandboxTarget,
+  TRANSITIONS,
+  transitionPaths,
+} from '../../src/testing/index.js'
+
+const paths = transitionPaths()
+let target: PathTarget
+
+beforeAll(async () => {
+  target = await sandboxTarget()
+})
+afterAll(() => target.stop())
+
+describe('the paths', () => {
+  it('take every transition, and reach every state', () => {
+    const taken = new Set(paths.flatMap(({ transitions }) => transitions))
+    expect(TRANSITIONS.map(({ id }) => id).filter((id) => !taken.has(id))).toEqual([])
+    const reached = new Set(
+      paths.flatMap(({ steps }) => steps.flatMap((step) => [step.state, ...step.reaches.map((to) => to.state)])),
+    )
+    expect(STATES.filter((state) => !reached.has(state))).toEqual([])
+  })
+
+  it('all come to an end, and fail with a code where they fail', () => {
+    for (const { name, ends } of paths) {
+      expect(ends, name).not.toBeNull()
+      expect(ends?.code !== null, name).toBe(ends?.state === 'failed')
+    }
+  })
+})
+
+describe.concurrent('a flow goes the way of the model', () => {
+  it.each(paths.map((path) => [path.name, path] as const))('%s', async (_, path) => {
+    const { divergence, taken } = await runPath(path, target)
+    expect(divergence).toBeNull()
+    expect(taken).toBe(path.steps.length)
+  })
+})
