@@ -21,6 +21,13 @@ module.exports = {
     layer('protocol', '^src/protocol/', []),
     layer('tempo', '^src/tempo/', ['^src/protocol/']),
     layer('sessions', '^src/sessions/', ['^src/(tempo|protocol)/']),
+    layer('store-entries', '^src/(files|postgres)/', ['^src/sessions/']),
+    {
+      name: 'core-needs-no-file-system-or-database',
+      severity: 'error',
+      from: { path: '^src/(client|provider|sessions/index|index)' },
+      to: { path: '^src/(files|postgres|sessions/(file-store|postgres))' },
+    },
     layer('client', '^src/client/', ['^src/(sessions|tempo|protocol)/']),
     layer('provider', '^src/provider/', ['^src/(sessions|tempo|protocol)/']),
     {

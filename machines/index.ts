@@ -5,6 +5,7 @@ export { type Amount, add, exceeds, max, min, subtract, sum } from './amount.js'
 export {
   CODE_FACTS,
   type CodeFacts,
+  codeOfEvent,
   type FailureCode,
   LOCAL_CODES,
   type LocalCode,
@@ -22,6 +23,7 @@ export { defaultStrategy, movedBy, needsApproval, type PlanningInput, plan, type
 export { DEFAULT_RETRY_LIMITS, providerRouteMachine } from './provider-route.machine.js'
 export type * from './provider-route.types.js'
 export { answerEventType, PRODUCT_STATES } from './provider-route.types.js'
+export { mayPayWithAdopted, mostForClose, type VoucherLimits } from './session.adoption.js'
 export { ABSENT_SESSION, depositAtStake, sessionMachine } from './session.machine.js'
 export { isSessionStatus, type SessionState, transitionSession } from './session.transition.js'
 export type * from './session.types.js'

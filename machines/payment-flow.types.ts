@@ -117,6 +117,8 @@ export interface AnswerFacts {
   readonly retryAfterMs: number | null
   /** Whether other paid requests of the channel were under way: then a refusal may only mean that they came first. */
   readonly contended: boolean
+  /** Whether a higher voucher had been signed by the time the answer came: this one may have been overtaken on its way. */
+  readonly overtaken?: boolean
 }
 
 /** A receipt that was checked, or why it was not believed. */

@@ -100,11 +100,13 @@ export function recoveriesLeft(context: PaymentFlowContext, type: string): numbe
 
 /**
  * Under which name a recovery is counted. A voucher that was refused while other requests shared it says nothing against
- * this flow: such refusals are counted, and bounded, apart.
+ * this flow: such refusals are counted, and bounded, apart. So are those of a voucher that a higher one has overtaken,
+ * which a server cannot verify any more.
  */
 export function recoveryName(event: PaymentFlowEvent): string {
   const contended = 'contended' in event && event.contended && REFUSES_VOUCHER.has(event.type)
-  return contended ? CONTENTION : event.type
+  const overtaken = 'overtaken' in event && event.overtaken === true && REFUSES_LOWER_VOUCHER.has(event.type)
+  return contended || overtaken ? CONTENTION : event.type
 }
 
 const CONTENTION = 'CONTENTION'
@@ -115,6 +117,7 @@ const REFUSES_VOUCHER: ReadonlySet<string> = new Set([
   'session/delta-too-small',
   'session/insufficient-balance',
 ])
+const REFUSES_LOWER_VOUCHER: ReadonlySet<string> = new Set(['mpp_payment_verification_failed', 'verification-failed'])
 
 /** Counts one recovery. */
 export function count(context: PaymentFlowContext, event: PaymentFlowEvent): Change {

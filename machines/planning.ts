@@ -139,7 +139,9 @@ export function plan(input: PlanningInput, strategy: Strategy = defaultStrategy)
   const refusedDeposit = demand?.kind === 'deposit' && !exceeds(session.deposit, demand.depositAbove)
   // A voucher of nothing is none: the first one covers a bucket.
   const enough = exceeds(session.signed, '0') && !exceeds(required, session.signed)
-  if (enough && demand?.kind === 'signature') return { kind: 'sign', cumulative: session.signed }
+  // A refused signature is made anew, unless somebody has signed a higher voucher since.
+  const refusedSignature = demand?.kind === 'signature' && !exceeds(session.signed, demand.above)
+  if (enough && refusedSignature) return { kind: 'sign', cumulative: session.signed }
   if (enough && !refusedDeposit) return { kind: 'reuse', cumulative: session.signed }
   const least = exceeds(session.signed, '0') ? required : max(required, challenge.amount)
   const cumulative = enough ? session.signed : max(least, add(session.signed, challenge.minVoucherDelta))

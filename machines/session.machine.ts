@@ -19,6 +19,8 @@ export const ABSENT_SESSION: SessionContext = {
   pending: null,
   reservations: [],
   withdrawableAt: null,
+  seenAtBlock: null,
+  adopted: false,
 }
 
 const session = setup({
@@ -43,6 +45,12 @@ const session = setup({
     depositCovers: ({ context, event }) => event.type === 'OPEN_CONFIRMED' && !exceeds(context.signed, event.deposit),
     /** A forced close is under way that nothing has called off yet. */
     closeWasRequested: ({ context }) => context.withdrawableAt !== null,
+    /** The chain has the request for a forced close, so that the grace period has an end. */
+    graceRuns: ({ context }) => context.withdrawableAt !== null && context.pending === null,
+    /** Whatever was signed before is decided. */
+    nothingPending: ({ context }) => context.pending === null,
+    requestPending: ({ context }) => context.pending?.kind === 'requestClose',
+    withdrawPending: ({ context }) => context.pending?.kind === 'withdraw',
     /** Deposits only grow while a channel is open. */
     depositGrows: ({ context, event }) =>
       (event.type === 'TOP_UP_CONFIRMED' || event.type === 'DEPOSIT_SEEN') && !exceeds(context.deposit, event.deposit),
@@ -52,7 +60,8 @@ const session = setup({
       !exceeds(event.accepted, context.signed) &&
       !exceeds(event.spent, event.accepted),
     /** A close settles at most the highest voucher. */
-    closesAtSigned: ({ context, event }) => event.type === 'CLOSE_SIGNED' && event.cumulative === context.signed,
+    closesAtSigned: ({ context, event }) =>
+      event.type === 'CLOSE_SIGNED' && event.cumulative === context.signed && context.pending === null,
   },
   actions: {
     recordOpen: assign(({ context, event }) =>
@@ -89,7 +98,14 @@ const session = setup({
             signed: max(event.cumulative, event.settled),
             accepted: event.settled,
             spent: event.settled,
+            adopted: true,
           },
+    ),
+    /** How new the chain was in which the channel was seen: it never counts backwards. */
+    noteSighting: assign(({ context, event }) =>
+      'block' in event && event.block !== undefined
+        ? { seenAtBlock: Math.max(context.seenAtBlock ?? 0, event.block) }
+        : {},
     ),
     forgetOpen: assign(({ context }) => ({ ...ABSENT_SESSION, reservations: context.reservations })),
     recordVoucher: assign(({ context, event }) =>
@@ -128,7 +144,13 @@ const session = setup({
     ),
     recordReceipt: assign(({ context, event }) =>
       event.type === 'RECEIPT_ACCEPTED'
-        ? { accepted: max(context.accepted, event.accepted), spent: max(context.spent, event.spent) }
+        ? {
+            accepted: max(context.accepted, event.accepted),
+            spent: max(context.spent, event.spent),
+            resource: context.resource ?? event.resource ?? null,
+            // Whoever has accepted all that was signed here holds no higher voucher: it would have refused this one.
+            adopted: context.adopted && exceeds(context.signed, event.accepted),
+          }
         : {},
     ),
     recordClose: assign({
@@ -143,15 +165,28 @@ const session = setup({
       event.type === 'CLOSE_REQUESTED' ? { withdrawableAt: event.withdrawableAt, pending: null } : {},
     ),
     forgetCloseRequest: assign({ withdrawableAt: null }),
-    recordWithdrawal: assign(({ event }) =>
-      event.type === 'WITHDRAWN' ? { refunded: event.refunded, pending: null, reservations: [] } : {},
+    /** Two transactions of a forced close, which move nothing into the channel. */
+    recordForcedStep: assign(({ event }) => {
+      if (event.type !== 'REQUEST_CLOSE_SIGNED' && event.type !== 'WITHDRAW_SIGNED') return {}
+      const { transactionHash, validBefore } = event
+      const kind = event.type === 'WITHDRAW_SIGNED' ? ('withdraw' as const) : ('requestClose' as const)
+      return { pending: { kind, amount: '0', validBefore, transactionHash, reaching: '0' } }
+    }),
+    recordWithdrawal: assign(({ context, event }) =>
+      event.type === 'WITHDRAWN'
+        ? { settled: max(context.settled, event.settled), refunded: event.refunded, pending: null, reservations: [] }
+        : {},
     ),
   },
 })
 
 const opens = {
   OPEN_SIGNED: { guard: 'opensWithinDeposit' as const, target: 'opening', actions: 'recordOpen' as const },
-  CHANNEL_ADOPTED: { guard: 'adoptsWithinDeposit' as const, target: 'open', actions: 'adoptChannel' as const },
+  CHANNEL_ADOPTED: {
+    guard: 'adoptsWithinDeposit' as const,
+    target: 'open',
+    actions: ['adoptChannel' as const, 'noteSighting' as const],
+  },
 }
 const reservations = {
   RESERVED: { actions: 'reserve' as const },
@@ -189,7 +224,11 @@ export const sessionMachine = session.createMachine({
       tags: ['wallet', 'waiting'],
       on: {
         VOUCHER_SIGNED: { guard: 'voucherGrowsWithinPending', actions: 'recordVoucher' },
-        OPEN_CONFIRMED: { guard: 'depositCovers', target: 'open', actions: ['recordDeposit', 'clearPending'] },
+        OPEN_CONFIRMED: {
+          guard: 'depositCovers',
+          target: 'open',
+          actions: ['recordDeposit', 'clearPending', 'noteSighting'],
+        },
         OPEN_DROPPED: { target: 'absent', actions: 'forgetOpen' },
         ...reservations,
         ...acknowledgements,
@@ -200,10 +239,11 @@ export const sessionMachine = session.createMachine({
       on: {
         VOUCHER_SIGNED: { guard: 'voucherGrowsWithinDeposit', actions: 'recordVoucher' },
         TOP_UP_SIGNED: { target: 'toppingUp', actions: 'recordTopUp' },
-        DEPOSIT_SEEN: { guard: 'depositGrows', actions: 'recordDeposit' },
+        DEPOSIT_SEEN: { guard: 'depositGrows', actions: ['recordDeposit', 'noteSighting'] },
         CLOSE_SIGNED: { guard: 'closesAtSigned', target: 'closing', actions: 'recordClose' },
         CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
-        CLOSE_REQUESTED: { target: 'closeRequested', actions: 'recordCloseRequest' },
+        REQUEST_CLOSE_SIGNED: { target: 'closeRequested', actions: 'recordForcedStep' },
+        CLOSE_REQUESTED: { target: 'closeRequested', actions: ['recordCloseRequest', 'noteSighting'] },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
         ...reservations,
         ...acknowledgements,
@@ -214,7 +254,11 @@ export const sessionMachine = session.createMachine({
       tags: ['wallet', 'waiting'],
       on: {
         VOUCHER_SIGNED: { guard: 'voucherGrowsWithinDeposit', actions: 'recordVoucher' },
-        TOP_UP_CONFIRMED: { guard: 'depositGrows', target: 'open', actions: ['recordDeposit', 'clearPending'] },
+        TOP_UP_CONFIRMED: {
+          guard: 'depositGrows',
+          target: 'open',
+          actions: ['recordDeposit', 'clearPending', 'noteSighting'],
+        },
         TOP_UP_DROPPED: [
           { guard: 'closeWasRequested', target: 'closeRequested', actions: 'clearPending' },
           { target: 'open', actions: 'clearPending' },
@@ -230,20 +274,30 @@ export const sessionMachine = session.createMachine({
       tags: ['network', 'waiting'],
       on: {
         CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
-        CLOSE_ABANDONED: { target: 'open', actions: 'clearPending' },
-        CLOSE_REQUESTED: { target: 'closeRequested', actions: 'recordCloseRequest' },
+        CLOSE_ABANDONED: [
+          { guard: 'closeWasRequested', target: 'closeRequested', actions: 'clearPending' },
+          { target: 'open', actions: 'clearPending' },
+        ],
+        CLOSE_REQUESTED: { target: 'closeRequested', actions: ['recordCloseRequest', 'noteSighting'] },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
         ...reservations,
         ...acknowledgements,
       },
     },
     closeRequested: {
-      description: 'The payer asked the chain for a forced close; the grace period is running.',
+      description: 'The payer has signed a request for a forced close; once the chain has it, the grace period runs.',
       tags: ['waiting'],
       on: {
-        GRACE_ELAPSED: { target: 'withdrawable' },
-        CLOSE_REQUEST_CANCELLED: { target: 'open', actions: 'forgetCloseRequest' },
-        TOP_UP_SIGNED: { target: 'toppingUp', actions: 'recordTopUp' },
+        CLOSE_REQUESTED: { actions: ['recordCloseRequest', 'noteSighting'] },
+        REQUEST_CLOSE_DROPPED: { guard: 'requestPending', target: 'open', actions: 'clearPending' },
+        GRACE_ELAPSED: { guard: 'graceRuns', target: 'withdrawable' },
+        CLOSE_REQUEST_CANCELLED: {
+          guard: 'nothingPending',
+          target: 'open',
+          actions: ['forgetCloseRequest', 'noteSighting'],
+        },
+        TOP_UP_SIGNED: { guard: 'nothingPending', target: 'toppingUp', actions: 'recordTopUp' },
+        CLOSE_SIGNED: { guard: 'closesAtSigned', target: 'closing', actions: 'recordClose' },
         CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
         ...reservations,
@@ -253,9 +307,16 @@ export const sessionMachine = session.createMachine({
     withdrawable: {
       description: 'The grace period is over; what the payee did not settle can be withdrawn.',
       on: {
+        WITHDRAW_SIGNED: { guard: 'nothingPending', actions: 'recordForcedStep' },
+        WITHDRAW_DROPPED: { guard: 'withdrawPending', actions: 'clearPending' },
         WITHDRAWN: { target: 'withdrawn', actions: 'recordWithdrawal' },
-        CLOSE_REQUEST_CANCELLED: { target: 'open', actions: 'forgetCloseRequest' },
-        TOP_UP_SIGNED: { target: 'toppingUp', actions: 'recordTopUp' },
+        CLOSE_REQUEST_CANCELLED: {
+          guard: 'nothingPending',
+          target: 'open',
+          actions: ['forgetCloseRequest', 'noteSighting'],
+        },
+        TOP_UP_SIGNED: { guard: 'nothingPending', target: 'toppingUp', actions: 'recordTopUp' },
+        CLOSE_SIGNED: { guard: 'closesAtSigned', target: 'closing', actions: 'recordClose' },
         CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
         ...reservations,

@@ -55,6 +55,18 @@ export interface SessionContext {
   readonly reservations: readonly Reservation[]
   /** Chain time in seconds at which a forced close may be finished. */
   readonly withdrawableAt: number | null
+  /** The newest block in which the channel was seen on the chain: a node that is behind it cannot say that it is gone. */
+  readonly seenAtBlock: number | null
+  /**
+   * Found on the chain instead of opened here: more may have been signed for it than `signed` says, until a receipt
+   * accepts all of `signed`.
+   */
+  readonly adopted: boolean
+}
+
+/** The block in which something was seen on the chain, where one was read. */
+interface Seen {
+  readonly block?: number
 }
 
 export type SessionEvent =
@@ -68,9 +80,9 @@ export type SessionEvent =
       readonly transactionHash: string
       readonly validBefore: number
     }
-  | { readonly type: 'OPEN_CONFIRMED'; readonly deposit: Amount }
+  | (Seen & { readonly type: 'OPEN_CONFIRMED'; readonly deposit: Amount })
   | { readonly type: 'OPEN_DROPPED' }
-  | {
+  | (Seen & {
       readonly type: 'CHANNEL_ADOPTED'
       readonly channelId: string
       readonly descriptor: SessionDescriptor
@@ -78,7 +90,7 @@ export type SessionEvent =
       readonly deposit: Amount
       readonly settled: Amount
       readonly cumulative: Amount
-    }
+    })
   | { readonly type: 'VOUCHER_SIGNED'; readonly cumulative: Amount }
   | {
       readonly type: 'TOP_UP_SIGNED'
@@ -88,9 +100,9 @@ export type SessionEvent =
       readonly transactionHash: string
       readonly validBefore: number
     }
-  | { readonly type: 'TOP_UP_CONFIRMED'; readonly deposit: Amount }
+  | (Seen & { readonly type: 'TOP_UP_CONFIRMED'; readonly deposit: Amount })
   | { readonly type: 'TOP_UP_DROPPED' }
-  | { readonly type: 'DEPOSIT_SEEN'; readonly deposit: Amount; readonly settled: Amount }
+  | (Seen & { readonly type: 'DEPOSIT_SEEN'; readonly deposit: Amount; readonly settled: Amount })
   | {
       readonly type: 'RESERVED'
       readonly flow: string
@@ -99,14 +111,24 @@ export type SessionEvent =
       readonly now: number
     }
   | { readonly type: 'RELEASED'; readonly flow: string }
-  | { readonly type: 'RECEIPT_ACCEPTED'; readonly accepted: Amount; readonly spent: Amount }
+  | {
+      readonly type: 'RECEIPT_ACCEPTED'
+      readonly accepted: Amount
+      readonly spent: Amount
+      /** Where the answer came from: where the channel is used, if that was not known. */
+      readonly resource?: string
+    }
   | { readonly type: 'CLOSE_SIGNED'; readonly cumulative: Amount }
   | { readonly type: 'CLOSE_CONFIRMED'; readonly settled: Amount; readonly refunded: Amount }
   | { readonly type: 'CLOSE_ABANDONED' }
-  | { readonly type: 'CLOSE_REQUESTED'; readonly withdrawableAt: number }
-  | { readonly type: 'CLOSE_REQUEST_CANCELLED' }
+  | { readonly type: 'REQUEST_CLOSE_SIGNED'; readonly transactionHash: string; readonly validBefore: number }
+  | { readonly type: 'REQUEST_CLOSE_DROPPED' }
+  | (Seen & { readonly type: 'CLOSE_REQUESTED'; readonly withdrawableAt: number })
+  | (Seen & { readonly type: 'CLOSE_REQUEST_CANCELLED' })
   | { readonly type: 'GRACE_ELAPSED' }
-  | { readonly type: 'WITHDRAWN'; readonly refunded: Amount }
+  | { readonly type: 'WITHDRAW_SIGNED'; readonly transactionHash: string; readonly validBefore: number }
+  | { readonly type: 'WITHDRAW_DROPPED' }
+  | { readonly type: 'WITHDRAWN'; readonly settled: Amount; readonly refunded: Amount }
   | { readonly type: 'CHANNEL_GONE' }
 
 export type SessionStatus =

@@ -13,21 +13,20 @@ import {
   traceInto,
 } from '../../machines/index.js'
 import { createLedger, memoryStore, type SessionStore } from '../sessions/index.js'
+import { voucherSignerOf } from '../tempo/index.js'
 import { type CapturedRequest, captureRequest } from './capture.js'
 import { type ChainSource, chainClients } from './chain-clients.js'
 import { createEffects } from './effects/index.js'
-import {
-  type CloseOutcome,
-  closeOutcome,
-  type FlowNotes,
-  PaymentFlowError,
-  type PaymentOutcome,
-  paymentOutcome,
-} from './outcome.js'
+import { finalAnswer, repeatHabit } from './final-answer.js'
+import { type ForceCloseOptions, forceClose } from './force-close.js'
+import type { ForceCloseOutcome } from './force-close-outcome.js'
+import { type CloseOutcome, closeOutcome, type FlowNotes, type PaymentOutcome, paymentOutcome } from './outcome.js'
 import { type Policy, resolvePolicy } from './policy.js'
+import { type RecoverOptions, recover } from './recover.js'
+import type { RecoveryReport } from './recover-report.js'
 import { endFlow, type FlowResources, openFlow, type Ring } from './ring.js'
-import { findSession, listSessions, type SessionSummary } from './sessions.js'
-import { notStarted, unknownChannel } from './unstarted.js'
+import { findSession, listSessions, type SessionSummary, type TokenTotals, totalSessions } from './sessions.js'
+import { notStarted, unclosable } from './unstarted.js'
 
 /** An XState inspector: a function or an observer, such as `createBrowserInspector().inspect` gives. */
 export type Inspector = ((event: InspectionEvent) => void) | Observer<InspectionEvent>
@@ -39,7 +38,10 @@ export type PaymentFlowActor = Actor<typeof paymentFlowMachine>
 export interface MppClientOptions {
   /** Pays deposits and fees. Any viem account that signs typed data and Tempo transactions. */
   readonly account: LocalAccount
-  /** Signs vouchers instead of `account`, so that the key that moves the deposit can stay cold. */
+  /**
+   * Signs vouchers instead of `account`, so that the key that moves the deposit can stay cold. Default: `account`, or the
+   * access key behind it.
+   */
   readonly voucherSigner?: LocalAccount
   /** A viem client for a chain. Give this or `rpcUrl`. */
   readonly getClient?: NonNullable<ChainSource['getClient']>
@@ -58,6 +60,9 @@ export interface MppClient {
   /**
    * A fetch: resolves with the gateway's answer, paid for if it asked for payment.
    *
+   * SDKs are told of a failed flow in the way that keeps them from paying again by their own retries: `openai` and its
+   * kin get an answer with `x-should-retry: false` in any case, the AI SDK an error.
+   *
    * @throws PaymentFlowError when there is no answer; the signal's reason when it was aborted.
    */
   readonly fetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
@@ -70,10 +75,34 @@ export interface MppClient {
   readonly sessions: {
     /** Every channel in the ledger. */
     list(): Promise<readonly SessionSummary[]>
+    /** Sums of all channels, per chain and token. */
+    totals(): Promise<readonly TokenTotals[]>
     /** Asks the payee to settle what was spent and refund the rest. Never throws. */
-    close(channelId: string): Promise<CloseOutcome>
+    close(channelId: string, options?: CloseOptions): Promise<CloseOutcome>
+    /**
+     * Gets the deposit back without the payee: a request on the chain, a grace period of 15 minutes, a withdrawal. Goes on
+     * where an earlier call left off. The payer pays both fees. Never throws.
+     *
+     * @see TIP-1034
+     */
+    forceClose(channelId: string, options?: ForceCloseOptions): Promise<ForceCloseOutcome>
+    /**
+     * Brings the ledger in line with the chain, and finds channels that only the chain knows. Nothing is done on start: a
+     * flow settles what is pending in its own channel; this does it for all of them.
+     *
+     * @throws StoreError when the store cannot be read at all; the signal's reason when aborted.
+     */
+    recover(options?: RecoverOptions): Promise<RecoveryReport>
   }
 }
+
+/** How a close is asked for. */
+export interface CloseOptions {
+  /** A paid route of the payee. Needed for a channel that was found on the chain and not used since. */
+  readonly url?: string | URL
+}
+
+const NO_NOTES: FlowNotes = { response: null, trace: [], timing: [] }
 
 interface Running {
   readonly resources: FlowResources
@@ -113,7 +142,7 @@ export function clientRunning(base: typeof paymentFlowMachine, options: MppClien
     ledger: createLedger({ store: options.store ?? memoryStore() }),
     policy,
     account: options.account,
-    voucherSigner: options.voucherSigner ?? options.account,
+    voucherSigner: options.voucherSigner ?? voucherSignerOf(options.account),
     clientFor: chainClients(options),
     // Looked up at each call, so that a patched global fetch is used.
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
@@ -215,25 +244,30 @@ export function clientRunning(base: typeof paymentFlowMachine, options: MppClien
     },
     async fetch(input, init) {
       const outcome = await run(input, init)
-      if (outcome.status === 'succeeded') return outcome.response
       const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined)
-      if (outcome.failure.code === 'cancelled') signal?.throwIfAborted()
-      if (outcome.response === undefined) throw new PaymentFlowError(outcome)
-      return explained(outcome.response, outcome.failure.code)
+      return finalAnswer(outcome, repeatHabit(input, init), signal)
     },
     sessions: {
       list: () => listSessions(ring.ledger),
-      async close(channelId) {
-        const record = await findSession(ring.ledger, channelId)
-        if (record?.session.resource === undefined || record.session.resource === null) {
-          return closeOutcome(unknownChannel(channelId), { response: null, trace: [], timing: [] })
+      totals: () => totalSessions(ring.ledger),
+      async close(channelId, { url } = {}) {
+        let actor: PaymentFlowActor
+        try {
+          const record = await findSession(ring.ledger, channelId)
+          const resource = url ?? record?.session.resource ?? null
+          if (record === undefined || resource === null) return closeOutcome(unclosable(channelId, record), NO_NOTES)
+          const request = captureRequest(resource, { method: 'POST' })
+          actor = start(request, { purpose: 'close', closing: channelId })
+          runningOf(actor).resources.recordKey = record.key
+        } catch (error) {
+          return closeOutcome(unclosable(channelId, undefined, error), NO_NOTES)
         }
-        const request = captureRequest(record.session.resource, { method: 'POST' })
-        const actor = start(request, { purpose: 'close', closing: channelId })
         actor.start()
         const run = runningOf(actor)
         return closeOutcome(await run.done, notesOf(run))
       },
+      forceClose: (channelId, options) => forceClose(ring, channelId, options),
+      recover: (options) => recover(ring, options),
     },
   }
 }
@@ -245,15 +279,4 @@ function notesOf({ resources, trace, timing }: Running): FlowNotes {
 function tell(inspector: Inspector | undefined, event: InspectionEvent): void {
   if (typeof inspector === 'function') inspector(event)
   else inspector?.next?.(event)
-}
-
-/** The gateway's answer to a flow that failed, saying to SDKs that repeating it is not theirs to decide. */
-function explained(response: Response, code: string): Response {
-  const headers = new Headers(response.headers)
-  headers.set('x-should-retry', 'false')
-  headers.set('x-mpp-failure', code)
-  const { status, statusText, url } = response
-  const again = new Response(response.body, { status, statusText, headers })
-  Object.defineProperty(again, 'url', { value: url })
-  return again
 }

@@ -2,13 +2,30 @@
 // Must never export the ring: it holds the secrets of running flows.
 
 export {
+  type CloseOptions,
   createMppClient,
   type Inspector,
   type MppClient,
   type MppClientOptions,
   type PaymentFlowActor,
 } from './create-client.js'
+export type { ForceCloseOptions } from './force-close.js'
+export type {
+  ForceCloseOutcome,
+  ForceCloseProgress,
+  ForceCloseStep,
+  ForcedSettlement,
+} from './force-close-outcome.js'
 export { type CloseOutcome, describeFailure, PaymentFlowError, type PaymentOutcome } from './outcome.js'
 export { PATH_USD, type PaymentIntent, type Policy, type Timeouts, type TokenAmount, USDC_E } from './policy.js'
-export type { SessionSummary } from './sessions.js'
+export type { RecoverOptions } from './recover.js'
+export type {
+  ChainSearch,
+  RecoveredAmounts,
+  RecoveredChannel,
+  RecoveryAction,
+  RecoveryFinding,
+  RecoveryReport,
+} from './recover-report.js'
+export type { SessionSummary, TokenTotals } from './sessions.js'
 export { type SupportReport, supportReport } from './support-report.js'

@@ -25,6 +25,10 @@ export interface FlowResources {
   lease: HeldLease | null
   /** The paid request of this flow that is under way, or may go. */
   slot: Slot | null
+  /** For a close: the record that it is about, which may stand beside the channel in use. */
+  recordKey: string | null
+  /** Close credentials of this flow that the gateway would not take. */
+  closesRefused: number
   reserved: boolean
   ended: boolean
 }
@@ -62,6 +66,8 @@ export function openFlow(ring: Ring, id: string, request: CapturedRequest): Flow
     key: null,
     lease: null,
     slot: null,
+    recordKey: null,
+    closesRefused: 0,
     reserved: false,
     ended: false,
   }

@@ -1,7 +1,8 @@
 // Outcomes of calls that never became a flow: arguments that cannot be sent, channels that nobody knows.
 // Must never quote the arguments: they may hold a prompt.
 
-import type { Failure, FailureCode, PaymentFlowOutput } from '../../machines/index.js'
+import { CODE_FACTS, type Failure, type FailureCode, type PaymentFlowOutput } from '../../machines/index.js'
+import { isEnded, type SessionRecord, StoreError } from '../sessions/index.js'
 import type { PaymentOutcome } from './outcome.js'
 
 const NOTHING = { channelId: null, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 } as const
@@ -20,17 +21,32 @@ export function notStarted(error: unknown): PaymentOutcome {
   return { status: 'failed', failure, authorised: NOTHING, references: failure.references, trace: [], timing: [] }
 }
 
-/** The end of a close whose channel is in no ledger. */
-export function unknownChannel(channelId: string): PaymentFlowOutput {
-  const advice = 'List the sessions to see which channels the ledger knows.'
-  const failure = failureOf('session_unavailable', advice, 'the ledger does not know this channel', channelId)
+/** The end of a close that could not even be asked for. `error`: what was wrong with the arguments or the store. */
+export function unclosable(channelId: string, record: SessionRecord | undefined, error?: unknown): PaymentFlowOutput {
+  const failure = record !== undefined && isEnded(record) ? null : whyUnclosable(channelId, record, error)
   return {
-    status: 'failed',
+    status: failure === null ? 'closed' : 'failed',
     failure,
     receipt: null,
     receiptProblem: null,
     settlement: null,
     authorised: NOTHING,
-    references: failure.references,
+    references: failure?.references ?? { requestId: null, challengeId: null, channelId, httpStatus: null },
   }
+}
+
+function whyUnclosable(channelId: string, record: SessionRecord | undefined, error: unknown): Failure {
+  if (error instanceof StoreError) {
+    return failureOf('session_unavailable', CODE_FACTS.session_unavailable.advice, error.message, channelId)
+  }
+  if (error !== undefined) {
+    const detail = error instanceof Error ? error.name : 'unknown'
+    return failureOf('internal_error', 'Check the URL of the call; nothing was sent.', detail, channelId)
+  }
+  if (record !== undefined) {
+    const advice = 'Name a paid route of the payee: close(channelId, { url }); or get the deposit back with forceClose.'
+    return failureOf('session_unavailable', advice, 'the ledger does not know where this channel is used', channelId)
+  }
+  const advice = 'List the sessions to see which channels the ledger knows, or recover those that only the chain knows.'
+  return failureOf('session_unavailable', advice, 'the ledger does not know this channel', channelId)
 }

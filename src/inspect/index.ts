@@ -1,4 +1,4 @@
-// Everything needed to draw a machine: graph, grouping, layout and the three formats.
+// Public entry `mpp-flow/inspect`: the local inspector, and everything needed to draw a machine in three formats.
 // Must never be imported by the library itself: drawing needs a layout engine that payers do not.
 
 export { layOutBest } from './diagram/choose.js'
@@ -12,4 +12,11 @@ export { type ArrowKind, type NotedRule, type PictureRules, PLAIN_RULES } from '
 export { formatJson, type Json, studioConfig } from './diagram/studio.js'
 export { type Caption, drawSvg } from './diagram/svg.js'
 export { type Document, documentsOf, staleDocuments, writeDocuments } from './documents.js'
+export {
+  type Control,
+  type InspectLocallyOptions,
+  inspectLocally,
+  type LocalInspector,
+  type Pressing,
+} from './live/index.js'
 export { PICTURES, type Picture } from './pictures.js'

@@ -56,6 +56,19 @@ export function hasControlCharacter(text: string): boolean {
 }
 
 /**
+ * The text without the white space that a field value may have around it: space and tab (RFC 9110 §5.6.3). The language's
+ * own `trim` also takes off no-break spaces and byte order marks, and would give one value many spellings.
+ */
+export function trimFieldSpace(text: string): string {
+  const isSpace = (at: number) => text.charCodeAt(at) === SPACE || text.charCodeAt(at) === TAB
+  let start = 0
+  let end = text.length
+  while (start < end && isSpace(start)) start++
+  while (end > start && isSpace(end - 1)) end--
+  return text.slice(start, end)
+}
+
+/**
  * Splits a field value. Total: text that fits no rule is skipped up to the next comma outside quotes and counts against
  * the challenge it stands in, so that one malformed challenge leaves the others readable.
  */
@@ -66,6 +79,8 @@ export function splitAuthChallenges(header: string): AuthChallengeList {
 interface OpenChallenge {
   scheme: string
   params: Map<string, AuthValue>
+  /** Ended by a comma right after its name: parameters that follow are not its own. */
+  bare: boolean
   fault?: AuthFault
 }
 
@@ -114,7 +129,7 @@ class Splitter {
     const spaced = this.#skipSpace()
     if (token !== '' && this.#text.charCodeAt(this.#at) === EQUALS) return this.#readValue(token)
     if (token === '' || (!spaced && !this.#atElementEnd())) return malformed('neither a scheme nor a parameter')
-    this.#challenges.push({ scheme: token.toLowerCase(), params: new Map() })
+    this.#challenges.push({ scheme: token.toLowerCase(), params: new Map(), bare: !spaced })
     if (this.#atElementEnd()) return undefined
     if (this.#skipToken68()) return malformed('a single token in place of parameters')
     const name = this.#token()
@@ -133,8 +148,9 @@ class Splitter {
     if (!quoted && text === '') return malformed('a parameter without a value')
     this.#skipSpace()
     if (!this.#atElementEnd()) return malformed('no comma after a parameter')
-    const params = this.#challenges.at(-1)?.params
-    if (params === undefined) return malformed('a parameter before any scheme')
+    const challenge = this.#challenges.at(-1)
+    if (challenge === undefined || challenge.bare) return malformed('a parameter that belongs to no scheme')
+    const { params } = challenge
     const key = name.toLowerCase()
     if (params.has(key)) return { reason: 'duplicate_parameter', detail: 'a parameter given more than once' }
     params.set(key, { text, quoted })

@@ -1,11 +1,13 @@
 // The one place that encodes and decodes base64; everything around the lenient npm codec that makes it strict.
 // Must never let two different texts decode to the same bytes: a credential or receipt has one spelling.
-import base64urlPackage from 'base64url'
+
+// The npm package `base64url`; in a browser build base64url-native.ts, because the package needs Node's Buffer.
+import base64urlPackage from '#base64url'
+import type { Base64urlCodec } from './base64url-native.js'
 import { parseJson } from './json.js'
 import { type Parsed, parsed, refused } from './parsed.js'
 
-// The package is CommonJS and names itself `default` once more.
-const codec = base64urlPackage.default
+const codec: Base64urlCodec = base64urlPackage.default
 
 /** The longest text decoded when the caller names no bound, in characters. */
 export const DEFAULT_MAX_BASE64_LENGTH = 65_536
@@ -17,8 +19,7 @@ const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Base64url without padding (RFC 4648 §5). A string is encoded as its UTF-8. */
 export function encodeBase64url(bytes: Uint8Array | string): string {
-  if (typeof bytes === 'string') return codec.encode(bytes)
-  return codec.encode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  return codec.encode(bytes)
 }
 
 /**

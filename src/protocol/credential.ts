@@ -1,6 +1,7 @@
 // Reads and writes the credential that answers a challenge: `Authorization: Payment <base64url JSON>`.
 // Must never re-encode what it echoes, and never quote a credential in a refusal.
 import { z } from 'zod'
+import { trimFieldSpace } from './auth-header.js'
 import { decodeJson, encodeBase64url } from './base64url.js'
 import type { Challenge } from './challenge.js'
 import { type ChannelDescriptor, descriptorSchema } from './descriptor.js'
@@ -119,7 +120,7 @@ export function parseCredential(
   }
   const scheme = /^payment(?= |$)/i.exec(header)
   if (scheme === null) return refused('not_payment', 'the Authorization scheme is not Payment')
-  const json = decodeJson(header.slice(scheme[0].length).trim(), MAX_CREDENTIAL_BYTES)
+  const json = decodeJson(trimFieldSpace(header.slice(scheme[0].length)), MAX_CREDENTIAL_BYTES)
   if (!json.ok) return refused('malformed', `credential: ${json.detail}`)
   if (hasOtherPayload(json.value)) {
     return refused('unsupported_payload', 'the credential has a payload that is no Tempo session action')

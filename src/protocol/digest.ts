@@ -1,5 +1,6 @@
 // The digest that binds a challenge to the bytes of a request body (RFC 9530).
 // Must never accept a digest weaker than SHA-256, nor one that is not exactly 32 bytes.
+import { trimFieldSpace } from './auth-header.js'
 import { decodeBase64 } from './base64url.js'
 import { type Parsed, parsed, refused } from './parsed.js'
 
@@ -39,7 +40,7 @@ export function parseDigest(header: string): Parsed<Uint8Array, 'unsupported_alg
   let found: string | undefined
   for (const member of header.split(',')) {
     const equals = member.indexOf('=')
-    const algorithm = member.slice(0, Math.max(equals, 0)).trim().toLowerCase()
+    const algorithm = trimFieldSpace(member.slice(0, Math.max(equals, 0))).toLowerCase()
     if (algorithm === '') return refused('malformed', 'expected algorithm=value')
     if (algorithm !== ALGORITHM) continue
     if (found !== undefined) return refused('malformed', 'more than one sha-256 digest')
@@ -47,7 +48,7 @@ export function parseDigest(header: string): Parsed<Uint8Array, 'unsupported_alg
   }
   if (found === undefined) return refused('unsupported_algorithm', 'no sha-256 digest')
   const semicolon = found.indexOf(';')
-  const value = (semicolon < 0 ? found : found.slice(0, semicolon)).trim()
+  const value = trimFieldSpace(semicolon < 0 ? found : found.slice(0, semicolon))
   const wrapped = value.length >= 2 && value.startsWith(':') && value.endsWith(':')
   const hash = decodeBase64(wrapped ? value.slice(1, -1) : value)
   if (!hash.ok) return refused('malformed', `sha-256: ${hash.detail}`)

@@ -10,10 +10,12 @@ export {
   type ChannelPlace,
   channelKey,
   emptyRecord,
+  isBeside,
   isEnded,
+  keyBeside,
   RECORD_FORMAT,
   type SessionRecord,
   type SessionSecrets,
   viewOf,
 } from './record.js'
-export { type Lease, type SessionStore, StoreError } from './store.js'
+export { type Lease, type SessionStore, StoreError, type StoreRefusal } from './store.js'

@@ -13,7 +13,7 @@ import {
 import type { Hex } from '../protocol/index.js'
 import { createFlights, type Flights } from './flights.js'
 import { createLeaseDesk, type HeldLease, type LeaseOptions } from './lease.js'
-import { atStake, type ChannelPlace, emptyRecord, isEnded, type SessionRecord, viewOf } from './record.js'
+import { atStake, type ChannelPlace, emptyRecord, isEnded, keyBeside, type SessionRecord, viewOf } from './record.js'
 import { type SessionStore, StoreError } from './store.js'
 
 /** A change that the session machine does not allow. Nothing was written. */
@@ -40,7 +40,13 @@ const LEASED: ReadonlySet<SessionEvent['type']> = new Set([
   'CLOSE_SIGNED',
   'CLOSE_CONFIRMED',
   'CLOSE_ABANDONED',
+  'REQUEST_CLOSE_SIGNED',
+  'REQUEST_CLOSE_DROPPED',
   'CLOSE_REQUESTED',
+  'CLOSE_REQUEST_CANCELLED',
+  'GRACE_ELAPSED',
+  'WITHDRAW_SIGNED',
+  'WITHDRAW_DROPPED',
   'WITHDRAWN',
   'CHANNEL_GONE',
 ])
@@ -119,7 +125,7 @@ export function createLedger({
     }
     await store.update(key, look, options.lease?.current())
     if (ended === undefined) return
-    const archived = { ...ended, key: `${key}#${ended.session.channelId}` }
+    const archived = { ...ended, key: keyBeside(key, ended.session.channelId ?? '') }
     await store.update(archived.key, (existing) => existing ?? archived)
   }
 

@@ -55,6 +55,16 @@ export function channelKey(place: ChannelPlace): string {
   return [chainId, escrow, payer, signer, payee, token, operator].join(':').toLowerCase()
 }
 
+/** The key of a channel that has ended and made room, or that was found where another one is in use. */
+export function keyBeside(key: string, channelId: string): string {
+  return `${key}#${channelId}`
+}
+
+/** Whether `key` is that of a channel beside the one in use at `own`. */
+export function isBeside(key: string, own: string): boolean {
+  return key.startsWith(`${own}#`)
+}
+
 /** A record for a place that has no channel yet. */
 export function emptyRecord(key: string, place: ChannelPlace, now: number): SessionRecord {
   return {

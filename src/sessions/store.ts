@@ -17,14 +17,23 @@ export interface Lease {
  * Why a store refused.
  * - `lease_lost`: the lease given with an update has expired or was taken over.
  * - `unavailable`: the store cannot be reached or does not work.
+ * - `damaged`: what is stored of a channel cannot be read; the channel is refused until somebody repaired it.
+ * - `newer_format`: it was written by a newer version of this package, and is left as it is.
  */
+export type StoreRefusal = 'lease_lost' | 'unavailable' | 'damaged' | 'newer_format'
+
+/** A store that refused. Nothing was written by what it refused. */
 export class StoreError extends Error {
   override readonly name = 'StoreError'
+  /** When a list failed over some records: the others, for who may do without the rest. */
+  readonly intact: readonly SessionRecord[]
   constructor(
-    readonly reason: 'lease_lost' | 'unavailable',
+    readonly reason: StoreRefusal,
     message: string,
+    more: { readonly intact?: readonly SessionRecord[] } = {},
   ) {
     super(message)
+    this.intact = more.intact ?? []
   }
 }
 
@@ -32,9 +41,14 @@ export class StoreError extends Error {
  * A place that keeps session records. All methods may be called by many flows, and by many processes, at once.
  */
 export interface SessionStore {
-  /** The record under `key`, or undefined. */
+  /** The record under `key`, or undefined. @throws StoreError `damaged` or `newer_format` when it cannot be read. */
   get(key: string): Promise<SessionRecord | undefined>
-  /** Every record, also of channels that have ended. */
+  /**
+   * Every record, also of channels that have ended.
+   *
+   * @throws StoreError `damaged` or `newer_format` when one of them cannot be read: a list that left it out would make a
+   * limit over all channels look wider than it is. `intact` has the others.
+   */
   list(): Promise<readonly SessionRecord[]>
   /**
    * Replaces the record under `key` by what `change` makes of it, atomically: no other update comes between.

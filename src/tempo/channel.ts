@@ -2,7 +2,7 @@
 // Must never reach the network: both are functions of the descriptor alone.
 import { encodeAbiParameters, keccak256 } from 'viem'
 import type { ChannelDescriptor } from '../protocol/descriptor.js'
-import type { Address, Hex } from '../protocol/hex.js'
+import { type Address, type Hex, parseHex } from '../protocol/hex.js'
 
 /** What a descriptor names when it names nobody: no operator, or "the payer signs". */
 export const ZERO_ADDRESS: Address = '0x0000000000000000000000000000000000000000'
@@ -29,22 +29,30 @@ const CHANNEL_ID_PARAMETERS = [
  * The channel's id as the channel reserve computes it (TIP-1034, channel identity), for any escrow address.
  *
  * The library's own computation knows the canonical escrow only, and a caller may have allowed another one.
+ *
+ * @throws TypeError when a member is not hex of its exact length: the hash under this takes anything, and would give a
+ * damaged record an id of its own.
  */
 export function computeChannelId(descriptor: ChannelDescriptor, where: ChannelPlace): Hex {
-  const { payer, payee, operator, token, salt, authorizedSigner, expiringNonceHash } = lowerCaseDescriptor(descriptor)
   return keccak256(
     encodeAbiParameters(CHANNEL_ID_PARAMETERS, [
-      payer,
-      payee,
-      operator,
-      token,
-      salt,
-      authorizedSigner,
-      expiringNonceHash,
-      lowerCase(where.escrow),
+      exactly(descriptor.payer, 20),
+      exactly(descriptor.payee, 20),
+      exactly(descriptor.operator, 20),
+      exactly(descriptor.token, 20),
+      exactly(descriptor.salt, 32),
+      exactly(descriptor.authorizedSigner, 20),
+      exactly(descriptor.expiringNonceHash, 32),
+      exactly(where.escrow, 20),
       BigInt(where.chainId),
     ]),
   )
+}
+
+function exactly(value: Hex, bytes: number): Hex {
+  const hex = parseHex(value, bytes)
+  if (!hex.ok) throw new TypeError(`a channel has no id: ${hex.detail}`)
+  return hex.value
 }
 
 /** Who signs the channel's vouchers: the payer when `authorizedSigner` is the zero address (TIP-1034). */

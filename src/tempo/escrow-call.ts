@@ -30,6 +30,8 @@ export interface TransactionTerms {
   readonly feeToken?: Address
   /** How long the transaction can be mined, from the chain's now. At most, and by default, 25 seconds. */
   readonly validForSeconds?: number
+  /** Chain seconds that are over: a node whose clock is behind would have it signed for a time that has passed. */
+  readonly notBefore?: number
 }
 
 export interface EscrowCall {
@@ -52,7 +54,7 @@ export interface SignedCall {
  * Prepares and signs one call to `terms.escrow`, in a single round trip to the chain.
  *
  * @throws {@link ChainFailure}: `insufficient_balance` when the account does not hold `call.amount` and the fee, `wrong_fee_token`
- * when the fee token is none or the account that pays the fee holds too little of it.
+ * when the fee token is none or the account that pays the fee holds too little of it, `behind` when the node's clock is.
  */
 export async function signEscrowCall(client: Client, terms: TransactionTerms, call: EscrowCall): Promise<SignedCall> {
   const { account } = terms
@@ -67,6 +69,8 @@ export async function signEscrowCall(client: Client, terms: TransactionTerms, ca
     estimateGas(client, { account, calls, chainId: terms.chainId, ...(feePayer === false ? { feeToken } : {}) }),
     readFunds(client, { account, feeAccount, feeToken, token: call.token }),
   ])
+  if (terms.notBefore !== undefined && Number(block.timestamp) < terms.notBefore)
+    throw new ChainFailure('behind', `its clock is at ${block.timestamp}, ${terms.notBefore} is over`)
   const gas = estimate + GAS_MARGIN
   const maxFeePerGas = block.baseFeePerGas * 2n + priorityFee
   requireFunds(funds, { call, feeToken, fee: (gas * maxFeePerGas) / GAS_PRICE_UNITS_PER_TOKEN_UNIT + 1n })

@@ -11,6 +11,7 @@ export type ChainFailureReason =
   | 'validity_expired'
   | 'reverted'
   | 'unreachable'
+  | 'behind'
   | 'unknown'
 
 /** What to do next, by reason. */
@@ -22,6 +23,7 @@ const ADVICE: Readonly<Record<ChainFailureReason, string>> = {
   validity_expired: 'The transaction came outside its validity window. Sign a new one and send it at once.',
   reverted: 'The chain refused to execute this. Check the channel, its state and the amounts.',
   unreachable: 'The RPC endpoint could not be reached. Check its address and try again.',
+  behind: 'The node answers from the past. Wait until it has caught up, or use another RPC endpoint.',
   unknown: 'The chain answered with an error that has no known cause.',
 }
 
@@ -55,6 +57,7 @@ const SENTENCES: readonly (readonly [RegExp, ChainFailureReason])[] = [
   [/already known|already imported|replay|already (been )?(seen|used)|nonce too low/i, 'nonce_spent'],
   [/valid_?before|valid_?after|expired|not valid yet/i, 'validity_expired'],
   [/insufficient (funds|balance)|InsufficientBalance/i, 'insufficient_balance'],
+  [/(header|block) (is )?not found|unknown block|BlockOutOfRange|block.* out of range/i, 'behind'],
   [/revert/i, 'reverted'],
   [/fetch failed|ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|socket hang up|network error/i, 'unreachable'],
 ]

@@ -4,6 +4,8 @@ import type { Client } from 'viem'
 import { getContractEvents } from 'viem/actions'
 import { Abis } from 'viem/tempo'
 import type { Address, Hex } from '../protocol/hex.js'
+import { searchLogs } from './logs.js'
+import { readNewestBlock } from './sighting.js'
 
 /** How a channel ended, in base units. */
 export interface Closing {
@@ -15,22 +17,27 @@ export interface Closing {
 /**
  * The `ChannelClosed` event of a channel (TIP-1034), whichever way it was closed.
  *
+ * @param p.fromBlock a block in which the channel was still there, where one is known.
  * @returns undefined when there is none, or when the node does not give logs that far back
  */
 export async function findClosing(
   client: Client,
-  p: { readonly channelId: Hex; readonly escrow: Address },
+  p: { readonly channelId: Hex; readonly escrow: Address; readonly fromBlock?: number | null },
 ): Promise<Closing | undefined> {
-  const events = await getContractEvents(client, {
-    address: p.escrow,
-    abi: Abis.tip20ChannelReserve,
-    eventName: 'ChannelClosed',
-    args: { channelId: p.channelId },
-    fromBlock: 'earliest',
-    toBlock: 'latest',
-    strict: true,
-  }).catch(() => [])
-  const event = events[0]
+  const read = (part: { readonly fromBlock: bigint; readonly toBlock: bigint }) =>
+    getContractEvents(client, {
+      address: p.escrow,
+      abi: Abis.tip20ChannelReserve,
+      eventName: 'ChannelClosed',
+      args: { channelId: p.channelId },
+      strict: true,
+      ...part,
+    })
+  // A channel closes once: the first event found is the one.
+  const enough = (found: readonly unknown[]): boolean => found.length > 0
+  const [event] = await readNewestBlock(client)
+    .then(({ block }) => searchLogs({ fromBlock: BigInt(p.fromBlock ?? 0), toBlock: BigInt(block) }, read, { enough }))
+    .catch(() => [])
   if (event === undefined) return undefined
   const { settledToPayee, refundedToPayer } = event.args
   return { settledToPayee, refundedToPayer, txHash: event.transactionHash }

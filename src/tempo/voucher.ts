@@ -21,6 +21,28 @@ export interface VoucherTerms {
 const HIGHEST_S = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n
 
 /**
+ * Who signs an account's vouchers: the account, or its access key where it is one of `viem/tempo`'s access key accounts.
+ * Such an account signs transactions for its parent; the reserve takes a voucher from a key only, not by delegation.
+ */
+export function voucherSignerOf(account: LocalAccount): LocalAccount {
+  if (!isAccessKey(account)) return account
+  return {
+    ...account,
+    address: lowerCase(account.accessKeyAddress),
+    signTypedData: (typedData) => account.sign({ hash: hashTypedData(typedData), raw: true }),
+  }
+}
+
+interface AccessKey {
+  readonly accessKeyAddress: Address
+  sign(parameters: { readonly hash: Hex; readonly raw: true }): Promise<Hex>
+}
+
+function isAccessKey(account: LocalAccount): account is LocalAccount & AccessKey {
+  return 'accessKeyAddress' in account && typeof account.accessKeyAddress === 'string' && account.sign !== undefined
+}
+
+/**
  * Signs a voucher (TIP-1034, EIP-712 domain "TIP20 Channel Reserve" version 1).
  *
  * @returns the signature as lower-case hex with `0x`.

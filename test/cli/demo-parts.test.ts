@@ -6,11 +6,11 @@ import { describe, expect, it } from 'vitest'
 import { createCrowd } from '../../src/cli/demo/crowd.js'
 import { createFlowLines } from '../../src/cli/demo/flow-lines.js'
 import { meter } from '../../src/cli/demo/meter.js'
-import { counted, inTokens } from '../../src/cli/demo/money.js'
 import type { ActTally, Report, TransitionReport } from '../../src/cli/demo/reports.js'
 import { runInSandbox } from '../../src/cli/demo/run.js'
 import { type Findings, summarise } from '../../src/cli/demo/summary.js'
 import { createTerminalPrinter } from '../../src/cli/demo/terminal-printer.js'
+import { counted, inTokens } from '../../src/cli/money.js'
 import { startSandbox } from '../../src/sandbox/index.js'
 
 describe('a gateway that refuses the payer', () => {

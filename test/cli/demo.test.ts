@@ -214,7 +214,7 @@ describe('demo that cannot go on', () => {
     const elsewhere = `data:text/javascript,Object.defineProperty(process,'arch',{value:'mips'})`
     const { code, stdout, stderr } = await ended(start([], {}, [elsewhere]))
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
-    expect(stderr).toMatch(/^demo: .*needs the anvil program.*npm install .*@foundry-rs\/anvil.*\n$/)
+    expect(stderr).toMatch(/^mpp-flow demo: .*needs the anvil program.*npm install .*@foundry-rs\/anvil.*\n$/)
   })
 
   it('explains its arguments', async () => {
@@ -222,6 +222,6 @@ describe('demo that cannot go on', () => {
     expect(help).toMatchObject({ code: 0, stderr: '' })
     expect(help.stdout).toContain('--json')
     expect(wrong).toMatchObject({ code: 2, stdout: '' })
-    expect(wrong.stderr).toMatch(/^demo: .*--colour.*\n$/)
+    expect(wrong.stderr).toMatch(/^mpp-flow: .*--colour.*\n$/)
   })
 })

@@ -34,6 +34,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'DEPOSIT_SEEN',
     'CLOSE_SIGNED',
     'CLOSE_CONFIRMED',
+    'REQUEST_CLOSE_SIGNED',
     'CLOSE_REQUESTED',
     'CHANNEL_GONE',
   ],
@@ -50,18 +51,24 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
   closeRequested: [
     ...ALWAYS,
     'RECEIPT_ACCEPTED',
+    'CLOSE_REQUESTED',
+    'REQUEST_CLOSE_DROPPED',
     'GRACE_ELAPSED',
     'CLOSE_REQUEST_CANCELLED',
     'TOP_UP_SIGNED',
+    'CLOSE_SIGNED',
     'CLOSE_CONFIRMED',
     'CHANNEL_GONE',
   ],
   withdrawable: [
     ...ALWAYS,
     'RECEIPT_ACCEPTED',
+    'WITHDRAW_SIGNED',
+    'WITHDRAW_DROPPED',
     'WITHDRAWN',
     'CLOSE_REQUEST_CANCELLED',
     'TOP_UP_SIGNED',
+    'CLOSE_SIGNED',
     'CLOSE_CONFIRMED',
     'CHANNEL_GONE',
   ],
@@ -135,17 +142,30 @@ const MAKERS: { readonly [Type in EventType]: (payload: Payload) => Extract<Sess
   }),
   TOP_UP_CONFIRMED: ({ amounts: [deposit] }) => ({ type: 'TOP_UP_CONFIRMED', deposit }),
   TOP_UP_DROPPED: () => ({ type: 'TOP_UP_DROPPED' }),
-  DEPOSIT_SEEN: ({ amounts: [deposit, settled] }) => ({ type: 'DEPOSIT_SEEN', deposit, settled }),
+  DEPOSIT_SEEN: ({ amounts: [deposit, settled], times: [block] }) => ({
+    type: 'DEPOSIT_SEEN',
+    deposit,
+    settled,
+    block,
+  }),
   RESERVED: ({ flow, amounts: [amount], times: [until, now] }) => ({ type: 'RESERVED', flow, amount, until, now }),
   RELEASED: ({ flow }) => ({ type: 'RELEASED', flow }),
   RECEIPT_ACCEPTED: ({ amounts: [accepted, spent] }) => ({ type: 'RECEIPT_ACCEPTED', accepted, spent }),
   CLOSE_SIGNED: ({ amounts: [cumulative] }) => ({ type: 'CLOSE_SIGNED', cumulative }),
   CLOSE_CONFIRMED: ({ amounts: [settled, refunded] }) => ({ type: 'CLOSE_CONFIRMED', settled, refunded }),
   CLOSE_ABANDONED: () => ({ type: 'CLOSE_ABANDONED' }),
-  CLOSE_REQUESTED: ({ times: [withdrawableAt] }) => ({ type: 'CLOSE_REQUESTED', withdrawableAt }),
+  CLOSE_REQUESTED: ({ times: [withdrawableAt, block] }) => ({ type: 'CLOSE_REQUESTED', withdrawableAt, block }),
   CLOSE_REQUEST_CANCELLED: () => ({ type: 'CLOSE_REQUEST_CANCELLED' }),
+  REQUEST_CLOSE_SIGNED: ({ times: [validBefore] }) => ({
+    type: 'REQUEST_CLOSE_SIGNED',
+    transactionHash: '0xcc',
+    validBefore,
+  }),
+  REQUEST_CLOSE_DROPPED: () => ({ type: 'REQUEST_CLOSE_DROPPED' }),
+  WITHDRAW_SIGNED: ({ times: [validBefore] }) => ({ type: 'WITHDRAW_SIGNED', transactionHash: '0xdd', validBefore }),
+  WITHDRAW_DROPPED: () => ({ type: 'WITHDRAW_DROPPED' }),
   GRACE_ELAPSED: () => ({ type: 'GRACE_ELAPSED' }),
-  WITHDRAWN: ({ amounts: [refunded] }) => ({ type: 'WITHDRAWN', refunded }),
+  WITHDRAWN: ({ amounts: [settled, refunded] }) => ({ type: 'WITHDRAWN', settled, refunded }),
   CHANNEL_GONE: () => ({ type: 'CHANNEL_GONE' }),
 }
 const isEventType = (type: string): type is EventType => Object.hasOwn(MAKERS, type)
@@ -279,12 +299,15 @@ describe(`a channel, whatever happens to it (seed ${seed})`, () => {
     walk((_before, _event, after) => {
       if (after === undefined) return
       const { status, session } = after
-      const kinds: Readonly<Partial<Record<SessionStatus, string>>> = {
-        opening: 'open',
-        toppingUp: 'topUp',
-        closing: 'close',
+      const kinds: Readonly<Partial<Record<SessionStatus, readonly (string | null)[]>>> = {
+        opening: ['open'],
+        toppingUp: ['topUp'],
+        closing: ['close'],
+        // The two steps of a forced close: signed first, then on the chain.
+        closeRequested: session.withdrawableAt === null ? ['requestClose'] : ['requestClose', null],
+        withdrawable: ['withdraw', null],
       }
-      if ((session.pending?.kind ?? null) !== (kinds[status] ?? null))
+      if (!(kinds[status] ?? [null]).includes(session.pending?.kind ?? null))
         throw new Error(`wrongly pending while ${status}`)
       if ((session.channelId === null) !== (status === 'absent')) throw new Error(`wrong channel id while ${status}`)
     })
@@ -397,7 +420,12 @@ describe('a channel’s life', () => {
       { type: 'CLOSE_CONFIRMED', settled: '1', refunded: '4' },
     ])
     expect(closed).toMatchObject({ status: 'closed', session: { settled: '1', refunded: '4', pending: null } })
-    const withdrawn = run([...opened(), requested, { type: 'GRACE_ELAPSED' }, { type: 'WITHDRAWN', refunded: '5' }])
+    const withdrawn = run([
+      ...opened(),
+      requested,
+      { type: 'GRACE_ELAPSED' },
+      { type: 'WITHDRAWN', settled: '0', refunded: '5' },
+    ])
     expect(withdrawn).toMatchObject({ status: 'withdrawn', session: { refunded: '5' } })
     const lost = run([...opened(), { type: 'CHANNEL_GONE' }])
     for (const ended of [closed, withdrawn, lost]) {

@@ -1,6 +1,7 @@
 // Follows many flows at once: says when all of them have come to the same point, and where they are meanwhile.
 // Must never print a line per flow.
 
+import { lastPart } from '../transition-words.js'
 import type { TransitionReport } from './reports.js'
 
 /** All flows have done the same thing, each for the n-th time. */
@@ -46,9 +47,4 @@ export function createCrowd(flows: number, notable: (transition: TransitionRepor
       return [...counts].map(([place, count]) => `${place} ${count}`).join(', ')
     },
   }
-}
-
-/** `authorizing.planning` → `planning`. */
-export function lastPart(state: string): string {
-  return state.slice(state.lastIndexOf('.') + 1)
 }

@@ -1,8 +1,7 @@
 // Writes the states of one flow as it goes through them: words that are appended, and wrapped before the margin.
 // Must never move the cursor back: what is written stays, so that a pipe shows the same as a terminal.
 
-/** Something that is painted with colours that do not count as width. */
-export type Paint = (text: string) => string
+import type { Paint } from '../transition-words.js'
 
 export interface FlowLines {
   /** Adds a word to the line, after an arrow. */

@@ -1,8 +1,7 @@
 // What the demo tells its printers: one kind of report for everything that can be seen.
 // Must never hold a prompt, a completion, a signature or a credential: a report is made to be printed.
 
-/** An amount of base units as a decimal string. */
-export type BaseUnits = string
+import type { BaseUnits, Transition } from '../transitions.js'
 
 /** The acts of the story, in the order they are played. */
 export type ActName = 'open' | 'reuse' | 'refresh' | 'topUp' | 'concurrent' | 'close'
@@ -36,32 +35,9 @@ export interface ActReport {
 }
 
 /** A flow has entered a state. Reported at that moment. */
-export interface TransitionReport extends TransitionAmounts {
+export interface TransitionReport extends Transition {
   readonly type: 'transition'
   readonly act: ActName
-  readonly flow: number
-  /** In dotted form, such as `authorizing.openingSession`. */
-  readonly state: string
-  /** What led there: an event, or the guard of a decision. */
-  readonly event: string
-  /** ISO 8601. */
-  readonly at: string
-  /** The status of the answer that the event is, if it is one. */
-  readonly httpStatus?: number
-}
-
-/** The amounts that an event or its state brings along. */
-export interface TransitionAmounts {
-  /** The voucher's running total: signed or reused. */
-  readonly cumulative?: BaseUnits
-  /** Put into the channel by a signed open. */
-  readonly deposit?: BaseUnits
-  /** Put into the channel by a top-up, and what it holds then. */
-  readonly additionalDeposit?: BaseUnits
-  readonly depositAfter?: BaseUnits
-  readonly spent?: BaseUnits
-  readonly settled?: BaseUnits
-  readonly refunded?: BaseUnits
 }
 
 /** The channel, as the client's ledger knows it. */

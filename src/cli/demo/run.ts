@@ -8,12 +8,12 @@ import { createMppClient } from '../../index.js'
 import { type Address, CHANNEL_RESERVE, parseTokenAmount } from '../../protocol/index.js'
 import { type Sandbox, startSandbox } from '../../sandbox/index.js'
 import { readTokenBalance } from '../../tempo/index.js'
+import { watchTransitions } from '../transitions.js'
 import { CLOSE, TERMS } from './acts.js'
 import { createApprovalRule } from './approvals.js'
 import type { AccountsReport, ActName, Reporter, SettingReport } from './reports.js'
 import { play } from './story.js'
 import { summarise } from './summary.js'
-import { watchTransitions } from './transitions.js'
 
 export interface RunOptions {
   readonly report: Reporter
@@ -49,9 +49,8 @@ export async function runInSandbox(sandbox: Sandbox, report: Reporter): Promise<
   let act: ActName = CLOSE.act
   const rule = createApprovalRule()
   const watch = watchTransitions({
-    act: () => act,
     report: (transition) => {
-      report(transition)
+      report({ type: 'transition', act, ...transition })
       rule.note(transition)
     },
   })

@@ -2,11 +2,11 @@
 // Must never change what a flow does: it asks, watches and adds up.
 
 import { type CloseOutcome, describeFailure, type MppClient, type PaymentOutcome } from '../../client/index.js'
+import type { TransitionWatch } from '../transitions.js'
 import { ACTS, type Act, CLOSE } from './acts.js'
 import type { ApprovalRule } from './approvals.js'
 import type { ActName, ActTally, ChannelFigures, OutcomeReport, Reporter } from './reports.js'
 import { chatRequest, tokensUsed } from './requests.js'
-import type { TransitionWatch } from './transitions.js'
 
 /** What the story is played with. */
 export interface Stage {

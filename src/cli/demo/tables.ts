@@ -2,9 +2,9 @@
 // Must never colour its borders, nor anything else when colours are off.
 
 import Table from 'cli-table3'
-import { inTokens } from './money.js'
+import { inTokens } from '../money.js'
+import type { Colors } from '../transition-words.js'
 import type { AccountsReport, ActTally, SummaryReport } from './reports.js'
-import type { Colors } from './wording.js'
 
 const PLAIN = { head: [], border: [], compact: true }
 const INDENT = '   '

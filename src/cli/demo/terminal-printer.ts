@@ -1,9 +1,10 @@
 // Prints the demo for a person: every act with a heading, every flow with the states it goes through, as it happens.
 // Must never write an escape code where colours are off, nor more than 100 columns.
 
-import { type Crowd, createCrowd, lastPart, type Milestone } from './crowd.js'
+import { counted, inTokens, thousands } from '../money.js'
+import { type Colors, isCode, lastPart } from '../transition-words.js'
+import { type Crowd, createCrowd, type Milestone } from './crowd.js'
 import { createFlowLines, type FlowLines } from './flow-lines.js'
-import { counted, inTokens, thousands } from './money.js'
 import type {
   AccountsReport,
   ActEndReport,
@@ -15,7 +16,7 @@ import type {
   TransitionReport,
 } from './reports.js'
 import { accountsTable, actsTable } from './tables.js'
-import { type Colors, createWording, isCode } from './wording.js'
+import { createWording } from './wording.js'
 
 /** Where the printer writes. */
 export interface Terminal {

@@ -35,16 +35,29 @@ export async function signing<T>(what: string, sign: () => Promise<T>): Promise<
   }
 }
 
-const WALLET_EVENTS: Readonly<Partial<Record<ChainFailure['reason'], PaymentFlowEvent>>> = {
+/** What an effect that broke reports. */
+type FailureEvent = Extract<
+  PaymentFlowEvent,
+  {
+    type:
+      | 'SESSION_UNAVAILABLE'
+      | 'CHAIN_UNAVAILABLE'
+      | 'WALLET_BALANCE_INSUFFICIENT'
+      | 'SIGNING_FAILED'
+      | 'EFFECT_FAILED'
+  }
+>
+
+const WALLET_EVENTS: Readonly<Partial<Record<ChainFailure['reason'], FailureEvent>>> = {
   insufficient_balance: { type: 'WALLET_BALANCE_INSUFFICIENT' },
   wrong_fee_token: { type: 'WALLET_BALANCE_INSUFFICIENT' },
 }
 
 /** The event that an exception means. Only messages of our own error classes are safe to show. */
-function eventOf(error: unknown): PaymentFlowEvent {
+export function eventOf(error: unknown): FailureEvent {
   if (error instanceof StoreError) return { type: 'SESSION_UNAVAILABLE', reason: error.message }
   if (error instanceof ChainFailure) {
-    if (error.reason === 'unreachable' || error.reason === 'unknown') {
+    if (error.reason === 'unreachable' || error.reason === 'behind' || error.reason === 'unknown') {
       return { type: 'CHAIN_UNAVAILABLE', reason: error.message }
     }
     return WALLET_EVENTS[error.reason] ?? { type: 'SIGNING_FAILED', reason: error.message }

@@ -12,7 +12,7 @@ import {
   sameBytes,
   sha256,
 } from '../../protocol/index.js'
-import { type ChannelPlace, channelKey } from '../../sessions/index.js'
+import { type ChannelPlace, channelKey, isBeside } from '../../sessions/index.js'
 import { computeChannelId, ZERO_ADDRESS } from '../../tempo/index.js'
 import type { FlowResources, Ring } from '../ring.js'
 import type { EffectScope } from './effect.js'
@@ -97,7 +97,8 @@ function accept(ring: Ring, flow: FlowResources, challenge: Challenge, terms: Se
     token: terms.currency,
     operator: terms.operator ?? ZERO_ADDRESS,
   }
-  const key = channelKey(place)
+  const own = channelKey(place)
+  const key = flow.recordKey !== null && isBeside(flow.recordKey, own) ? flow.recordKey : own
   if (flow.key !== null && flow.key !== key) {
     return {
       type: 'CHALLENGE_REJECTED',

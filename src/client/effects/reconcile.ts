@@ -1,9 +1,19 @@
 // Asks the chain what became of a channel, and writes the answer into the ledger.
 // Must never drop something signed that the chain may still include, nor take a server's word for the chain's.
 
-import { type EffectInput, max, type PaymentFlowEvent } from '../../../machines/index.js'
+import type { Client } from 'viem'
+import { type EffectInput, max, type PaymentFlowEvent, type SessionEvent } from '../../../machines/index.js'
+import { type Address, type Hex, parseHex } from '../../protocol/index.js'
 import { type HeldLease, isEnded, type SessionRecord } from '../../sessions/index.js'
-import { findClosing, readChainTime, readChannel } from '../../tempo/index.js'
+import {
+  ChainFailure,
+  type ChannelSighting,
+  findClosing,
+  readChainTime,
+  readClosing,
+  readGracePeriod,
+  sightChannel,
+} from '../../tempo/index.js'
 import { dropLease, holdLease, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
 import { channelOf } from './credential.js'
 import type { EffectScope } from './effect.js'
@@ -33,65 +43,152 @@ export async function reconcileSession({ ring, flow, signal }: EffectScope<Effec
 }
 
 /**
- * Brings a record in line with the chain.
+ * Brings a record in line with the chain, as of one block that is no older than the one in which the channel was last
+ * seen. What is absent then is absent for good only when the block's own time says that nothing can come any more.
  *
- * @throws ChainFailure when the chain cannot be asked; nothing is changed then.
+ * @throws ChainFailure when the chain cannot be asked, or answers from the past; nothing is changed then.
  */
-export async function reconcile(ring: Ring, { key, place }: PlacedFlow, lease: HeldLease): Promise<Reconciled> {
+export async function reconcile(
+  ring: Ring,
+  { key, place }: Pick<PlacedFlow, 'key' | 'place'>,
+  lease: HeldLease,
+): Promise<Reconciled> {
   const record = await ring.ledger.read(key)
   if (record === undefined || record.session.channelId === null || isEnded(record)) return { record }
   const { channelId } = channelOf(record)
   const client = await ring.clientFor(place.chainId)
   const where = { channelId, escrow: place.escrow }
-  // The clock is read before the channel: what is expired by then and not there after, will never be there.
-  const chainTime = await readChainTime(client)
-  const state = await readChannel(client, where)
-  const deposit = state.deposit.toString()
-  const apply = async (event: Parameters<typeof ring.ledger.apply>[2]): Promise<Reconciled> => ({
-    record: await ring.ledger.apply(key, place, event, { lease }),
-  })
-  const { pending } = record.session
+  const { pending, seenAtBlock, withdrawableAt } = record.session
+  const sighting = await sightChannel(client, { ...where, notBefore: seenAtBlock })
+  const { block } = sighting
+  const deposit = sighting.deposit.toString()
   // A ledger that believes in more than the chain holds (restored from another machine, say) keeps its belief: a deposit
   // never shrinks here. The server refuses what the chain does not cover, and a top-up makes it true.
   const held = max(deposit, record.session.deposit)
+  const apply = async (event: SessionEvent): Promise<Reconciled> => ({
+    record: await ring.ledger.apply(key, place, event, { lease }),
+  })
+  /** What is to be done about a transaction that the chain does not show: wait for it, or go on without it. */
+  const unless = async (tooLate: SessionEvent): Promise<Reconciled> =>
+    (await undecided(record, client, sighting)) ?? apply(tooLate)
 
-  if (state.deposit === 0n) {
+  if (sighting.deposit === 0n) {
     if (record.status === 'opening') {
-      if ((await findClosing(client, where)) === undefined) {
-        return undecided(record, chainTime) ?? apply({ type: 'OPEN_DROPPED' })
-      }
+      if ((await findClosing(client, where)) === undefined) return unless({ type: 'OPEN_DROPPED' })
       // Opened and closed again before anybody here looked: what it cost is kept.
-      await apply({ type: 'OPEN_CONFIRMED', deposit: pending?.amount ?? '0' })
+      await apply({ type: 'OPEN_CONFIRMED', deposit: pending?.amount ?? '0', block })
+      return ended()
     }
+    refuseOldAbsence(record, sighting)
     return ended()
   }
   switch (record.status) {
     case 'opening':
-      return apply({ type: 'OPEN_CONFIRMED', deposit })
+      return apply({ type: 'OPEN_CONFIRMED', deposit, block })
     case 'toppingUp': {
-      if (state.deposit >= BigInt(pending?.reaching ?? '0')) return apply({ type: 'TOP_UP_CONFIRMED', deposit: held })
-      return undecided(record, chainTime) ?? apply({ type: 'TOP_UP_DROPPED' })
+      const arrived = sighting.deposit >= BigInt(pending?.reaching ?? '0')
+      return arrived ? apply({ type: 'TOP_UP_CONFIRMED', deposit: held, block }) : unless({ type: 'TOP_UP_DROPPED' })
     }
     case 'closing':
       return apply({ type: 'CLOSE_ABANDONED' })
     case 'open':
-      return apply({ type: 'DEPOSIT_SEEN', deposit: held, settled: state.settled.toString() })
+      return open()
+    case 'closeRequested':
+      return requested()
+    case 'withdrawable':
+      if (pending !== null) return unless({ type: 'WITHDRAW_DROPPED' })
+      return sighting.closeRequestedAt === 0 ? calledOff() : { record }
     default:
       return { record }
   }
 
+  async function open(): Promise<Reconciled> {
+    const settled = sighting.settled.toString()
+    const known = seenAtBlock !== null && deposit === record?.session.deposit && settled === record.session.settled
+    const seen = known
+      ? { record }
+      : await apply({ type: 'DEPOSIT_SEEN', deposit: held, settled: sighting.settled.toString(), block })
+    // Asked for by a process that does not share this ledger.
+    return sighting.closeRequestedAt === 0 ? seen : apply(await graceBegun())
+  }
+
+  async function requested(): Promise<Reconciled> {
+    if (sighting.closeRequestedAt === 0) {
+      return pending === null ? calledOff() : unless({ type: 'REQUEST_CLOSE_DROPPED' })
+    }
+    const begun = await graceBegun()
+    const known = pending === null && withdrawableAt === begun.withdrawableAt
+    const now = known ? { record } : await apply(begun)
+    return sighting.blockTime >= begun.withdrawableAt ? apply({ type: 'GRACE_ELAPSED' }) : now
+  }
+
+  async function graceBegun() {
+    const grace = await readGracePeriod(client, place.escrow)
+    return { type: 'CLOSE_REQUESTED', withdrawableAt: sighting.closeRequestedAt + grace, block } as const
+  }
+
+  /** The channel is there and the request is not: a top-up has called the forced close off. */
+  async function calledOff(): Promise<Reconciled> {
+    await apply({ type: 'CLOSE_REQUEST_CANCELLED', block })
+    return apply({ type: 'DEPOSIT_SEEN', deposit: held, settled: sighting.settled.toString(), block })
+  }
+
   async function ended(): Promise<Reconciled> {
-    const closing = await findClosing(client, where)
+    const withdrawal = pending?.kind === 'withdraw' ? parseHex(pending.transactionHash, 32) : null
+    if (withdrawal?.ok === true) {
+      const ours = await readClosing(client, { ...where, txHash: withdrawal.value })
+      if (ours !== undefined) {
+        return apply({
+          type: 'WITHDRAWN',
+          settled: ours.settledToPayee.toString(),
+          refunded: ours.refundedToPayer.toString(),
+        })
+      }
+    }
+    const closing = await findClosing(client, { ...where, fromBlock: seenAtBlock })
     if (closing === undefined) return apply({ type: 'CHANNEL_GONE' })
     const settled = closing.settledToPayee.toString()
     return apply({ type: 'CLOSE_CONFIRMED', settled, refunded: closing.refundedToPayer.toString() })
   }
 }
 
+/**
+ * Whether the chain no longer has the channel of a record.
+ *
+ * @throws ChainFailure when the chain cannot be asked, or answers from before the channel was last seen.
+ */
+export async function isGone(
+  client: Client,
+  where: { readonly channelId: Hex; readonly escrow: Address },
+  record: SessionRecord,
+): Promise<boolean> {
+  const sighting = await sightChannel(client, { ...where, notBefore: record.session.seenAtBlock })
+  if (sighting.deposit !== 0n) return false
+  refuseOldAbsence(record, sighting)
+  return true
+}
+
+/**
+ * A record that does not say in which block its channel was seen: the chain must at least be as new as the record.
+ *
+ * @throws ChainFailure `behind`
+ */
+function refuseOldAbsence({ session, usedAt }: SessionRecord, { block, blockTime }: ChannelSighting): void {
+  if (session.seenAtBlock !== null || blockTime * 1000 >= usedAt) return
+  throw new ChainFailure('behind', `block ${block} is older than what is known of the channel`)
+}
+
 /** While a transaction may still be included: send it again, or wait when it is about to expire. Null: it is too late. */
-function undecided(record: SessionRecord, chainTime: number): Reconciled | null {
-  const left = (record.session.pending?.validBefore ?? 0) - chainTime
+async function undecided(
+  record: SessionRecord,
+  client: Client,
+  { blockTime }: ChannelSighting,
+): Promise<Reconciled | null> {
+  const validBefore = record.session.pending?.validBefore ?? 0
+  // No block from this one on may include it, and this one shows that none before has: whichever node says so.
+  if (blockTime >= validBefore) return null
+  // The clock of the block under way says whether sending is still worth it. It proves nothing: a node that lags has one too.
+  const left = validBefore - (await readChainTime(client))
   if (left > CLOSE_TO_EXPIRY_SECONDS) return { record }
-  // `validBefore` itself is too late for a block, so from that second on nothing can happen any more.
-  return left > 0 ? { undecidedMs: (left + 1) * 1000 } : null
+  return { undecidedMs: (Math.max(left, 0) + 1) * 1000 }
 }

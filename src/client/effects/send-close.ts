@@ -1,24 +1,27 @@
 // Sends the close credential, and believes the close only when the chain shows it.
 // Must never close while this process still has paid requests outstanding, nor sign more than was signed before.
 
-import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
+import { type EffectInput, exceeds, mostForClose, type PaymentFlowEvent } from '../../../machines/index.js'
 import type { Hex } from '../../protocol/index.js'
 import { parseReceipt } from '../../protocol/index.js'
-import { type HeldLease, isEnded, type SessionRecord } from '../../sessions/index.js'
+import { type ChannelPlace, type HeldLease, isEnded, type SessionRecord } from '../../sessions/index.js'
 import { findClosing, readChannel, readClosing, signVoucher } from '../../tempo/index.js'
 import type { Answer } from '../answer.js'
 import { paidEvent } from '../answer-events.js'
-import { holdLease, keepAnswer, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
+import { type FlowResources, holdLease, keepAnswer, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
 import { SendFailure, send } from '../send.js'
 import { channelOf, closeCredential, isExpired } from './credential.js'
 import { type EffectScope, signing } from './effect.js'
-import { reconcile } from './reconcile.js'
+import { isGone, reconcile } from './reconcile.js'
 import { pause } from './wait.js'
 
 /** Input of the `sendClose` effect. */
 export interface SendCloseInput extends EffectInput {
   readonly closing: string | null
 }
+
+/** A forced close that is under way is no obstacle: a close by the payee is the faster way to the same end. */
+const CLOSABLE: ReadonlySet<SessionRecord['status']> = new Set(['open', 'closeRequested', 'withdrawable'])
 
 const LOOK_EVERY_MS = 250
 const LOOKS = 12
@@ -36,7 +39,7 @@ export async function sendClose(scope: EffectScope<SendCloseInput>): Promise<Pay
     return { type: 'SESSION_UNAVAILABLE', reason: 'the ledger has another channel in this place by now' }
   }
   if (isEnded(record)) return settlementOf(record)
-  if (record.status !== 'open') {
+  if (!CLOSABLE.has(record.status) || record.session.pending !== null) {
     return { type: 'SESSION_UNAVAILABLE', reason: `the channel is ${record.status}, it cannot be closed now` }
   }
   if (isExpired(placed.challenge)) return { type: 'CHALLENGE_EXPIRED' }
@@ -55,7 +58,7 @@ async function closeAtSigned(
   lease: HeldLease,
   record: SessionRecord,
 ): Promise<PaymentFlowEvent> {
-  const voucher = await voucherOf(ring, placed, record)
+  const voucher = await voucherOf(ring, placed, await grown(ring, flow, placed, lease, record))
   const event = { type: 'CLOSE_SIGNED', cumulative: voucher.cumulative } as const
   const closing = await ring.ledger.apply(placed.key, placed.place, event, { lease, voucher: voucher.signature })
   // From here on nobody sends with this channel any more; what is under way is waited for.
@@ -74,7 +77,28 @@ async function closeAtSigned(
     return { type: 'CLOSE_UNCONFIRMED', reason: error.message }
   }
   keepAnswer(flow, answer)
+  const { status } = answer.response
+  if (status >= 400 && status < 500) flow.closesRefused += 1
   return answer.response.ok ? confirmClose(ring, placed, lease, closing, answer, signal) : paidEvent(answer)
+}
+
+/**
+ * A channel found on the chain may have had more signed for it than is known here. When its payee has refused to close at
+ * the known amount, the next close credential authorises as much as the policy lets be exposed; what was spent is captured.
+ */
+async function grown(
+  ring: Ring,
+  { closesRefused }: FlowResources,
+  { key, place }: PlacedFlow,
+  lease: HeldLease,
+  record: SessionRecord,
+): Promise<SessionRecord> {
+  const { session, status } = record
+  if (!session.adopted || closesRefused === 0 || status !== 'open') return record
+  const cumulative = mostForClose(session, ring.policy.limits)
+  if (!exceeds(cumulative, session.signed)) return record
+  const voucher = await signedAt(ring, place, record, cumulative)
+  return ring.ledger.apply(key, place, { type: 'VOUCHER_SIGNED', cumulative }, { lease, voucher })
 }
 
 /** The highest voucher; a channel that was never used is closed at zero. */
@@ -86,11 +110,19 @@ async function voucherOf(
   if (record.secrets.voucher !== null && record.secrets.voucher.cumulative === record.session.signed) {
     return record.secrets.voucher
   }
-  const { channelId } = channelOf(record)
-  const { chainId, escrow } = place
   const cumulative = record.session.signed
+  return { cumulative, signature: await signedAt(ring, place, record, cumulative) }
+}
+
+function signedAt(
+  ring: Ring,
+  { chainId, escrow }: ChannelPlace,
+  record: SessionRecord,
+  cumulative: string,
+): Promise<Hex> {
+  const { channelId } = channelOf(record)
   const last = { channelId, cumulative: BigInt(cumulative), chainId, escrow }
-  return { cumulative, signature: await signing('close', () => signVoucher(ring.voucherSigner, last)) }
+  return signing('close', () => signVoucher(ring.voucherSigner, last))
 }
 
 async function confirmClose(
@@ -108,7 +140,7 @@ async function confirmClose(
   const txHash = receipt.ok ? receipt.value.txHash : undefined
   let gone = false
   for (let look = 0; look < LOOKS; look += 1) {
-    gone = (await readChannel(client, where)).deposit === 0n
+    gone = (await readChannel(client, where)).deposit === 0n && (await isGone(client, where, record))
     const reported = !gone || txHash === undefined ? undefined : await readClosing(client, { ...where, txHash })
     const found = reported === undefined && gone ? await findClosing(client, where) : undefined
     const closing = reported === undefined ? found : { ...reported, txHash: txHash ?? null }

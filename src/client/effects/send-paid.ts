@@ -3,7 +3,7 @@
 
 import { type EffectInput, exceeds, type PaymentFlowEvent } from '../../../machines/index.js'
 import type { SessionRecord } from '../../sessions/index.js'
-import { readChannel } from '../../tempo/index.js'
+import { sightChannel } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
 import { dropLease, keepAnswer, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
 import { SendFailure, send } from '../send.js'
@@ -46,7 +46,8 @@ async function sendWith(
     keepAnswer(flow, answer)
     const event = paidEvent(answer)
     const contended = othersBefore || flights.outstanding(placed.key) > 1
-    return 'contended' in event ? { ...event, contended } : event
+    const overtaken = !answer.response.ok && (await signedSince(ring, placed, cumulative))
+    return 'contended' in event ? { ...event, contended, overtaken } : event
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
     // The challenge is no answer to this send: the caller must not be handed it as one.
@@ -54,6 +55,17 @@ async function sendWith(
     return { type: error.left ? 'OUTCOME_UNKNOWN' : 'CONNECTION_FAILED', reason: error.message }
   } finally {
     if (record.status === 'opening') await concludeOpen(ring, placed, record)
+  }
+}
+
+/** Whether a higher voucher than `cumulative` has been signed: sends overtake each other on their way. */
+async function signedSince(ring: Ring, { key }: PlacedFlow, cumulative: string): Promise<boolean> {
+  try {
+    const record = await ring.ledger.read(key)
+    return record !== undefined && exceeds(record.session.signed, cumulative)
+  } catch {
+    // The answer is what counts: without the ledger it is taken as it is, which is the stricter reading.
+    return false
   }
 }
 
@@ -67,9 +79,10 @@ async function concludeOpen(ring: Ring, placed: PlacedFlow, record: SessionRecor
   if (lease === null) return
   try {
     const client = await ring.clientFor(place.chainId)
-    const { deposit } = await readChannel(client, { channelId: channelOf(record).channelId, escrow: place.escrow })
+    const { channelId } = channelOf(record)
+    const { deposit, block } = await sightChannel(client, { channelId, escrow: place.escrow })
     if (deposit === 0n) return
-    await ring.ledger.apply(key, place, { type: 'OPEN_CONFIRMED', deposit: deposit.toString() }, { lease })
+    await ring.ledger.apply(key, place, { type: 'OPEN_CONFIRMED', deposit: deposit.toString(), block }, { lease })
     await dropLease(flow)
   } catch {
     // Pending is the truth as far as it is known here; nothing that was signed is forgotten by it.

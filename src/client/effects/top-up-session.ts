@@ -4,7 +4,7 @@
 import { max, needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../../machines/index.js'
 import { formatCredential, formatSource } from '../../protocol/index.js'
 import type { SessionRecord } from '../../sessions/index.js'
-import { readChannel, signTopUp } from '../../tempo/index.js'
+import { sightChannel, signTopUp } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
 import { dropLease, keepAnswer, type PlacedFlow, type Ring, viewFor } from '../ring.js'
 import { SendFailure, send } from '../send.js'
@@ -55,7 +55,9 @@ async function signAndStore(
   const { descriptor, channelId } = channelOf(record)
   const { place, terms, key } = placed
   const client = await ring.clientFor(place.chainId)
-  const { deposit } = await readChannel(client, { channelId, escrow: place.escrow })
+  // An older deposit than the one that is known would make a top-up seem to have arrived before it was sent.
+  const notBefore = record?.session.seenAtBlock ?? null
+  const { deposit } = await sightChannel(client, { channelId, escrow: place.escrow, notBefore })
   const topUp = await signing('top-up', () =>
     signTopUp(client, {
       account: ring.account,
@@ -99,9 +101,10 @@ async function sendAndConfirm(
     if (!error.left) return { type: 'CONNECTION_FAILED', reason: error.message }
     // It may have arrived: only the chain can tell.
   }
-  const deposit = await depositReaching(ring, placed, record, signal)
-  if (deposit === null) return { type: 'TOP_UP_UNCONFIRMED' }
-  const event = { type: 'TOP_UP_CONFIRMED', deposit: max(deposit, record.session.deposit) } as const
+  const reached = await depositReaching(ring, placed, record, signal)
+  if (reached === null) return { type: 'TOP_UP_UNCONFIRMED' }
+  const { block } = reached
+  const event = { type: 'TOP_UP_CONFIRMED', deposit: max(reached.deposit, record.session.deposit), block } as const
   const confirmed = await ring.ledger.apply(key, place, event, { lease })
   return { type: 'TOPPED_UP', session: await viewFor(ring, placed, confirmed) }
 }
@@ -124,19 +127,19 @@ function credentialOf({ challenge, place }: PlacedFlow, record: SessionRecord): 
   })
 }
 
-/** The deposit on the chain once it includes the top-up; null when it does not in time. */
+/** The deposit on the chain once it includes the top-up, and in which block; null when it does not in time. */
 async function depositReaching(
   ring: Ring,
   { place }: PlacedFlow,
   record: SessionRecord,
   signal: AbortSignal,
-): Promise<string | null> {
+): Promise<{ readonly deposit: string; readonly block: number } | null> {
   const { channelId } = channelOf(record)
   const wanted = BigInt(record.session.pending?.reaching ?? '0')
   const client = await ring.clientFor(place.chainId)
   for (let look = 0; look < LOOKS; look += 1) {
-    const { deposit } = await readChannel(client, { channelId, escrow: place.escrow })
-    if (deposit >= wanted) return deposit.toString()
+    const { deposit, block } = await sightChannel(client, { channelId, escrow: place.escrow })
+    if (deposit >= wanted) return { deposit: deposit.toString(), block }
     await pause(LOOK_EVERY_MS, signal)
   }
   return null

@@ -27,7 +27,7 @@ export async function verifyReceipt({ ring, flow }: EffectScope<EffectInput>): P
 
 /** Checks a receipt against the challenge, the channel and what was signed; moves the ledger when it holds. */
 async function believe(ring: Ring, placed: PlacedFlow, receipt: Receipt): Promise<PaymentFlowEvent> {
-  const { key, place, challenge } = placed
+  const { key, place, challenge, flow } = placed
   const refuse = (reason: string): PaymentFlowEvent => ({ type: 'RECEIPT_REJECTED', reason })
   const record = await ring.ledger.read(key)
   if (receipt.channelId !== record?.session.channelId) return refuse('the receipt is for another channel')
@@ -35,7 +35,8 @@ async function believe(ring: Ring, placed: PlacedFlow, receipt: Receipt): Promis
   const accepted = receipt.acceptedCumulative.toString()
   const spent = receipt.spent.toString()
   try {
-    await ring.ledger.apply(key, place, { type: 'RECEIPT_ACCEPTED', accepted, spent })
+    const resource = `${flow.url.origin}${flow.url.pathname}`
+    await ring.ledger.apply(key, place, { type: 'RECEIPT_ACCEPTED', accepted, spent, resource })
   } catch (error) {
     if (error instanceof IllegalChange)
       return refuse('the receipt claims more than was signed, or spent more than it accepted')

@@ -91,15 +91,15 @@ function readState(node: AnyStateNode): GraphState {
   }
 }
 
-function readTransitions(node: AnyStateNode): GraphTransition[] {
+function readTransitions(node: AnyStateNode): (readonly [AnyTransitionDefinition, GraphTransition[]])[] {
   const alternatives = new Map<string, number>()
-  return declaredTransitions(node).flatMap((definition) => {
+  return declaredTransitions(node).map((definition) => {
     const event = String(definition.eventType)
     const alternative = alternatives.get(event) ?? 0
     alternatives.set(event, alternative + 1)
     // A transition into several regions of a parallel state is one arrow per region.
     const targets: (string | null)[] = definition.target?.map((target) => target.id) ?? [null]
-    return targets.map((target) => ({
+    const read = targets.map((target) => ({
       id: `${node.id}|${event}|${alternative}|${target ?? ''}`,
       source: node.id,
       target,
@@ -108,6 +108,7 @@ function readTransitions(node: AnyStateNode): GraphTransition[] {
       actions: definition.actions.map(implementationName),
       alternative,
     }))
+    return [definition, read] as const
   })
 }
 
@@ -130,8 +131,15 @@ export function machineGraph(machine: AnyStateMachine): MachineGraph {
     id: machine.root.id,
     description: machine.root.description ?? '',
     states: nodes.map(readState),
-    transitions: nodes.flatMap(readTransitions),
+    transitions: nodes.flatMap((node) => readTransitions(node).flatMap(([, read]) => read)),
   }
+}
+
+/** What the graph calls each of a machine's own transitions, as XState reports them when they are taken. */
+export function transitionsOf(
+  machine: AnyStateMachine,
+): ReadonlyMap<AnyTransitionDefinition, readonly GraphTransition[]> {
+  return new Map(walk(machine.root).flatMap(readTransitions))
 }
 
 /** The states above a state, nearest first, the machine last. */

@@ -1,7 +1,7 @@
 // Places the states, arrows and labels of a grouped machine, with ELK's layered algorithm.
 // Must never depend on anything but its input: the same machine is laid out the same, byte for byte.
 
-import Elk, { type ElkExtendedEdge, type ElkNode } from 'elkjs/lib/elk.bundled.js'
+import Elk, { type ElkExtendedEdge, type ElkLabel, type ElkNode } from 'elkjs/lib/elk.bundled.js'
 import { labelSize, SIZES, type StateBox, stateBox } from './boxes.js'
 import { ancestors, type GraphState, type MachineGraph } from './graph.js'
 import type { Arrow, GroupedGraph } from './grouping.js'
@@ -82,8 +82,11 @@ const BACK_LABELS: LayoutOptions = {
 
 const dotId = (parent: string): string => `${parent}#initial`
 
-function nodeOf(state: GraphState, grouped: GroupedGraph, rules: LayoutRules): ElkNode {
-  const box = stateBox(state, grouped)
+/** Says what stands in a state's box, and so how large it is. */
+export type BoxOf = (state: GraphState, grouped: GroupedGraph) => StateBox
+
+function nodeOf(state: GraphState, grouped: GroupedGraph, rules: LayoutRules, boxOf: BoxOf): ElkNode {
+  const box = boxOf(state, grouped)
   const children = grouped.graph.states.filter(({ parent }) => parent === state.id)
   if (children.length === 0) {
     const { arrows, graph } = grouped
@@ -96,7 +99,7 @@ function nodeOf(state: GraphState, grouped: GroupedGraph, rules: LayoutRules): E
   const dot = state.initial === null ? [] : [{ id: dotId(state.id), width: SIZES.dot, height: SIZES.dot }]
   return {
     id: state.id,
-    children: [...dot, ...children.map((child) => nodeOf(child, grouped, rules))],
+    children: [...dot, ...children.map((child) => nodeOf(child, grouped, rules, boxOf))],
     layoutOptions: {
       ...EVERYWHERE,
       ...rules[state.path],
@@ -120,13 +123,18 @@ function goesBack(graph: MachineGraph, { source, target }: Arrow): boolean {
   return order(to[fork]) < order(from[fork])
 }
 
+function labelOf(arrow: Arrow, back: boolean): ElkLabel {
+  return { text: arrow.id, ...labelSize(arrow.label), layoutOptions: back ? BACK_LABELS : LABELS }
+}
+
 function edgeOf(arrow: Arrow, back: boolean): ElkExtendedEdge {
   const weight = arrow.kind === 'happy' ? '10' : '1'
   return {
     id: arrow.id,
     sources: [back ? arrow.target : arrow.source],
     targets: [back ? arrow.source : arrow.target],
-    labels: [{ text: arrow.id, ...labelSize(arrow.label), layoutOptions: back ? BACK_LABELS : LABELS }],
+    // Also an empty label takes a place of its own between two states.
+    labels: arrow.label.length === 0 ? [] : [labelOf(arrow, back)],
     layoutOptions: {
       'elk.layered.priority.straightness': weight,
       'elk.layered.priority.shortness': weight,
@@ -158,7 +166,12 @@ function placeArrow(edge: ElkExtendedEdge, arrow: Arrow | null, kind: ArrowKind,
  *
  * @throws if ELK cannot place the graph, which its own exception explains
  */
-export async function layOut(grouped: GroupedGraph, rules: LayoutRules = {}, seed = 1): Promise<LaidOutGraph> {
+export async function layOut(
+  grouped: GroupedGraph,
+  rules: LayoutRules = {},
+  seed = 1,
+  boxOf: BoxOf = stateBox,
+): Promise<LaidOutGraph> {
   const { graph, arrows } = grouped
   const root = graph.states.find(({ parent }) => parent === null)
   if (root === undefined) throw new Error(`the machine "${graph.id}" has no states`)
@@ -167,7 +180,7 @@ export async function layOut(grouped: GroupedGraph, rules: LayoutRules = {}, see
     initial === null ? [] : [{ id: `${dotId(id)} →`, sources: [dotId(id)], targets: [initial] }],
   )
   const input: ElkNode = {
-    ...nodeOf(root, grouped, rules),
+    ...nodeOf(root, grouped, rules, boxOf),
     edges: [...entries, ...arrows.map((arrow) => edgeOf(arrow, goesBack(graph, arrow)))],
   }
   input.layoutOptions = {
@@ -189,7 +202,7 @@ export async function layOut(grouped: GroupedGraph, rules: LayoutRules = {}, see
     ...rectangle(output),
     states: graph.states
       .filter(({ parent }) => parent !== null)
-      .map((state) => ({ box: stateBox(state, grouped), ...rectangle(placed(state.id, nodes)) })),
+      .map((state) => ({ box: boxOf(state, grouped), ...rectangle(placed(state.id, nodes)) })),
     dots: entries.map(({ sources: [id = ''] }) => ({ parent: id, ...rectangle(placed(id, nodes)) })),
     arrows: [
       ...entries.map(({ id }) => placeArrow(placed(id, edges), null, 'step', false)),

@@ -43,7 +43,8 @@ export interface GatewayServer {
 
 const CORS: Readonly<Record<string, string>> = {
   'access-control-allow-origin': '*',
-  'access-control-expose-headers': 'WWW-Authenticate, Payment-Receipt, X-Request-Id, Retry-After',
+  'access-control-expose-headers':
+    'WWW-Authenticate, Payment-Receipt, X-Request-Id, Retry-After, Payment-Session-Snapshot',
 }
 
 /** @throws what `listen` fails with, such as a port in use. */

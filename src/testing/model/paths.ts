@@ -3,9 +3,10 @@
 
 import { stateName } from '../../../machines/index.js'
 import { casesFor } from './cases.js'
-import type { Cause } from './causes.js'
+import { costOf } from './cost.js'
 import type { EventCase } from './event-case.js'
-import { caseOf, type Exploration, type ModelPath, shortestPaths, startOf } from './explore.js'
+import { caseOf, type Exploration, type ModelPath, shortestPaths } from './explore.js'
+import { finished, transitionsOf } from './finish.js'
 import { type PathPlan, planOf } from './plan.js'
 import { SETTINGS, type Setting } from './settings.js'
 import { STATES, TRANSITIONS, take } from './transitions.js'
@@ -15,15 +16,6 @@ interface Candidate {
   readonly cases: readonly EventCase[]
   readonly cost: number
 }
-
-/** What causes cost when they are run: waiting for a clock, for a node that does not answer, for a chain of its own. */
-function costOf({ cause }: EventCase): number {
-  if (cause.by === 'chain' && 'shows' in cause) return COST_OF_CHAIN[cause.shows] ?? 1
-  return COST[cause.by] ?? 1
-}
-
-const COST: Readonly<Partial<Record<Cause['by'], number>>> = { clock: 30, connection: 5, chain: 10 }
-const COST_OF_CHAIN: Readonly<Partial<Record<string, number>>> = { expired: 100, 'about-to-expire': 100, ended: 5 }
 
 function casesOf(path: ModelPath): readonly EventCase[] {
   // The library begins a path with a step for the initialisation, which no case stands for.
@@ -56,32 +48,6 @@ function explore(setting: Setting, exploration: Exploration, best: Map<string, C
 function roomOf({ bounds }: Setting): number {
   const named = Object.values(bounds)
   return named.length === 0 ? Number.POSITIVE_INFINITY : named.filter((bound) => bound !== 0).length
-}
-
-/** No flow of the model takes more steps to its end, when nothing else goes wrong. */
-const MOST_STEPS = 60
-
-/** The same cases, and then the first of each state, which is that all goes well, until the flow has ended. */
-function finished(setting: Setting, cases: readonly EventCase[]): readonly EventCase[] {
-  const all = [...cases]
-  let snapshot = startOf(setting)
-  for (let at = 0; snapshot.status === 'active'; at += 1) {
-    const next = all[at] ?? casesFor(snapshot)[0]
-    if (next === undefined || at > MOST_STEPS) throw new Error('a generated path has no end')
-    if (at === all.length) all.push(next)
-    snapshot = take(snapshot, next.event).snapshot
-  }
-  return all
-}
-
-/** The transitions that the cases take, walked from the start. */
-export function transitionsOf(setting: Setting, cases: readonly EventCase[]): readonly string[] {
-  let snapshot = startOf(setting)
-  return cases.flatMap(({ event }) => {
-    const taken = take(snapshot, event)
-    snapshot = taken.snapshot
-    return taken.transitions.map(({ id }) => id)
-  })
 }
 
 /**

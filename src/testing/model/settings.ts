@@ -69,6 +69,19 @@ export const SETTINGS: readonly Setting[] = [
   setting('close, no recovery', { purpose: 'close', bounds: everyBound(0) }),
 ]
 
+/** More than any tour takes. */
+const MANY = 10_000
+const RICH: Partial<FlowLimits> = { maxDeposit: '2000000000', maxExposure: '2000000000' }
+const ROOMY = { bounds: everyBound(MANY) }
+
+/** The settings that together allow every pair of consecutive recoveries. */
+export const TOUR_SETTINGS: readonly Setting[] = [
+  setting('tour', ROOMY, { ...RICH, retryCommitFailed: true }),
+  setting('tour with approval', ROOMY, { ...RICH, approval: true, retryCommitFailed: true }),
+  setting('tour with little exposure', ROOMY, { ...RICH, maxExposure: '900000', retryCommitFailed: true }),
+  setting('tour of closes', { ...ROOMY, purpose: 'close' }),
+]
+
 /** The input of the machine for a setting. */
 export function inputOf({ purpose, limits, bounds }: Setting): PaymentFlowInput {
   return {

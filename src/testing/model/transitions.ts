@@ -24,6 +24,8 @@ export interface ModelTransition {
   readonly target: string | null
   /** Whether it uses up a bound. */
   readonly recovers: boolean
+  /** Everything about it but its event: arrows that are alike do the same to a flow. */
+  readonly likeness: string
 }
 
 const ROOT = 'any state'
@@ -48,14 +50,16 @@ function knownOf(node: Node): readonly Known[] {
       const guard = guardOf(definition)
       const source = pathOf(node)
       const alternative = guard ?? (definitions.length > 1 ? 'otherwise' : null)
+      const target = definition.target?.[0] === undefined ? null : pathOf(definition.target[0])
       const transition: ModelTransition = {
         id: `${source} ${event === '' ? 'always' : event}${alternative === null ? '' : ` [${alternative}]`}`,
         source,
         event,
         index,
         guard,
-        target: definition.target?.[0] === undefined ? null : pathOf(definition.target[0]),
+        target,
         recovers: definition.actions.some((action) => action === 'count'),
+        likeness: `${source} [${guard ?? ''}] → ${target ?? source}: ${definition.actions.map(String).join(', ')}`,
       }
       return { transition, definition }
     }),

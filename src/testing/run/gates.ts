@@ -2,7 +2,6 @@
 // wants to happen first. Must never change what is sent, stored or signed.
 
 import type { LocalAccount } from 'viem'
-import { parseCredential, sha256 } from '../../protocol/index.js'
 import { type SessionStore, StoreError } from '../../sessions/index.js'
 import type { GatewayAnswer } from '../model/causes.js'
 import type { PlanStep } from '../model/plan.js'
@@ -10,16 +9,7 @@ import type { Director } from './director.js'
 import type { OtherProcess } from './other-process.js'
 import type { RpcRelay } from './rpc-relay.js'
 import type { ScriptedGateway } from './scripted-gateway.js'
-
-/** What a request is for, by the credential it carries. */
-export type SendKind = 'unpaid' | 'open' | 'voucher' | 'topUp' | 'close'
-
-/** A request of the flow, without its secrets. */
-export interface SeenSend {
-  readonly kind: SendKind
-  /** SHA-256 of the body in hex; empty for a management request, which has none. */
-  readonly bodyDigest: string
-}
+import { lookAt, type SeenSend } from './sends.js'
 
 export interface Gates {
   /** What the flow has sent, in order. */
@@ -111,7 +101,7 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
     sends,
     async fetch(input, init) {
       await beforeSend(init?.signal)
-      sends.push(await look(init))
+      sends.push(await lookAt(init))
       return fetch(input, init)
     },
     store: {
@@ -143,18 +133,6 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
       isDown = false
     },
   }
-}
-
-async function look(init: RequestInit | undefined): Promise<SeenSend> {
-  const credential = parseCredential(new Headers(init?.headers).get('authorization') ?? undefined)
-  const kind = credential.ok ? credential.value.payload.action : 'unpaid'
-  const body = init?.body instanceof Uint8Array ? Uint8Array.from(init.body) : new Uint8Array()
-  const management = kind === 'topUp' || kind === 'close'
-  return { kind, bodyDigest: management ? '' : encodeHex(await sha256(body)) }
-}
-
-function encodeHex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 function passing(moment: number | null): Promise<void> {

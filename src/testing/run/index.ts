@@ -2,9 +2,9 @@
 // Must never hold anything of its own.
 
 export type { Divergence } from './director.js'
-export type { SendKind } from './gates.js'
-export { type PathResult, type RunOptions, runPath } from './run-path.js'
+export { type PathResult, pathNeeds, type RunOptions, runPath } from './run-path.js'
 export { type ScriptedGateway, startScriptedGateway } from './scripted-gateway.js'
+export type { SendKind } from './sends.js'
 export {
   type GatewayTargetOptions,
   gatewayTarget,

@@ -8,10 +8,11 @@ import type { Policy } from '../../client/index.js'
 import { memoryStore } from '../../sessions/index.js'
 import type { PathPlan, PlanStep } from '../model/plan.js'
 import { type Divergence, direct } from './director.js'
-import { createGates, type SendKind } from './gates.js'
+import { createGates } from './gates.js'
 import { createOtherProcess } from './other-process.js'
 import { startRpcRelay } from './rpc-relay.js'
-import type { PathGround, PathTarget } from './target.js'
+import type { SendKind } from './sends.js'
+import type { PathGround, PathNeeds, PathTarget } from './target.js'
 
 /** What came of a run. */
 export interface PathResult {
@@ -51,13 +52,12 @@ function policyOf({ setting, steps }: PathPlan, ground: PathGround, asked: () =>
   }
 }
 
-/** Whether a path needs a chain whose clock it may move. */
-function movesClock({ steps }: PathPlan): boolean {
-  return steps.some(({ cause }) => cause.by === 'chain' && 'shows' in cause && /expire/.test(cause.shows))
-}
-
-function emptiesWallet({ steps }: PathPlan): boolean {
-  return steps.some(({ cause }) => cause.by === 'wallet' && cause.is === 'empty')
+/** What a path needs of its ground, or does to it that others could feel. */
+export function pathNeeds({ steps }: PathPlan): PathNeeds {
+  return {
+    movesClock: steps.some(({ cause }) => cause.by === 'chain' && 'shows' in cause && /expire/.test(cause.shows)),
+    emptiesWallet: steps.some(({ cause }) => cause.by === 'wallet' && cause.is === 'empty'),
+  }
 }
 
 /**
@@ -76,9 +76,13 @@ function emptiesWallet({ steps }: PathPlan): boolean {
  * ```
  */
 export async function runPath(plan: PathPlan, target: PathTarget, options: RunOptions = {}): Promise<PathResult> {
-  const ground = await target.open({ movesClock: movesClock(plan), emptiesWallet: emptiesWallet(plan) })
+  const needs = pathNeeds(plan)
+  const ground = await target.open(needs)
   const relay = await startRpcRelay(ground.rpcUrl)
   try {
+    if (needs.movesClock && ground.advanceTime === undefined) {
+      throw new Error('this path waits for a transaction to expire, and the target cannot move the clock of its chain')
+    }
     return await runOn(ground, relay, plan, options)
   } finally {
     await relay.stop()

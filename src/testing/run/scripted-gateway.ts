@@ -3,10 +3,10 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
-import { formatReceipt, parseCredential, parseReceipt } from '../../protocol/index.js'
+import { formatReceipt, parseReceipt } from '../../protocol/index.js'
 import type { GatewayAnswer } from '../model/causes.js'
 import { createChallengeForge } from './challenge-forge.js'
-import type { SendKind } from './gates.js'
+import { type SendKind, sendKindOf } from './sends.js'
 
 /** A gateway that a script can tell how to answer. */
 export interface ScriptedGateway {
@@ -159,13 +159,12 @@ async function read(incoming: IncomingMessage): Promise<Arrived> {
   for (const [name, value] of Object.entries(incoming.headers)) {
     if (typeof value === 'string' && !OF_ONE_HOP.has(name)) headers.set(name, value)
   }
-  const credential = parseCredential(headers.get('authorization') ?? undefined)
   return {
     method: incoming.method ?? 'POST',
     path: incoming.url ?? '/',
     headers,
     body: new Uint8Array(await buffer(incoming)),
-    kind: credential.ok ? credential.value.payload.action : 'unpaid',
+    kind: sendKindOf(headers),
   }
 }
 

@@ -1,10 +1,39 @@
-// Turns XState's inspection events into transition reports, while the flows run.
+// Turns XState's inspection events into transitions, while the flows run.
 // Must never pass on more of an event than the names and amounts picked here.
 
 import type { InspectionEvent } from 'xstate'
 import { z } from 'zod'
-import { type TraceStep, traceInto } from '../../../machines/index.js'
-import type { ActName, TransitionAmounts, TransitionReport } from './reports.js'
+import { type TraceStep, traceInto } from '../../machines/index.js'
+
+/** An amount of base units as a decimal string. */
+export type BaseUnits = string
+
+/** The amounts that an event or its state brings along. */
+export interface TransitionAmounts {
+  /** The voucher's running total: signed or reused. */
+  readonly cumulative?: BaseUnits
+  /** Put into the channel by a signed open. */
+  readonly deposit?: BaseUnits
+  /** Put into the channel by a top-up, and what it holds then. */
+  readonly additionalDeposit?: BaseUnits
+  readonly depositAfter?: BaseUnits
+  readonly spent?: BaseUnits
+  readonly settled?: BaseUnits
+  readonly refunded?: BaseUnits
+}
+
+/** A flow has entered a state. Told at that moment. */
+export interface Transition extends TransitionAmounts {
+  readonly flow: number
+  /** In dotted form, such as `authorizing.openingSession`. */
+  readonly state: string
+  /** What led there: an event, or the guard of a decision. */
+  readonly event: string
+  /** ISO 8601. */
+  readonly at: string
+  /** The status of the answer that the event is, if it is one. */
+  readonly httpStatus?: number
+}
 
 const amount = z.string().nullish()
 
@@ -78,13 +107,12 @@ export interface TransitionWatch {
   newestFlow(): number
 }
 
-/** Watches all flows of a client, and reports every state that one enters. */
+/** Watches all flows of a client, and tells of every state that one enters. */
 export function watchTransitions(options: {
-  readonly act: () => ActName
-  readonly report: (transition: TransitionReport) => void
+  readonly report: (transition: Transition) => void
   readonly now?: () => number
 }): TransitionWatch {
-  const { act, report, now = Date.now } = options
+  const { report, now = Date.now } = options
   const flows = new Map<string, number>()
   const steps: TraceStep[] = []
   const note = traceInto(steps)
@@ -95,9 +123,9 @@ export function watchTransitions(options: {
     flows.set(rootId, flows.size + 1)
     return flows.size
   }
-  const tell = (rootId: string, { state, event }: TraceStep, more: Partial<TransitionReport> = {}): void => {
+  const tell = (rootId: string, { state, event }: TraceStep, more: Partial<Transition> = {}): void => {
     const at = new Date(now()).toISOString()
-    report({ type: 'transition', act: act(), flow: numberOf(rootId), state, event, at, ...more })
+    report({ flow: numberOf(rootId), state, event, at, ...more })
   }
 
   return {

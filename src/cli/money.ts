@@ -1,8 +1,8 @@
-// Amounts as the demo shows them: tokens with two decimals or more, never base units.
+// Amounts as the command line shows them: tokens with two decimals or more, never base units.
 // Must never round: what is shown is what was paid.
 
-import { TOKEN_DECIMALS } from '../../client/policy.js'
-import { formatTokenAmount } from '../../protocol/index.js'
+import { TOKEN_DECIMALS } from '../client/policy.js'
+import { formatTokenAmount } from '../protocol/index.js'
 
 /** Base units as `1.00`, `9,995.40` or `0.0002`. */
 export function inTokens(amount: bigint | string): string {

@@ -1,0 +1,30 @@
+// Paths as a document to read: a section for each setting, a list of steps for each path.
+// Must never leave out a step.
+
+import { describePlan, type Setting } from '../../testing/index.js'
+import { bySetting, type Titled } from './titles.js'
+
+export function writeMarkdown(paths: readonly Titled[]): string {
+  const sections = bySetting(paths).map(({ setting, paths: own }) =>
+    [`## ${setting.name}`, describeSetting(setting), ...own.map(describePath)].join('\n\n'),
+  )
+  return `${[`# ${paths.length} paths through the payment-flow machine`, HOW_TO_READ, ...sections].join('\n\n')}\n`
+}
+
+const HOW_TO_READ =
+  'Each line is one step: the state in which the flow rests, what happens outside, the event that comes of it, and the states that it leads through.'
+
+function describePath({ title, plan }: Titled): string {
+  const steps = describePlan(plan).map((line, at) => `${at + 1}. ${line}`)
+  const { ends } = plan
+  const end = ends === null ? [] : [`Ends in \`${ends.state}\`${ends.code === null ? '' : ` with \`${ends.code}\``}.`]
+  return [`### ${title}`, steps.join('\n'), ...end].join('\n\n')
+}
+
+function describeSetting({ purpose, limits, bounds }: Setting): string {
+  const limit = Object.entries(limits).map(([name, value]) => `${name} ${value ?? 'none'}`)
+  const allowed = [...new Set(Object.values(bounds))]
+  const recoveries = allowed.length === 0 ? 'the default bounds' : `each recovery at most ${allowed.join(' or ')} times`
+  const what = purpose === 'pay' ? 'A request is paid for' : 'A channel is closed'
+  return `${what}, with ${recoveries}. Limits, in base units: ${limit.join(', ')}.`
+}

@@ -1,0 +1,49 @@
+// Asks the person at the terminal before funds move.
+// Must never take anything but a yes for one: no terminal, no answer and a broken prompt all mean no.
+
+import confirm from '@inquirer/confirm'
+import type { PaymentIntent } from '../../client/index.js'
+import { usageError } from '../exit.js'
+import { inTokens } from '../money.js'
+
+/** Where the question is asked. */
+export interface Asking {
+  readonly input: NodeJS.ReadableStream
+  readonly output: NodeJS.WritableStream
+  /** Ends the question without an answer. */
+  readonly signal: AbortSignal
+  /** Told when the person pressed Ctrl-C in place of an answer. */
+  readonly onInterrupt: () => void
+}
+
+/** @throws CommandError when there is nobody to ask. */
+export function needTerminal(): void {
+  if (process.stdin.isTTY !== true || process.stderr.isTTY !== true) {
+    throw usageError('--approve asks on the terminal, and there is none: use limits such as --max-deposit instead')
+  }
+}
+
+/** What the person is asked. */
+export function question({ action, deposit, cumulative }: PaymentIntent): string {
+  const what = action === 'open' ? 'Open a channel with a deposit of' : 'Add to the deposit of the channel'
+  return `${what} ${inTokens(deposit)}, and authorise up to ${inTokens(cumulative)} in all?`
+}
+
+/** What it is about. */
+export function particulars({ origin, payee, token, chainId }: PaymentIntent): string {
+  return `${origin} asks to be paid: to ${payee}, in token ${token} on chain ${chainId}.`
+}
+
+/** The rule for `policy.approve`. */
+export function askOnTerminal({ input, output, signal, onInterrupt }: Asking) {
+  return async (intent: PaymentIntent): Promise<boolean> => {
+    output.write(`${particulars(intent)}\n`)
+    try {
+      return await confirm({ message: question(intent), default: false }, { input, output, signal })
+    } catch {
+      // The prompt takes Ctrl-C for itself; everything else that ends it has its own cause.
+      if (!signal.aborted) onInterrupt()
+      return false
+    }
+  }
+}

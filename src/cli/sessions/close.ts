@@ -1,0 +1,120 @@
+// The commands `sessions close` and `sessions force-close`: end a channel with its payee, or without.
+// Must never report a refund that the chain has not shown.
+
+import { z } from 'zod'
+import {
+  type CloseOutcome,
+  describeFailure,
+  type ForceCloseOutcome,
+  type ForceCloseProgress,
+  type ForcedSettlement,
+} from '../../client/index.js'
+import { parseAddress } from '../../protocol/index.js'
+import type { CommandRun } from '../command-run.js'
+import { showingFetch } from '../exchange.js'
+import { type EndingSignal, EXIT, EXIT_OF_SIGNAL, exitOf, usageError } from '../exit.js'
+import { inTokens } from '../money.js'
+import { payerOptions } from '../payer.js'
+import type { Given } from '../perform.js'
+import { ownChannel } from './channel.js'
+
+const closeOptions = payerOptions.extend({ url: z.string().optional(), verbose: z.boolean().default(false) })
+
+/** Closes one channel together with its payee. @throws CommandError when it is not this payer's, or not known. */
+export async function closeChannel(run: CommandRun, { options, args }: Given): Promise<number> {
+  const given = closeOptions.parse(options)
+  const url = given.url === undefined ? {} : { url: readUrl(given.url) }
+  const showing = given.verbose ? { fetch: showingFetch(run.note, run.noteColors) } : {}
+  const { mpp, session } = await ownChannel(args[0], given, showing)
+  run.onSignal((signal) => {
+    run.note('Left before the close was seen on the chain. It may still come about: close again to see.')
+    run.leave(signal)
+  })
+  return tell(run, session.channelId, await mpp.sessions.close(session.channelId, url), 'Closed')
+}
+
+function readUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw usageError('--url takes the URL of a paid route of the payee')
+  return url
+}
+
+const forceCloseOptions = payerOptions.extend({ feeToken: z.string().optional() })
+
+/** Gets the deposit of one channel back from the chain. @throws CommandError when it is not this payer's, or not known. */
+export async function forceCloseChannel(run: CommandRun, { options, args }: Given): Promise<number> {
+  const given = forceCloseOptions.parse(options)
+  const feeToken = given.feeToken === undefined ? {} : { feeToken: readFeeToken(given.feeToken) }
+  const { mpp, session } = await ownChannel(args[0], given, {})
+  const abort = new AbortController()
+  let interrupted: EndingSignal | null = null
+  run.onSignal((signal) => {
+    interrupted = signal
+    abort.abort()
+  })
+  const { signal } = abort
+  const onProgress = run.json ? undefined : progressLines(run.note)
+  const outcome = await mpp.sessions.forceClose(session.channelId, {
+    signal,
+    ...feeToken,
+    ...(onProgress !== undefined && { onProgress }),
+  })
+  return tell(run, session.channelId, outcome, 'Withdrawn', interrupted)
+}
+
+function readFeeToken(text: string) {
+  const address = parseAddress(text)
+  if (!address.ok) throw usageError(`--fee-token: ${address.detail}`)
+  return address.value
+}
+
+const STEPS: Readonly<Record<ForceCloseProgress['step'], string>> = {
+  deciding: 'waiting for what was signed before, which the chain may still include',
+  requesting: 'asking the chain for the close',
+  waiting: 'the grace period is running, in which the payee may still settle',
+  withdrawing: 'withdrawing what is left of the deposit',
+}
+
+/** Says each step once, and what is left of the wait once a minute. */
+export function progressLines(note: (line: string) => void): (progress: ForceCloseProgress) => void {
+  let said = ''
+  return ({ step, secondsLeft }) => {
+    const minutes = step === 'waiting' && secondsLeft !== null ? Math.ceil(secondsLeft / 60) : null
+    const line = minutes === null ? STEPS[step] : `${STEPS[step]}: ${minutes} min left; Ctrl-C, and go on later`
+    if (line !== said) note(line)
+    said = line
+  }
+}
+
+/** Says how the channel ended, or why it did not. @returns the exit code. */
+async function tell(
+  run: CommandRun,
+  channelId: string,
+  outcome: CloseOutcome | ForceCloseOutcome,
+  done: string,
+  interrupted: EndingSignal | null = null,
+): Promise<number> {
+  if (outcome.status === 'failed') {
+    const { code, advice, retryable, detail, references } = outcome.failure
+    const message = describeFailure(outcome.failure)
+    const exitCode = interrupted === null ? exitOf(code) : EXIT_OF_SIGNAL[interrupted]
+    const error = { code, message, advice, retryable, detail }
+    const withdrawableAt = 'withdrawableAt' in outcome ? { withdrawableAt: outcome.withdrawableAt } : {}
+    if (run.json) {
+      await run.writeJson({ status: 'failed', exitCode, error, channelId, references, ...withdrawableAt })
+    } else run.complain(message)
+    return exitCode
+  }
+  const { status, settlement } = outcome
+  if (run.json) await run.writeJson({ status, exitCode: EXIT.ok, channelId, settlement })
+  else await run.write(inWords(status === 'closed' ? 'Closed' : done, settlement))
+  return EXIT.ok
+}
+
+function inWords(done: string, settlement: ForcedSettlement | null): string {
+  if (settlement === null) return 'The channel had ended before; nothing was sent.\n'
+  const { settled, refunded, txHash } = settlement
+  const where = txHash === null ? '' : `\n  transaction ${txHash}`
+  return `${done}: ${inTokens(settled)} to the payee, ${inTokens(refunded)} back to the payer.${where}\n`
+}

@@ -1,0 +1,74 @@
+// What a forced close ends with, and what it tells on the way.
+// Must never carry a figure that the chain has not shown, nor anything that was signed.
+
+import { CODE_FACTS, codeOfEvent, type Failure, type FailureCode } from '../../machines/index.js'
+import { eventOf } from './effects/effect.js'
+
+/** What a forced close is doing. */
+export type ForceCloseStep = 'deciding' | 'requesting' | 'waiting' | 'withdrawing'
+
+/** Told at every step, and at every look at the chain while the grace period runs. */
+export interface ForceCloseProgress {
+  readonly channelId: string
+  /** `deciding`: something that was signed before may still be included; it is waited for. */
+  readonly step: ForceCloseStep
+  /** Chain seconds at which the deposit may be withdrawn; null before the chain has the request. */
+  readonly withdrawableAt: number | null
+  /** Until then, by the chain's clock. */
+  readonly secondsLeft: number | null
+  /** The transaction that was sent for this step, if one was. */
+  readonly txHash: string | null
+}
+
+/** What came of it, in base units. */
+export interface ForcedSettlement {
+  readonly settled: string
+  readonly refunded: string
+  /** Null when the node does not show the transaction any more. */
+  readonly txHash: string | null
+}
+
+/** How a forced close ended. */
+export type ForceCloseOutcome =
+  | {
+      /** `withdrawn`: by this forced close; `closed`: the payee closed the channel before it came to that. */
+      readonly status: 'withdrawn' | 'closed'
+      readonly channelId: string
+      /** Null when the node does not show how the channel ended. */
+      readonly settlement: ForcedSettlement | null
+    }
+  | {
+      readonly status: 'failed'
+      readonly channelId: string
+      readonly failure: Failure
+      /** Chain seconds: the request stands on the chain, and calling again goes on from it. Null: there is none. */
+      readonly withdrawableAt: number | null
+    }
+
+/** A failure of a forced close, with the code whose advice applies. */
+export function forceCloseFailure(
+  channelId: string,
+  code: FailureCode,
+  detail: string | null,
+  withdrawableAt: number | null,
+  advice: string = CODE_FACTS[code].advice,
+): ForceCloseOutcome {
+  const failure: Failure = {
+    code,
+    advice,
+    retryable: CODE_FACTS[code].retryable,
+    detail,
+    limit: null,
+    cause: null,
+    references: { requestId: null, challengeId: null, channelId, httpStatus: null },
+    // A forced close authorises nothing: its transactions only move the deposit back.
+    authorised: { channelId, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 },
+  }
+  return { status: 'failed', channelId, failure, withdrawableAt }
+}
+
+/** What an exception means to a forced close: the code, and words that are safe to show. */
+export function causeOf(error: unknown): { readonly code: FailureCode; readonly detail: string | null } {
+  const event = eventOf(error)
+  return { code: codeOfEvent(event.type) ?? 'internal_error', detail: 'reason' in event ? event.reason : null }
+}

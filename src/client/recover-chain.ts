@@ -1,0 +1,201 @@
+// Finds the payer's channels that the ledger does not know, from the chain's own events, and takes them in.
+// Must never take in a channel as one to pay with when lost vouchers may be higher than the policy lets be signed.
+
+import { type Amount, max, mayPayWithAdopted, type SessionEvent } from '../../machines/index.js'
+import type { Address, Hex } from '../protocol/index.js'
+import {
+  type ChannelPlace,
+  channelKey,
+  emptyRecord,
+  isEnded,
+  keyBeside,
+  type SessionRecord,
+} from '../sessions/index.js'
+import {
+  type ChannelSighting,
+  effectiveSigner,
+  findOpenings,
+  lowerCase,
+  type Opening,
+  sameHex,
+  sightChannels,
+  signVoucher,
+} from '../tempo/index.js'
+import { signing } from './effects/effect.js'
+import { reconcile } from './effects/reconcile.js'
+import { causeOf } from './force-close-outcome.js'
+import { type ChainSearch, forcedClose, type RecoveredChannel, reportOf } from './recover-report.js'
+import type { Ring } from './ring.js'
+
+/** Where to look. */
+export interface SearchPlace {
+  readonly chainId: number
+  readonly escrow: Address
+}
+
+export interface SearchOptions {
+  readonly signal: AbortSignal
+  readonly fromBlock: number | undefined
+  /** Pay with what is found, whatever was signed for it before. */
+  readonly reuse: boolean
+}
+
+/** What one search has come to. */
+export interface Searched {
+  readonly search: ChainSearch
+  readonly channels: readonly RecoveredChannel[]
+}
+
+/**
+ * Searches one chain and escrow for channels of this payer that the ledger does not know, or believes lost.
+ * Never throws, except when it is aborted.
+ */
+export async function searchChain(
+  ring: Ring,
+  where: SearchPlace,
+  records: readonly SessionRecord[],
+  options: SearchOptions,
+): Promise<Searched> {
+  const { chainId, escrow } = where
+  const payer = lowerCase(ring.account.address)
+  try {
+    const client = await ring.clientFor(chainId)
+    const { signal, fromBlock } = options
+    const range = fromBlock === undefined ? {} : { fromBlock }
+    const found = await findOpenings(client, { payer, escrow, chainId, signal, ...range })
+    const unknown = found.openings.filter(({ channelId }) => isUnknown(records, channelId))
+    const channelIds = unknown.map(({ channelId }) => channelId)
+    const sightings = await sightChannels(client, { channelIds, escrow })
+    const channels: RecoveredChannel[] = []
+    // One after the other: of two in the same place, the first one found takes it.
+    for (const [index, opening] of unknown.entries()) {
+      const sighting = sightings[index]
+      if (sighting === undefined || sighting.deposit === 0n) continue
+      const known = records.find((record) => record.session.channelId === opening.channelId)
+      channels.push(await takeIn(ring, where, { opening, sighting, known }, options))
+    }
+    const blocks = { from: found.fromBlock, to: found.toBlock }
+    return { search: { chainId, escrow, blocks, opened: found.openings.length, detail: null }, channels }
+  } catch (error) {
+    if (options.signal.aborted) throw error
+    const { code, detail } = causeOf(error)
+    const why = `${code}${detail === null ? '' : `: ${detail}`}`
+    return { search: { chainId, escrow, blocks: null, opened: 0, detail: why }, channels: [] }
+  }
+}
+
+/** A channel that the ledger believes lost counts as unknown: when the chain has it, the belief was wrong. */
+function isUnknown(records: readonly SessionRecord[], channelId: Hex): boolean {
+  const known = records.filter((record) => record.session.channelId === channelId)
+  return known.every(({ status }) => status === 'lost')
+}
+
+interface Found {
+  readonly opening: Opening
+  readonly sighting: ChannelSighting
+  /** The record that believes it lost. */
+  readonly known: SessionRecord | undefined
+}
+
+async function takeIn(
+  ring: Ring,
+  where: SearchPlace,
+  { opening, sighting, known }: Found,
+  options: SearchOptions,
+): Promise<RecoveredChannel> {
+  const { channelId, descriptor } = opening
+  const { payer, payee, token, operator } = descriptor
+  const place: ChannelPlace = { ...where, payer, payee, token, operator, signer: effectiveSigner(descriptor) }
+  const own = channelKey(place)
+  const amounts = { deposit: sighting.deposit.toString(), settled: sighting.settled.toString() }
+  const cumulative = max(known?.session.signed ?? '0', amounts.settled)
+  const event: SessionEvent = {
+    type: 'CHANNEL_ADOPTED',
+    channelId,
+    descriptor,
+    resource: known?.session.resource ?? null,
+    ...amounts,
+    cumulative,
+    block: sighting.block,
+  }
+  const none = emptyRecord(own, place, Date.now())
+  const outside = { ...none, session: { ...none.session, ...amounts, channelId } }
+  try {
+    const usable = options.reuse || mayPayWithAdopted(amounts, ring.policy.limits)
+    const keys = usable ? [own, keyBeside(own, channelId)] : [keyBeside(own, channelId)]
+    // A voucher for what the chain has paid out already exposes nothing, and is one to go on from.
+    const voucher = known === undefined ? await voucherAt(ring, place, channelId, cumulative) : undefined
+    const record = await adopt(ring, place, event, {
+      keys: known === undefined ? keys : [known.key],
+      voucher,
+      signal: options.signal,
+    })
+    return reportOf(record, record, {
+      source: 'chain',
+      found: 'funded',
+      action: 'adopted',
+      detail: adviceOn(ring, record, own),
+    })
+  } catch (error) {
+    if (options.signal.aborted) throw error
+    const { code, detail } = causeOf(error)
+    const why = `${amounts.deposit} base units are in it; ${code}${detail === null ? '' : `: ${detail}`}`
+    return reportOf(outside, outside, { source: 'chain', found: 'funded', action: 'kept', detail: why })
+  }
+}
+
+/** A voucher for what was settled, when this client signs for the channel and anything was. */
+async function voucherAt(
+  ring: Ring,
+  { chainId, escrow, signer }: ChannelPlace,
+  channelId: Hex,
+  cumulative: Amount,
+): Promise<Hex | undefined> {
+  if (cumulative === '0' || !sameHex(signer, ring.voucherSigner.address)) return undefined
+  const terms = { channelId, cumulative: BigInt(cumulative), chainId, escrow }
+  return signing('voucher', () => signVoucher(ring.voucherSigner, terms))
+}
+
+/** Takes the channel in under the first of `keys` that no other channel stands at. */
+async function adopt(
+  ring: Ring,
+  place: ChannelPlace,
+  event: Extract<SessionEvent, { type: 'CHANNEL_ADOPTED' }>,
+  p: { readonly keys: readonly string[]; readonly voucher: Hex | undefined; readonly signal: AbortSignal },
+): Promise<SessionRecord> {
+  for (const key of p.keys) {
+    const lease = await ring.ledger.lease(key, { signal: p.signal, timeoutMs: ring.policy.timeouts.sessionMs })
+    try {
+      const standing = await ring.ledger.read(key)
+      if (standing !== undefined && !isEnded(standing)) continue
+      const secrets = { lease, ...(p.voucher !== undefined && { voucher: p.voucher }) }
+      await ring.ledger.apply(key, place, event, secrets)
+      // A forced close may be under way.
+      const { record } = await reconcileOnce(ring, key, place, lease)
+      if (record !== undefined) return record
+    } finally {
+      await lease.release()
+    }
+  }
+  throw new Error('no place in the ledger took the channel')
+}
+
+async function reconcileOnce(
+  ring: Ring,
+  key: string,
+  place: ChannelPlace,
+  lease: Parameters<typeof reconcile>[2],
+): Promise<{ readonly record: SessionRecord | undefined }> {
+  await reconcile(ring, { key, place }, lease)
+  return { record: await ring.ledger.read(key) }
+}
+
+function adviceOn(ring: Ring, record: SessionRecord, own: string): string {
+  const forced = forcedClose(record)
+  if (forced !== null) return forced
+  if (!sameHex(record.place.signer, ring.voucherSigner.address)) {
+    return `its vouchers are signed by ${record.place.signer}, which is not this client: get its deposit back with forceClose`
+  }
+  if (record.key === own) return 'requests to its payee are paid with it from now on'
+  return 'it is not paid with: what was signed for it is not known. Get its deposit back with close(channelId, { url }) or forceClose'
+}

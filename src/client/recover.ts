@@ -1,0 +1,83 @@
+// Brings the ledger and the chain together after a crash, or after the ledger was lost.
+// Must never sign for anything new, nor forget anything signed that the chain may still include.
+
+import { parseAddress } from '../protocol/index.js'
+import type { SessionRecord } from '../sessions/index.js'
+import { type SearchPlace, searchChain } from './recover-chain.js'
+import { settleLedger } from './recover-ledger.js'
+import type { RecoveredChannel, RecoveryReport } from './recover-report.js'
+import type { Ring } from './ring.js'
+import { readableRecords } from './sessions.js'
+
+export interface RecoverOptions {
+  readonly signal?: AbortSignal
+  /** Chains to search for channels that the ledger does not know. Default: those of the ledger and of the policy. */
+  readonly chainIds?: readonly number[]
+  /** The first block to search. Default: the first of the chain, which takes long on a node that gives few logs at a time. */
+  readonly fromBlock?: number
+  /**
+   * Pay with channels that are found on the chain, also where lost vouchers may be higher than `maxExposure` lets this
+   * client sign: its payee may then refuse what is signed. Default false: such channels are kept apart, to be closed.
+   */
+  readonly reuse?: boolean
+}
+
+/**
+ * Settles every pending operation of the ledger against the chain: funded is adopted, absent and expired is dropped, absent
+ * and still valid is kept and told. Then finds channels of this payer that only the chain knows, so that a lost ledger
+ * loses no deposit. Waits for nothing but the leases of channels that are in use.
+ *
+ * What was signed for a channel that only the chain knows is unknown. Nothing is guessed: what the chain has settled counts
+ * as signed and spent, everything signed from then on stays within `maxExposure` beyond it, and the channel is paid with
+ * only when no lost voucher can be higher than that.
+ *
+ * @throws StoreError when the store cannot be read at all; the signal's reason when aborted. Everything else is reported.
+ *
+ * @example
+ * ```ts
+ * const { channels } = await mpp.sessions.recover()
+ * for (const { channelId, found, action, detail } of channels) console.log(channelId, found, action, detail)
+ * ```
+ */
+export async function recover(ring: Ring, options: RecoverOptions = {}): Promise<RecoveryReport> {
+  const signal = options.signal ?? new AbortController().signal
+  const { records, unreadable } = await readableRecords(ring.ledger)
+  const settled = await settleLedger(ring, records, signal)
+  const after = await readableRecords(ring.ledger)
+  const found = await Promise.all(
+    placesToSearch(ring, records, options).map((where) =>
+      searchChain(ring, where, after.records, {
+        signal,
+        fromBlock: options.fromBlock,
+        reuse: options.reuse ?? false,
+      }),
+    ),
+  )
+  return {
+    channels: withoutRepeats([...settled, ...found.flatMap(({ channels }) => channels)]),
+    searches: found.map(({ search }) => search),
+    unreadable,
+  }
+}
+
+/** A channel that was found lost and then taken in again is told once, as it is now. */
+function withoutRepeats(channels: readonly RecoveredChannel[]): readonly RecoveredChannel[] {
+  return [...new Map(channels.map((channel) => [channel.channelId, channel])).values()]
+}
+
+/** Every chain and escrow that the policy allows or the ledger has used. */
+function placesToSearch(
+  { policy, account }: Ring,
+  records: readonly SessionRecord[],
+  { chainIds }: RecoverOptions,
+): readonly SearchPlace[] {
+  const used = records.filter(({ place }) => place.payer === account.address.toLowerCase()).map(({ place }) => place)
+  const chains = new Set(chainIds ?? [...policy.allowedChains, ...used.map(({ chainId }) => chainId)])
+  const escrows = new Set([...policy.allowedEscrows, ...used.map(({ escrow }) => escrow)])
+  return [...chains].flatMap((chainId) =>
+    [...escrows].flatMap((text): SearchPlace[] => {
+      const escrow = parseAddress(text)
+      return escrow.ok ? [{ chainId, escrow: escrow.value }] : []
+    }),
+  )
+}

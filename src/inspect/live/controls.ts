@@ -1,0 +1,42 @@
+// Buttons that a program puts on the page.
+// Must never let the page say what is done: it names a button, and the program's own function runs.
+
+import type { ControlView } from './messages.js'
+
+/** How a button is pressed. */
+export interface Pressing {
+  /** Whether to go on until the bound of the button's code is used up. */
+  readonly repeat: boolean
+  /** Makes the page show the actor with this name. */
+  readonly look: (actorName: string) => void
+}
+
+/** A button on the page. */
+export interface Control {
+  /** Unique. */
+  readonly id: string
+  readonly label: string
+  /** Buttons with the same group stand together. */
+  readonly group: string
+  /** What it does, in a line. */
+  readonly hint: string
+  /** The error code it brings about; the page says what is known about it. */
+  readonly code?: string
+  readonly repeatable?: boolean
+  /** Resolves with a line for the person, and rejects with an Error whose message is one. */
+  run(pressing: Pressing): Promise<string>
+}
+
+/** A button as the page is told of it. */
+export function viewOf({ id, label, group, hint, code, repeatable }: Control): ControlView {
+  return { id, label, group, hint, code: code ?? null, repeatable: repeatable ?? false }
+}
+
+/** @throws RangeError when two buttons have the same id. */
+export function checkControls(controls: readonly Control[]): void {
+  const seen = new Set<string>()
+  for (const { id } of controls) {
+    if (seen.has(id)) throw new RangeError(`inspectLocally: two controls have the id "${id}"`)
+    seen.add(id)
+  }
+}

@@ -1,0 +1,80 @@
+// Reads what a person wants to know of a payment out of a flow's context: amounts, bounds left, references, failure.
+// Must never decide anything, nor know a bound by itself: bounds are the machine's.
+
+import { z } from 'zod'
+import {
+  boundOf,
+  ERROR_CODES,
+  MPP_CODES,
+  max,
+  type PaymentFlowContext,
+  recoveriesLeft,
+} from '../../../machines/index.js'
+import type { Json } from '../diagram/studio.js'
+import type { Amounts, BoundLeft, PaymentFacts } from './messages.js'
+
+const amount = z.string().regex(/^\d{1,40}$/)
+
+/** As much of the payment-flow machine's context as is shown. A context that does not fit is another machine's. */
+const contextSchema = z.object({
+  flow: z.string(),
+  purpose: z.enum(['pay', 'close']),
+  request: z.object({ method: z.string(), origin: z.string(), path: z.string() }),
+  limits: z.object({ maxDeposit: amount, maxExposure: amount }),
+  bounds: z.record(z.string(), z.number()),
+  counts: z.record(z.string(), z.number()),
+  session: z.object({ deposit: amount, signed: amount, accepted: amount, spent: amount }).nullable(),
+  receipt: z.object({ acceptedCumulative: amount, spent: amount }).nullable(),
+  references: z.record(z.string(), z.union([z.string(), z.number(), z.null()])),
+  settlement: z.object({ settled: amount, refunded: amount }).nullable(),
+  receiptProblem: z.string().nullable(),
+  failure: z
+    .object({
+      code: z.string(),
+      advice: z.string(),
+      detail: z.string().nullable(),
+      limit: z.string().nullable(),
+    })
+    .nullable(),
+})
+
+type ReadContext = z.infer<typeof contextSchema>
+
+/** What the ledger said when it was last asked, and what the receipt has said since. */
+function amountsOf({ session, receipt, limits }: ReadContext): Amounts | null {
+  if (session === null) return null
+  return {
+    deposit: session.deposit,
+    signed: session.signed,
+    accepted: receipt === null ? session.accepted : max(session.accepted, receipt.acceptedCumulative),
+    spent: receipt === null ? session.spent : max(session.spent, receipt.spent),
+    maxDeposit: limits.maxDeposit,
+    maxExposure: limits.maxExposure,
+  }
+}
+
+/** The recoveries that this flow has taken, and the gateway's codes that it still could recover from. */
+function boundsOf({ bounds, counts }: ReadContext): readonly BoundLeft[] {
+  // Both functions read nothing but these two members, which were parsed.
+  const context = { bounds, counts } as PaymentFlowContext
+  const recoverable = MPP_CODES.filter((code) => ERROR_CODES[code].leadsTo !== 'terminal')
+  const names = [...new Set([...Object.keys(counts), ...recoverable])]
+  return names.map((name) => ({ name, left: recoveriesLeft(context, name), of: boundOf(context, name) }))
+}
+
+/** The facts of a payment flow's context; null for any other context. */
+export function paymentFacts(context: Json): PaymentFacts | null {
+  const read = contextSchema.safeParse(context)
+  if (!read.success) return null
+  const { purpose, request, references, settlement, receiptProblem, failure } = read.data
+  return {
+    purpose,
+    request,
+    amounts: amountsOf(read.data),
+    bounds: boundsOf(read.data),
+    references,
+    settlement,
+    receiptProblem,
+    failure,
+  }
+}

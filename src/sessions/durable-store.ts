@@ -1,0 +1,50 @@
+// The interface of a store over any place that can read, list and atomically change what is kept under a key.
+// Must never decide by its own clock: each place has one clock that all of its processes share.
+
+import { type ChannelState, changeRecord, giveLeaseBack, heldLease, prolongLease, takeLease } from './channel-state.js'
+import type { SessionRecord } from './record.js'
+import { type SessionStore, StoreError } from './store.js'
+import { createTurns, type Transact } from './turns.js'
+
+/** A place that outlives the process. */
+export interface Place {
+  /** What is kept under `key`, with the time by the place's clock. */
+  read(key: string): Promise<{ readonly state: ChannelState; readonly now: number }>
+  list(): Promise<readonly SessionRecord[]>
+  readonly transact: Transact
+  watch(key: string, listener: () => void): () => void
+}
+
+/** The store of a place. */
+export function storeOf({ read, list, transact, watch }: Place): SessionStore {
+  const inTurn = createTurns(transact)
+  return {
+    get: async (key) => (await read(key)).state.record,
+    list,
+    update: (key, change, lease) => inTurn(key, changeRecord(key, change, lease)),
+    async acquireLease(key, holder, ttlMs) {
+      // Looking costs less than a turn, and who waits for a lease looks often.
+      const { state, now } = await read(key)
+      if (heldLease(state, now) !== undefined) return undefined
+      return inTurn(key, takeLease(key, holder, ttlMs))
+    },
+    renewLease: (lease, ttlMs) => inTurn(lease.key, prolongLease(lease, ttlMs)),
+    releaseLease: (lease) => inTurn(lease.key, giveLeaseBack(lease)),
+    async isLeased(key) {
+      const { state, now } = await read(key)
+      return heldLease(state, now) !== undefined
+    },
+    watch,
+  }
+}
+
+/** Every record of a list, or a refusal that says how many cannot be read and carries the others. */
+export function allOrRefuse(
+  records: readonly SessionRecord[],
+  refusals: readonly StoreError[],
+): readonly SessionRecord[] {
+  const [first] = refusals
+  if (first === undefined) return records
+  const more = refusals.length > 1 ? ` (and ${refusals.length - 1} more)` : ''
+  throw new StoreError(first.reason, `${first.message}${more}`, { intact: records })
+}

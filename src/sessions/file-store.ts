@@ -1,0 +1,306 @@
+// Keeps one readable file per channel in a folder of its own, for all processes of one machine.
+// Must never overwrite what it cannot read, nor let two processes write from the same state.
+//
+// A change takes the channel's lock, so that processes wait for each other instead of working in vain. But locks of files
+// run out by time: a process that was stopped for long, or two that find the same dead lock, can both believe that they
+// hold it. What keeps their writes apart is the draft: each writer first creates its own, then removes those of all others,
+// then reads, and at last renames its draft into place. Of two that overlap, the later one has removed the draft of the
+// earlier one, whose rename then fails: it starts again from what the later one wrote.
+
+import { randomUUID } from 'node:crypto'
+import { dirname, join, resolve } from 'node:path'
+import { pid } from 'node:process'
+import { type ChannelState, NOTHING_KEPT } from './channel-state.js'
+import { allOrRefuse, type Place, storeOf } from './durable-store.js'
+import { fileText, readFileText, recordFile, stemOf, stemOfFile } from './file-store-format.js'
+import { codeOf, type FileLayer, nodeFileLayer } from './file-store-layer.js'
+import { createListeners } from './listeners.js'
+import type { SessionRecord } from './record.js'
+import { UnreadableRecord } from './record-format.js'
+import { type SessionStore, StoreError } from './store.js'
+
+export interface FileStoreOptions {
+  /** The clock of leases, in milliseconds since the epoch. All processes of a folder must share it. */
+  readonly now?: () => number
+  /** The file system. Default: that of this machine. */
+  readonly layer?: FileLayer
+}
+
+/** How long a change waits for the lock of its channel: a dead holder's is free after two to three seconds. */
+const LOCK_TIMEOUT_MS = 15_000
+const LOCK_LOOK_MS = 6
+/** Losing the draft this often in a row means that somebody does not respect the lock at all. */
+const MAX_ATTEMPTS = 100
+const MAX_BACKOFF = 10
+const READ_AT_ONCE = 32
+const DRAFT_SUFFIX = '.draft'
+
+/**
+ * Keeps records as files in `folder`, which is created for its owner alone and must be on a local disk.
+ *
+ * @throws StoreError from its methods: `damaged` when a file cannot be read (it is set aside, and its channel refused until a
+ * good file is put in its place or the one set aside is removed), `newer_format`, `unavailable` with the system's code.
+ *
+ * @example
+ * ```ts
+ * const mpp = createMppClient({ account, rpcUrl, store: fileStore('/var/lib/agent/channels') })
+ * ```
+ */
+export function fileStore(folder: string, options: FileStoreOptions = {}): SessionStore {
+  return storeOf(createFiles(resolve(folder), options.layer ?? nodeFileLayer, options.now ?? Date.now))
+}
+
+function createFiles(folder: string, layer: FileLayer, now: () => number): Place {
+  const at = (name: string): string => join(folder, name)
+  let prepared: Promise<void> | undefined
+  let isPrepared = false
+  let unwatch: (() => void) | undefined
+  const watchedStems = new Map<string, string>()
+  const listeners = createListeners((keys) => {
+    if (keys === 0) {
+      unwatch?.()
+      unwatch = undefined
+      watchedStems.clear()
+    }
+  })
+
+  /** Makes the folder, once; a folder that others may enter is refused, because records hold signatures. */
+  function prepare(): Promise<void> {
+    prepared ??= ready().catch((error: unknown) => {
+      prepared = undefined
+      throw error
+    })
+    return prepared
+  }
+
+  async function ready(): Promise<void> {
+    const made = await layer.makeFolder(folder)
+    // A folder is on the disk once the one above it says so.
+    for (let below = folder; made !== undefined; below = dirname(below)) {
+      await layer.syncFolder(dirname(below))
+      if (below === made || below === dirname(below)) break
+    }
+    const bits = await layer.othersMay(folder)
+    if (bits === 0) {
+      isPrepared = true
+      return
+    }
+    const what = `the folder ${folder} is open to other users (permissions ${bits.toString(8).padStart(3, '0')} for others)`
+    throw new StoreError(
+      'unavailable',
+      `${what}; records hold signatures, so nothing was read or written: chmod 700 it`,
+    )
+  }
+
+  /** What is kept under a stem. @throws UnreadableRecord; StoreError when it was set aside before. */
+  async function load(stem: string): Promise<{ readonly key: string; readonly state: ChannelState } | undefined> {
+    const text = await layer.read(at(recordFile(stem)))
+    if (text !== undefined) return readFileText(text, stem)
+    if (await layer.exists(at(asideOf(stem)))) throw refusedBefore(stem)
+    return undefined
+  }
+
+  /** As {@link load}; a damaged file is set aside, under the lock, so that nobody is writing it. */
+  async function loadOrSetAside(stem: string) {
+    try {
+      return await load(stem)
+    } catch (error) {
+      if (!(error instanceof UnreadableRecord)) throw error
+      return underLock(stem, () => judge(stem, () => load(stem)))
+    }
+  }
+
+  /** Runs what reads a file, under the lock: one that is damaged is set aside, one of a newer version left alone. */
+  async function judge<T>(stem: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof UnreadableRecord)) throw error
+      const path = at(recordFile(stem))
+      if (error.reason === 'newer_format') {
+        const advice = 'Nothing was signed or changed. Use the newer version for this folder'
+        throw new StoreError('newer_format', `${path} was written by a newer version: ${error.message}. ${advice}`)
+      }
+      const aside = await setAside(stem)
+      const what = `the record in ${path} cannot be read: ${error.message}. It was set aside as ${aside}`
+      throw new StoreError('damaged', `${what}. ${REPAIR}`)
+    }
+  }
+
+  async function setAside(stem: string): Promise<string> {
+    let aside = asideOf(stem)
+    for (let more = 2; await layer.exists(at(aside)); more += 1) aside = `${asideOf(stem)}-${more}`
+    await layer.rename(at(recordFile(stem)), at(aside))
+    await layer.syncFolder(folder)
+    return aside
+  }
+
+  function refusedBefore(stem: string): StoreError {
+    const what = `the record of this channel could not be read and was set aside as ${at(asideOf(stem))}`
+    return new StoreError('damaged', `${what}. ${REPAIR}`)
+  }
+
+  async function underLock<T>(stem: string, work: () => Promise<T>): Promise<T> {
+    const release = await lock(stem)
+    try {
+      return await work()
+    } finally {
+      await release()
+    }
+  }
+
+  async function lock(stem: string): Promise<() => Promise<void>> {
+    // Measured by the machine's clock, whatever clock leases have.
+    const deadline = Date.now() + LOCK_TIMEOUT_MS
+    for (;;) {
+      const release = await layer.lock(at(`${stem}.lock`))
+      if (release !== undefined) return release
+      if (Date.now() > deadline) {
+        const what = `other processes held ${at(`${stem}.lock`)} for too long`
+        throw new StoreError('unavailable', `${what}; nothing was written, the same may be tried again`)
+      }
+      await pause(LOCK_LOOK_MS)
+    }
+  }
+
+  /** One attempt to change what is kept. False when another writer took the draft away: nothing was written then. */
+  async function attempt(key: string, stem: string, apply: (state: ChannelState, now: number) => ChannelState) {
+    const draft = `${stem}.${pid}-${randomUUID()}${DRAFT_SUFFIX}`
+    const file = await layer.create(at(draft))
+    let placed = false
+    try {
+      await dropDrafts(stem, draft)
+      const before = (await judge(stem, () => load(stem)))?.state ?? NOTHING_KEPT
+      const after = apply(before, now())
+      if (after === before) {
+        await file.close()
+        return true
+      }
+      await file.write(fileText(key, after))
+      await file.close()
+      placed = await layer.rename(at(draft), at(recordFile(stem)))
+      if (placed) await layer.syncFolder(folder)
+      return placed
+    } catch (error) {
+      // Closing twice is harmless; a file that cannot be closed adds nothing to what went wrong before.
+      await file.close().catch(() => undefined)
+      throw error
+    } finally {
+      // What is left behind here is removed by the next writer.
+      if (!placed) await layer.remove(at(draft)).catch(() => undefined)
+    }
+  }
+
+  async function dropDrafts(stem: string, own: string): Promise<void> {
+    const isAnother = (name: string): boolean =>
+      name !== own && name.startsWith(`${stem}.`) && name.endsWith(DRAFT_SUFFIX)
+    const others = (await layer.list(folder)).filter(isAnother)
+    await Promise.all(others.map((name) => layer.remove(at(name))))
+  }
+
+  async function listRecords(): Promise<readonly SessionRecord[]> {
+    const names = await layer.list(folder)
+    const asides = names.flatMap((name) => /^(.*)\.damaged$/.exec(name)?.[1] ?? [])
+    const stems = new Set([...names.flatMap((name) => stemOfFile(name) ?? []), ...asides])
+    const records: SessionRecord[] = []
+    const refusals: StoreError[] = []
+    const all = [...stems].sort()
+    for (let from = 0; from < all.length; from += READ_AT_ONCE) {
+      await Promise.all(
+        all.slice(from, from + READ_AT_ONCE).map(async (stem) => {
+          try {
+            const record = (await loadOrSetAside(stem))?.state.record
+            if (record !== undefined) records.push(record)
+          } catch (error) {
+            if (!(error instanceof StoreError) || !isOfOneRecord(error)) throw error
+            refusals.push(error)
+          }
+        }),
+      )
+    }
+    return allOrRefuse(records, refusals)
+  }
+
+  return {
+    async read(key) {
+      return saying('read', async () => {
+        await prepare()
+        const state = (await loadOrSetAside(stemOf(key)))?.state ?? NOTHING_KEPT
+        return { state, now: now() }
+      })
+    },
+    list: () => saying('read', () => prepare().then(listRecords)),
+    async transact(key, apply) {
+      await saying('written', async () => {
+        await prepare()
+        const stem = stemOf(key)
+        await underLock(stem, async () => {
+          for (let tries = 0; tries < MAX_ATTEMPTS; tries += 1) {
+            if (await attempt(key, stem, apply)) return
+            // Two that take each other's drafts away would go on doing so in step.
+            await pause(LOCK_LOOK_MS * Math.min(tries + 1, MAX_BACKOFF))
+          }
+          throw new StoreError('unavailable', `other processes write ${at(recordFile(stem))} without its lock`)
+        })
+      })
+      listeners.tell(key)
+    },
+    watch(key, listener) {
+      const stop = listeners.add(key, listener)
+      watchedStems.set(recordFile(stemOf(key)), key)
+      unwatch ??= startWatching()
+      return stop
+    },
+  }
+
+  function startWatching(): () => void {
+    if (isPrepared) return layer.watch(folder, tellOf)
+    let stop: (() => void) | undefined
+    let stopped = false
+    const start = (): void => {
+      if (stopped) return
+      stop = layer.watch(folder, tellOf)
+      // What changed while the folder was not there yet would never be told.
+      listeners.tellAll()
+    }
+    // Whoever reads or writes next gets the error; a watch is best effort.
+    prepare().then(start, () => undefined)
+    return () => {
+      stopped = true
+      stop?.()
+    }
+  }
+
+  function tellOf(name: string | null): void {
+    const key = name === null ? undefined : watchedStems.get(name)
+    if (key !== undefined) listeners.tell(key)
+    else if (name === null) listeners.tellAll()
+  }
+}
+
+const REPAIR =
+  'Nothing was signed for it. Put a good copy in place of the file, or remove what was set aside and let the channel be found on the chain; until then this channel is not used'
+
+function pause(upToMs: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, 1 + Math.random() * upToMs))
+}
+
+function asideOf(stem: string): string {
+  return `${stem}.damaged`
+}
+
+function isOfOneRecord({ reason }: StoreError): boolean {
+  return reason === 'damaged' || reason === 'newer_format'
+}
+
+/** Does what touches files; the system's errors come out as refusals with their code, and without their text. */
+async function saying<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof StoreError) throw error
+    const code = codeOf(error)
+    if (code === undefined) throw error
+    throw new StoreError('unavailable', `the records could not be ${what} (${code}); nothing signed since may be sent`)
+  }
+}

@@ -1,0 +1,120 @@
+// `mpp-flow sessions recover` and `force-close` as a person runs them, after a lost ledger and without the gateway.
+// Must never look at anything but what the program prints, how it ends, and what the chain says.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { progressLines } from '../../src/cli/sessions/close.js'
+import { type Ground, setGround } from './ground.js'
+import { run, runAll, start } from './run-program.js'
+
+const BODY = '{"model":"sandbox-small","max_tokens":8,"messages":[{"role":"user","content":"Hi"}]}'
+/** TIP-1034: CLOSE_GRACE_PERIOD. */
+const GRACE_SECONDS = 15 * 60
+
+let ground: Ground
+
+beforeAll(async () => {
+  ground = await setGround()
+}, 60_000)
+
+afterAll(() => ground?.stop())
+
+describe('recover', () => {
+  it('finds the channel of a lost ledger on the chain, so that it can be closed', async () => {
+    const gateway = await ground.stage.gateway()
+    const payer = await ground.payer()
+    const env = { MPP_FLOW_RPC_URL: ground.stage.chain.rpcUrl, MPP_FLOW_KEY: payer.key }
+    const lost = ['--store', ground.store()]
+    const store = ['--store', ground.store()]
+    const request = ['request', '-s', '--json', BODY, gateway.chat]
+    const paid = await run([...request, ...lost], env)
+    expect(paid).toMatchObject({ code: 0, stderr: '' })
+    const [channel] = gateway.books().channels
+    const id = channel?.channelId ?? ''
+    const [empty, first, second, noUrl, close] = await runAll(
+      [
+        ['sessions', 'list', ...store],
+        ['sessions', 'recover', '--json', ...store],
+        ['sessions', 'recover', ...store],
+        ['sessions', 'close', '--json', ...store, id],
+        ['sessions', 'close', '--json', ...store, '--url', gateway.chat, id],
+      ],
+      env,
+    )
+    expect(empty).toMatchObject({ code: 0, stdout: '' })
+    expect(first).toMatchObject({ code: 0, stderr: '' })
+    expect(JSON.parse(first?.stdout ?? '')).toMatchObject({
+      status: 'recovered',
+      channels: [{ channelId: id, source: 'chain', found: 'funded', action: 'adopted' }],
+      searches: [{ chainId: 42431, opened: 1 }],
+      unreadable: null,
+    })
+    expect(second?.stdout).toContain(`${id}  open\n  in the ledger; found funded, nothing had to be done\n`)
+    expect(noUrl).toMatchObject({ code: 8 })
+    expect(JSON.parse(close?.stdout ?? '')).toMatchObject({ status: 'closed', channelId: id, exitCode: 0 })
+    expect(await ground.stage.balance(payer.address)).toBe(100_000_000n - BigInt(channel?.spent ?? 0))
+  }, 120_000)
+
+  it('does not call itself complete when a chain cannot be asked', async () => {
+    const payer = await ground.payer(0n)
+    const args = ['sessions', 'recover', '--chain', '4217', '--json', '--store', ground.store()]
+    const env = { MPP_FLOW_RPC_URL: ground.stage.chain.rpcUrl, MPP_FLOW_KEY: payer.key }
+    const [other, away] = await runAll([args, ['sessions', 'recover', '--rpc-url', 'http://127.0.0.1:1/secret']], env)
+    expect(other).toMatchObject({ code: 8 })
+    expect(JSON.parse(other?.stdout ?? '')).toMatchObject({
+      status: 'incomplete',
+      searches: [{ chainId: 4217, blocks: null }],
+    })
+    expect(away).toMatchObject({ code: 8, stdout: '' })
+    expect(away?.stderr).not.toContain('secret')
+  }, 120_000)
+})
+
+describe('force-close', () => {
+  it('gets the deposit back with the gateway gone, and goes on after Ctrl-C', async () => {
+    const gateway = await ground.stage.gateway()
+    const payer = await ground.payer()
+    const store = ground.store()
+    const env = { MPP_FLOW_RPC_URL: ground.stage.chain.rpcUrl, MPP_FLOW_KEY: payer.key, MPP_FLOW_STORE: store }
+    expect((await run(['request', '-s', '--json', BODY, gateway.chat], env)).code).toBe(0)
+    const id = gateway.books().channels[0]?.channelId ?? ''
+    await gateway.stop()
+
+    const asking = start(['sessions', 'force-close', id], env)
+    await asking.saw('the grace period is running')
+    asking.child.kill('SIGINT')
+    const left = await asking.ended
+    expect({ code: left.code, stdout: left.stdout }).toEqual({ code: 130, stdout: '' })
+    expect(left.stderr).toContain('asking the chain for the close')
+    expect(left.stderr).toContain('the request stands on the chain; call again to go on')
+
+    await ground.stage.chain.advanceTime(GRACE_SECONDS + 1)
+    const done = await run(['sessions', 'force-close', '--json', id], env)
+    expect({ code: done.code, stderr: done.stderr }).toEqual({ code: 0, stderr: '' })
+    // Nothing was settled by the payee: all of the deposit comes back.
+    expect(JSON.parse(done.stdout)).toMatchObject({
+      status: 'withdrawn',
+      exitCode: 0,
+      channelId: id,
+      settlement: { settled: '0', refunded: '5000000' },
+    })
+    expect(await ground.stage.balance(payer.address)).toBe(100_000_000n)
+  }, 120_000)
+
+  it('says each step once, and each minute that is left', () => {
+    const lines: string[] = []
+    const show = progressLines((line) => lines.push(line))
+    const seconds = [900, 899, 841, 840, 61, 60]
+    const rest = { channelId: '0x01', withdrawableAt: 1, txHash: null }
+    show({ ...rest, step: 'requesting', secondsLeft: null })
+    for (const secondsLeft of seconds) show({ ...rest, step: 'waiting', secondsLeft })
+    show({ ...rest, step: 'withdrawing', secondsLeft: 0 })
+    expect(lines.map((line) => /(\d+) min left/.exec(line)?.[1] ?? line.split(' ')[0])).toEqual([
+      'asking',
+      '15',
+      '14',
+      '2',
+      '1',
+      'withdrawing',
+    ])
+  })
+})
