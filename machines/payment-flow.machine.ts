@@ -240,10 +240,12 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
               { guard: 'withinBound', target: '#paymentFlow.backingOff', actions: ['count', 'backOffToReconciling'] },
               FAILED,
             ],
-            CHAIN_UNAVAILABLE: [
-              { guard: 'withinBound', target: '#paymentFlow.backingOff', actions: ['count', 'backOffToReconciling'] },
-              FAILED,
-            ],
+            // Once that is used up, the machine's own arrow leads to `failed`.
+            CHAIN_UNAVAILABLE: {
+              guard: 'withinBound',
+              target: '#paymentFlow.backingOff',
+              actions: ['count', 'backOffToReconciling'],
+            },
           },
         },
       },
@@ -321,10 +323,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
               FAILED,
             ],
             CHALLENGE_EXPIRED: ASK_ANEW,
-            CHAIN_UNAVAILABLE: [
-              { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToClosing'] },
-              FAILED,
-            ],
+            CHAIN_UNAVAILABLE: { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToClosing'] },
             RATE_LIMITED: [
               { guard: 'withinBound', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToClosing'] },
               FAILED_BY_ANSWER,

@@ -40,7 +40,9 @@ export function traceInto(trace: TraceStep[]): (inspection: InspectionEvent) => 
     // Effects are actors too; only the root's steps are states of the machine.
     if (!('sessionId' in actorRef) || actorRef.sessionId !== rootId || !('value' in snapshot)) return
     const taken = _transitions[0]
-    const decided = taken !== undefined && taken.eventType === '' ? (guardName(taken.guard) ?? 'otherwise') : null
+    // An event that the state does not know takes no step.
+    if (taken === undefined) return
+    const decided = taken.eventType === '' ? (guardName(taken.guard) ?? 'otherwise') : null
     // A snapshot of a machine has a state value; other actors' snapshots have none.
     const { value } = snapshot
     if (typeof value === 'string' || (typeof value === 'object' && value !== null)) {

@@ -2,6 +2,7 @@
 // Must never take a key as an option, nor do any work before the command is known.
 
 import { Argument, type Command, Option } from 'commander'
+import { defineModel } from './model/define.js'
 import { definePaths } from './paths/define.js'
 import type { Perform } from './perform.js'
 
@@ -198,6 +199,7 @@ export function defineCommands(program: Command, perform: Perform): void {
   defineSessions(program, perform)
   defineShows(program, perform)
   definePaths(program, perform)
+  defineModel(program, perform)
   defineSandbox(program, perform)
   defineInspect(program, perform)
 }

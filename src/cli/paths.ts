@@ -1,6 +1,6 @@
-// `npm run paths`: exports the generated paths.
+// `npm run paths`: the same as `mpp-flow paths`.
 // Must never do anything of its own.
 
-import { run } from './paths/run.js'
+import { main } from './program.js'
 
-process.exitCode = await run(process.argv.slice(2))
+process.exitCode = await main(['paths', ...process.argv.slice(2)])

@@ -10,6 +10,7 @@ import {
   isEnded,
   keyBeside,
   type SessionRecord,
+  StoreError,
 } from '../sessions/index.js'
 import {
   type ChannelSighting,
@@ -156,38 +157,35 @@ async function voucherAt(
   return signing('voucher', () => signVoucher(ring.voucherSigner, terms))
 }
 
-/** Takes the channel in under the first of `keys` that no other channel stands at. */
+/** Takes the channel in under the first of `keys` that no other channel stands at, and whose record can be read. */
 async function adopt(
   ring: Ring,
   place: ChannelPlace,
   event: Extract<SessionEvent, { type: 'CHANNEL_ADOPTED' }>,
   p: { readonly keys: readonly string[]; readonly voucher: Hex | undefined; readonly signal: AbortSignal },
 ): Promise<SessionRecord> {
+  let refusal: unknown = new Error('no place in the ledger took the channel')
   for (const key of p.keys) {
-    const lease = await ring.ledger.lease(key, { signal: p.signal, timeoutMs: ring.policy.timeouts.sessionMs })
     try {
-      const standing = await ring.ledger.read(key)
-      if (standing !== undefined && !isEnded(standing)) continue
-      const secrets = { lease, ...(p.voucher !== undefined && { voucher: p.voucher }) }
-      await ring.ledger.apply(key, place, event, secrets)
-      // A forced close may be under way.
-      const { record } = await reconcileOnce(ring, key, place, lease)
-      if (record !== undefined) return record
-    } finally {
-      await lease.release()
+      const lease = await ring.ledger.lease(key, { signal: p.signal, timeoutMs: ring.policy.timeouts.sessionMs })
+      try {
+        const standing = await ring.ledger.read(key)
+        if (standing !== undefined && !isEnded(standing)) continue
+        await ring.ledger.apply(key, place, event, { lease, ...(p.voucher !== undefined && { voucher: p.voucher }) })
+        // A forced close may be under way.
+        await reconcile(ring, { key, place }, lease)
+        const record = await ring.ledger.read(key)
+        if (record !== undefined) return record
+      } finally {
+        await lease.release()
+      }
+    } catch (error) {
+      // What cannot be read is not written over: the channel is kept beside it.
+      if (!(error instanceof StoreError) || error.reason !== 'damaged') throw error
+      refusal = error
     }
   }
-  throw new Error('no place in the ledger took the channel')
-}
-
-async function reconcileOnce(
-  ring: Ring,
-  key: string,
-  place: ChannelPlace,
-  lease: Parameters<typeof reconcile>[2],
-): Promise<{ readonly record: SessionRecord | undefined }> {
-  await reconcile(ring, { key, place }, lease)
-  return { record: await ring.ledger.read(key) }
+  throw refusal
 }
 
 function adviceOn(ring: Ring, record: SessionRecord, own: string): string {

@@ -38,6 +38,7 @@ afterAll(async () => {
 
 describe('how it ends', () => {
   let calls: Map<string, Call>
+  let signer: FilePayer
 
   beforeAll(async () => {
     const poor = await ground.payer(0n)
@@ -46,6 +47,7 @@ describe('how it ends', () => {
     const losing = await ground.gateway()
     losing.inject('mpp_commit_failed')
     const other = await ground.payer()
+    signer = await ground.payer(0n)
     const damaged = ground.store()
     const notJson = join(ground.folder, 'not.json')
     await writeFile(notJson, '{"model":', { mode: 0o600 })
@@ -54,6 +56,7 @@ describe('how it ends', () => {
     const ask = (...args: string[]): string[] => ['request', ...args]
     const chat = ['--json', chatBody()]
     const lines: Record<string, string[]> = {
+      signer: ask('-s', ...key, ...fresh(), '--voucher-key-file', signer.keyFile, ...chat, gateway.chat),
       missing: ask('-s', ...key, `${free.url}/elsewhere`),
       limit: ask('-s', ...key, ...fresh(), '--max-deposit', '0.5', ...chat, gateway.chat),
       denied: [
@@ -105,6 +108,12 @@ describe('how it ends', () => {
     if (found === undefined) throw new Error(`no call ${name}`)
     return found
   }
+
+  it('0: paid with vouchers that a second key has signed', () => {
+    expect(call('signer')).toMatchObject({ code: EXIT.ok, stderr: '' })
+    const signers = gateway.seen.flatMap(({ credential }) => credential?.payload.descriptor.authorizedSigner ?? [])
+    expect(signers).toEqual([signer.address.toLowerCase()])
+  })
 
   it.each([
     ['missing', EXIT.httpError, ''],

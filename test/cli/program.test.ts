@@ -39,6 +39,7 @@ describe('the program', () => {
       explain: '<code> --json',
       diagram: '<machine> --format --json',
       paths: '--format --states --output',
+      model: '--pairs --every-pair --check --mutate --json --concurrency',
       inspect: '--port --no-open --json',
       sandbox: '--port --bucket --suggested-deposit --price-per-token --json',
     })

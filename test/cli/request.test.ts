@@ -1,7 +1,8 @@
 // `mpp-flow request` and `mpp-flow sessions` as a person runs them, against a gateway that takes real payments.
 // Must never look at anything but what the program prints, how it ends, and what gateway and chain saw of it.
 
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { EXIT } from '../../src/cli/exit.js'
@@ -63,7 +64,7 @@ describe('request', () => {
     expect(dry.stdout).toContain(gateway.payee)
     expect(gateway.seen.map(({ authorization }) => authorization)).toEqual([undefined])
     expect(gateway.books().channels).toEqual([])
-    expect(await files(env.MPP_FLOW_STORE)).toEqual([])
+    expect(await contents(env.MPP_FLOW_STORE)).toEqual([])
   })
 
   it('pays, prints the body alone on standard output, and what happens on standard error', async () => {
@@ -95,6 +96,19 @@ describe('request', () => {
     expect(JSON.parse(document.http.body)).toMatchObject({ object: 'chat.completion' })
     expect(document.trace.at(-1)).toEqual({ state: 'succeeded', event: 'RECEIPT_VERIFIED' })
     expect(gateway.books().counts).toMatchObject({ opens: 1, paidSends: 2 })
+  })
+
+  it('dry-run of a request that would reuse a voucher sends none, and changes nothing in the ledger', async () => {
+    const before = await contents(env.MPP_FLOW_STORE)
+    expect(before).toHaveLength(1)
+    const [dry] = await runAll(
+      [['request', '--dry-run', '--key-file', payer.keyFile, '--json', chatBody(), gateway.chat]],
+      env,
+    )
+    expect(dry).toMatchObject({ code: 0, stderr: '' })
+    expect(dry?.stdout).toContain('Would pay with the voucher in hand, up to 1.00. Nothing new is signed.')
+    expect(gateway.books().counts).toMatchObject({ opens: 1, paidSends: 2, rejectedCredentials: 0 })
+    expect(await contents(env.MPP_FLOW_STORE)).toEqual(before)
   })
 
   it('prints the bytes of a free answer untouched', async () => {
@@ -178,6 +192,8 @@ describe('all that was printed', () => {
   })
 })
 
-async function files(folder: string | undefined): Promise<readonly string[]> {
-  return readdir(folder ?? '').catch(() => [])
+/** Every file of a folder that is there. */
+async function contents(folder = ''): Promise<readonly string[]> {
+  const names = await readdir(folder).catch(() => [])
+  return Promise.all(names.sort().map((name) => readFile(join(folder, name), 'utf8')))
 }

@@ -126,7 +126,7 @@ describe.skipIf(noBrowser !== null)('the page on a sandbox', () => {
     await atEnd(page)
     expect(await current(page)).toBe('succeeded')
     await page.getByText('Context at this step').click()
-    expect(await page.locator('.member').count()).toBeGreaterThan(15)
+    await expect.poll(() => page.locator('.member').count()).toBeGreaterThan(15)
     await page.locator('.member[data-changed]').last().scrollIntoViewIfNeeded()
     await keepPicture(page, '5-context')
   })

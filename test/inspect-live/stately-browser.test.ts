@@ -88,6 +88,7 @@ describe.skipIf(noBrowser !== null)('createBrowserInspector', () => {
     await window.locator('.step[data-tone="recovery"]').click()
     await expect.poll(() => window.locator('.headline .event').textContent()).toBe('mpp_reservation_failed')
     expect(await window.locator('.chart .arrow.taken').count()).toBe(1)
+    expect(await window.locator('.facts').textContent()).toMatch(/deposit.*signed.*mpp_reservation_failed2 of 3/)
     await keepPicture(window, '14-stately-browser')
     await context.close()
   })

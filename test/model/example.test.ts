@@ -1,12 +1,12 @@
-// The example of docs/model-based-testing.md, as its reader would run it: against the sandbox, and against a gateway of which
-// only the addresses and a key are known. Must never run a copy: the page is held against the file that is run.
+// The example of docs/model-based-testing.md as its reader runs it: on the sandbox, and on a gateway known by its addresses.
+// Must never run a copy: the page is held against the file that is run.
 
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Sandbox, startSandbox } from '../../src/sandbox/index.js'
 import { statePaths } from '../../src/testing/index.js'
 import { payerKey } from '../ecosystem/payer-key.js'
-import { asPrinted, createReaderProject, type ReaderProject } from './reader-project.js'
+import { asPrinted, createReaderProject, READER_TIMEOUT_MS, type ReaderProject } from './reader-project.js'
 
 const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const example = asPrinted(read('docs/examples/test-your-gateway.test.ts'))
@@ -17,7 +17,7 @@ it('the page shows the example that is run', () => {
   expect(example.trim().split('\n').length).toBeLessThanOrEqual(45)
 })
 
-describe('the example', () => {
+describe('the example', { timeout: READER_TIMEOUT_MS }, () => {
   let project: ReaderProject
   let sandbox: Sandbox
   beforeAll(async () => {
@@ -56,10 +56,8 @@ describe('the example', () => {
 
   it('fails on a gateway that refuses what it should carry out, and says at which step', async () => {
     sandbox.configure({ pricePerToken: '100' })
-    const { passed, failed } = await project.test(given())
-    expect(passed).toContain('plain: ANSWER_RECEIVED → succeeded')
-    expect(failed.find((said) => said.startsWith('plain: nothing special'))).toContain(
-      '"planned": "PAID_ANSWER_RECEIVED',
-    )
+    const { passed, failed } = await project.test(given(), 'nothing special|ANSWER_RECEIVED')
+    expect(passed).toEqual(['plain: ANSWER_RECEIVED → succeeded'])
+    expect(failed.find((said) => said.startsWith('plain: nothing special'))).toContain("{ step: 4, state: 'paying'")
   })
 })

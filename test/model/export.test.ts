@@ -7,16 +7,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { run } from '../../src/cli/paths/run.js'
+import { main } from '../../src/cli/program.js'
 import { describePlan, type PathPlan, statePaths, TRANSITIONS } from '../../src/testing/index.js'
-import { createReaderProject, type ReaderProject } from './reader-project.js'
+import { createReaderProject, READER_TIMEOUT_MS, type ReaderProject } from './reader-project.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'mpp-flow-paths-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 async function exported(...args: readonly string[]): Promise<string> {
   const file = join(folder, 'paths')
-  expect(await run([...args, '--output', file])).toBe(0)
+  expect(await main(['paths', ...args, '--output', file])).toBe(0)
   return readFileSync(file, 'utf8')
 }
 
@@ -24,7 +24,7 @@ const told = ({ setting, steps }: PathPlan): string => JSON.stringify([setting, 
 /** States on the way to others share a path. */
 const states = [...new Map(statePaths().map((plan) => [told(plan), plan])).values()]
 
-describe('npm run paths', () => {
+describe('npm run paths', { timeout: READER_TIMEOUT_MS }, () => {
   it('writes plans as JSON that together take every transition', async () => {
     const plans: readonly PathPlan[] = JSON.parse(await exported('--format', 'json'))
     const taken = new Set(plans.flatMap(({ transitions }) => transitions))
@@ -56,11 +56,11 @@ describe('npm run paths', () => {
     ['an unknown option', ['--all']],
     ['a folder that is not there', ['--states', '--output', join(folder, 'nowhere', 'paths.json')]],
   ])('refuses %s', async (_, args) => {
-    expect(await run(args)).toBe(2)
+    expect(await main(['paths', ...args])).toBe(2)
   })
 })
 
-describe('the test file', () => {
+describe('the test file', { timeout: READER_TIMEOUT_MS }, () => {
   let project: ReaderProject
   beforeAll(async () => {
     project = createReaderProject()
@@ -84,8 +84,8 @@ describe('the test file', () => {
     const wrong = told.replace('"reaches":[{"state":"succeeded"', '"reaches":[{"state":"failed"')
     expect(wrong).not.toBe(told)
     project.write('paths.test.ts', wrong)
-    const { failed } = await project.test()
+    const { failed } = await project.test({}, 'nothing special')
     expect(failed).toHaveLength(1)
-    expect(failed[0]).toContain('RECEIPT_VERIFIED → succeeded')
+    expect(failed[0]).toContain("{ step: 5, state: 'succeeded'")
   })
 })

@@ -32,6 +32,9 @@ const reportSchema = z.object({
   ),
 })
 
+/** How long programs of the project may take on a busy machine. */
+export const READER_TIMEOUT_MS = 240_000
+
 /** What vitest says of the reader's tests. */
 export interface TestReport {
   readonly passed: readonly string[]
@@ -42,8 +45,8 @@ export interface TestReport {
 export interface ReaderProject {
   readonly folder: string
   write(file: string, text: string): void
-  /** Runs every test file of the project. */
-  test(env?: Readonly<Record<string, string>>): Promise<TestReport>
+  /** Runs every test file of the project. `only`: a pattern for titles; the other tests are in neither list. */
+  test(env?: Readonly<Record<string, string>>, only?: string): Promise<TestReport>
   /** Complaints of the strict type checker; none is the empty text. */
   typeCheck(): Promise<string>
   remove(): void
@@ -72,10 +75,10 @@ export function createReaderProject(): ReaderProject {
   return {
     folder,
     write,
-    async test(env = {}) {
+    async test(env = {}, only = '') {
       const report = join(folder, 'reports', 'vitest.json')
       rmSync(report, { force: true })
-      const vitest = ['vitest/vitest.mjs', 'run', '--reporter=json', `--outputFile=${report}`]
+      const vitest = ['vitest/vitest.mjs', 'run', '--reporter=json', `--outputFile=${report}`, '-t', only]
       const said = await ended(folder, vitest, env)
       return readReport(report, said)
     },
@@ -98,8 +101,13 @@ function ended(folder: string, [program = '', ...args]: readonly string[], env: 
   // The runner that runs this file tells its own children who they are; this one is nobody's child.
   const own = Object.entries(process.env).filter(([name]) => !/^(VITEST|TEST$|NODE_ENV$|TINYPOOL)/.test(name))
   const options = { cwd: folder, env: { ...Object.fromEntries(own), ...env }, maxBuffer: 64 * 1024 * 1024 }
-  return new Promise((resolve) => {
-    execFile(process.execPath, [join(modules, program), ...args], options, (_, out, err) => resolve(`${out}${err}`))
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, [join(modules, program), ...args], options, (error, out, err) => {
+      const said = `${out}${err}`
+      // A program that fails says why; one that does not was ended from outside.
+      if (error !== null && said === '') reject(error)
+      else resolve(said)
+    })
   })
 }
 
@@ -113,7 +121,7 @@ function readReport(file: string, said: string): TestReport {
   const { testResults } = reportSchema.parse(JSON.parse(text))
   const tests = testResults.flatMap(({ assertionResults }) => assertionResults)
   const unloaded = testResults.filter(({ message }) => message !== '').map(({ message }) => message)
-  const failed = tests.filter(({ status }) => status !== 'passed')
+  const failed = tests.filter(({ status }) => status === 'failed')
   return {
     passed: tests.filter(({ status }) => status === 'passed').map(({ title }) => title),
     failed: [

@@ -15,6 +15,15 @@ function run(command: string, args: readonly string[], cwd: string): string {
   return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
+/** Starts the inspector page and asks for what a browser asks for. */
+const INSPECT = `
+  import { inspectLocally } from 'mpp-flow/inspect'
+  const inspector = await inspectLocally({ open: false })
+  const answers = ['/', '/main.js', '/page.css'].map((path) => fetch(new URL(path, inspector.url)))
+  console.log((await Promise.all(answers)).map(({ status }) => status).join(' '))
+  await inspector.stop()
+`
+
 try {
   const packed: unknown = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', project], root))
   const first: unknown = Array.isArray(packed) ? packed[0] : Object.values(packed ?? {})[0]
@@ -53,6 +62,11 @@ try {
   run('npx', ['tsc', ...compiler, 'consumer.ts'], project)
   const printed = run('node', ['consumer.js'], project)
   if (!printed.includes('paid 200')) throw new Error(`the program of the second project printed: ${printed}`)
+  // What the command line and the inspector page need must be in the package too.
+  const explained = run('npx', ['mpp-flow', 'explain', 'payment_required'], project)
+  if (!explained.includes('payment_required')) throw new Error(`the command line printed: ${explained}`)
+  const fetched = run('node', ['--input-type=module', '--eval', INSPECT], project)
+  if (fetched.trim() !== '200 200 200') throw new Error(`the inspector page answered: ${fetched}`)
   console.log(`package: ${first.filename} installs, type-checks and pays (${printed.trim()})`)
 } finally {
   rmSync(project, { recursive: true, force: true })

@@ -1,5 +1,8 @@
 // Forced closes on a real chain: with the gateway gone, over restarts, twice at once, and called off.
 // Must never accept a refund that the balances do not show, to the unit.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createClient, http } from 'viem'
 import { getTransactionReceipt } from 'viem/actions'
 import { tempoModerato } from 'viem/chains'
@@ -8,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ForceCloseOutcome, ForceCloseProgress } from '../../src/index.js'
 import { descriptorSchema } from '../../src/protocol/index.js'
 import { CHANNEL_RESERVE } from '../../src/sandbox/chain/addresses.js'
+import { fileStore } from '../../src/sessions/file-store.js'
 import { signVoucher } from '../../src/tempo/index.js'
 import { failureOf, paySome, type Stage, setStage } from '../client/stage.js'
 import { countEvents, diedAfter, FUNDS, type Ground, lastIn, opened, request } from './ground.js'
@@ -184,6 +188,26 @@ describe('a forced close that is interrupted', () => {
     expect(here.payer.signatures() - signatures).toBe(1)
     expect(await countEvents(stage, 'CloseRequested', here.channelId)).toBe(1)
     expect(await here.balance()).toBe(FUNDS)
+  })
+
+  it('goes on over files: each step is made by another client that has only read them', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'mpp-flow-forced-'))
+    try {
+      const { store, account, channelId, balance } = await opened(stage)
+      const record = lastIn(store, 'open')
+      await fileStore(folder).update(record.key, () => record)
+      const over = () => stage.client(account, { store: fileStore(folder) })
+      expect(failureIn(await stoppedWhileWaiting({ mpp: over(), channelId })).code).toBe('cancelled')
+      await stage.chain.advanceTime(GRACE)
+      expect(await over().sessions.recover({ chainIds: [stage.chain.chainId] })).toMatchObject({
+        channels: [{ status: 'withdrawable', action: 'adopted' }],
+      })
+      expect(settlementOf(await over().sessions.forceClose(channelId))).toMatchObject({ refunded: '5000000' })
+      expect(await over().sessions.list()).toMatchObject([{ status: 'withdrawn', refunded: '5000000' }])
+      expect(await balance()).toBe(FUNDS)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 
   it.each([

@@ -3,8 +3,9 @@
 import type { LocalAccount } from 'viem'
 import { getContractEvents } from 'viem/actions'
 import { Abis } from 'viem/tempo'
+import { expect } from 'vitest'
 import type { SessionStatus } from '../../machines/index.js'
-import { type MppClient, memoryStore, type Policy, type SessionStore } from '../../src/index.js'
+import { type MppClient, memoryStore, type Policy, type RecoveredChannel, type SessionStore } from '../../src/index.js'
 import { CHANNEL_RESERVE } from '../../src/sandbox/chain/addresses.js'
 import type { SandboxOptions } from '../../src/sandbox/index.js'
 import type { SessionRecord } from '../../src/sessions/index.js'
@@ -96,4 +97,22 @@ export async function countEvents(
     toBlock: 'latest',
   })
   return events.filter(({ args }) => args.channelId === channelId).length
+}
+
+/** What a recovery reports of the channels, when the whole ledger and the whole chain could be read. */
+export async function recovered(stage: Stage, mpp: MppClient): Promise<readonly RecoveredChannel[]> {
+  const { channels, searches, unreadable } = await mpp.sessions.recover({ chainIds: [stage.chain.chainId] })
+  expect(unreadable).toBeNull()
+  expect(searches).toMatchObject([{ chainId: stage.chain.chainId, escrow: CHANNEL_RESERVE, detail: null }])
+  return channels
+}
+
+/** What a close settled. @throws when it closed nothing. */
+export async function close(mpp: MppClient, channelId: string, url?: string) {
+  const outcome = await mpp.sessions.close(channelId, url === undefined ? {} : { url })
+  if (outcome.status !== 'closed' || outcome.settlement === null)
+    throw new Error(
+      outcome.status === 'failed' ? `${outcome.failure.code} ${outcome.failure.detail}` : 'nothing closed',
+    )
+  return outcome.settlement
 }

@@ -22,6 +22,8 @@ export interface LaggingNode {
   hang(on: boolean): void
   /** Transactions of which this many have been taken are refused from then on. */
   takesTransactions(most: number): void
+  /** Logs of more blocks than this at once are refused, as public nodes do. */
+  givesLogsOf(most: number): void
   /** Called when a transaction is refused. */
   onRefused(listener: () => void): void
   /** The newest block of the chain itself. */
@@ -40,6 +42,7 @@ export async function startNode(target: string): Promise<LaggingNode> {
   let taken = 0
   let mostTaken = Number.POSITIVE_INFINITY
   let drawn = 1
+  let mostBlocks = Number.POSITIVE_INFINITY
   let refused = (): void => undefined
 
   async function ask(method: string, params: readonly unknown[]): Promise<unknown> {
@@ -104,6 +107,13 @@ export async function startNode(target: string): Promise<LaggingNode> {
       taken += 1
       return ask(question.method, question.params)
     }
+    if (question.method === 'eth_getLogs') {
+      const { fromBlock, toBlock } = z
+        .looseObject({ fromBlock: z.string(), toBlock: z.string() })
+        .parse(question.params[0])
+      if (Number(toBlock) - Number(fromBlock) >= mostBlocks)
+        return fails(`at most ${mostBlocks} blocks of logs at once`)
+    }
     // The numbers of a fixed generator: every run of a test sees the same.
     drawn = (Math.imul(drawn, 1_664_525) + 1_013_904_223) >>> 0
     const past = at !== null && (!turns || drawn < 2 ** 32 / 3) ? at : null
@@ -147,6 +157,9 @@ export async function startNode(target: string): Promise<LaggingNode> {
     takesTransactions: (most) => {
       mostTaken = most
       taken = 0
+    },
+    givesLogsOf: (most) => {
+      mostBlocks = most
     },
     onRefused: (listener) => {
       refused = listener

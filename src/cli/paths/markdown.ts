@@ -12,10 +12,10 @@ export function writeMarkdown(paths: readonly Titled[]): string {
 }
 
 const HOW_TO_READ =
-  'Each line is one step: the state in which the flow rests, what happens outside, the event that comes of it, and the states that it leads through.'
+  'Each line is one step, numbered as in a divergence: the state in which the flow rests, what happens outside, the event that comes of it, and the states that it leads through.'
 
 function describePath({ title, plan }: Titled): string {
-  const steps = describePlan(plan).map((line, at) => `${at + 1}. ${line}`)
+  const steps = describePlan(plan).map((line, at) => `${at}. ${line}`)
   const { ends } = plan
   const end = ends === null ? [] : [`Ends in \`${ends.state}\`${ends.code === null ? '' : ` with \`${ends.code}\``}.`]
   return [`### ${title}`, steps.join('\n'), ...end].join('\n\n')

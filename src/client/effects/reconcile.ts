@@ -105,9 +105,7 @@ export async function reconcile(
   async function open(): Promise<Reconciled> {
     const settled = sighting.settled.toString()
     const known = seenAtBlock !== null && deposit === record?.session.deposit && settled === record.session.settled
-    const seen = known
-      ? { record }
-      : await apply({ type: 'DEPOSIT_SEEN', deposit: held, settled: sighting.settled.toString(), block })
+    const seen = known ? { record } : await apply({ type: 'DEPOSIT_SEEN', deposit: held, settled, block })
     // Asked for by a process that does not share this ledger.
     return sighting.closeRequestedAt === 0 ? seen : apply(await graceBegun())
   }

@@ -9,6 +9,7 @@ import { isAccountOwned } from '../capture.js'
 import { refuseOrigin } from '../policy.js'
 import { type FlowResources, keepAnswer, type Ring } from '../ring.js'
 import { SendFailure, send } from '../send.js'
+import { findSession } from '../sessions.js'
 import type { EffectScope } from './effect.js'
 
 const MOST_REDIRECTS = 5
@@ -55,7 +56,7 @@ const NOT_SENT = {
 } as const
 
 async function hasEnded(ring: Ring, channelId: string): Promise<boolean> {
-  const record = (await ring.ledger.list()).find((kept) => kept.session.channelId === channelId)
+  const record = await findSession(ring.ledger, channelId)
   return record !== undefined && isEnded(record)
 }
 

@@ -4,7 +4,7 @@
 import { max, needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../../machines/index.js'
 import { formatCredential, formatSource } from '../../protocol/index.js'
 import type { SessionRecord } from '../../sessions/index.js'
-import { sightChannel, signTopUp } from '../../tempo/index.js'
+import { readChannel, sightChannel, signTopUp } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
 import { dropLease, keepAnswer, type PlacedFlow, type Ring, viewFor } from '../ring.js'
 import { SendFailure, send } from '../send.js'
@@ -138,8 +138,12 @@ async function depositReaching(
   const wanted = BigInt(record.session.pending?.reaching ?? '0')
   const client = await ring.clientFor(place.chainId)
   for (let look = 0; look < LOOKS; look += 1) {
-    const { deposit, block } = await sightChannel(client, { channelId, escrow: place.escrow })
-    if (deposit >= wanted) return { deposit: deposit.toString(), block }
+    const where = { channelId, escrow: place.escrow }
+    // Which block it is in is asked once it has arrived.
+    if ((await readChannel(client, where)).deposit >= wanted) {
+      const { deposit, block } = await sightChannel(client, where)
+      if (deposit >= wanted) return { deposit: deposit.toString(), block }
+    }
     await pause(LOOK_EVERY_MS, signal)
   }
   return null

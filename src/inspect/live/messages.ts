@@ -62,6 +62,8 @@ export interface Taken {
 /** Amounts of a channel, in base units. */
 export interface Amounts {
   readonly deposit: string
+  /** Deposit that was signed and is not on the chain yet. */
+  readonly pending: string
   readonly signed: string
   readonly accepted: string
   readonly spent: string
@@ -83,9 +85,7 @@ export interface PaymentFacts {
   readonly amounts: Amounts | null
   /** Those that were used first. */
   readonly bounds: readonly BoundLeft[]
-  readonly references: Readonly<Record<string, string | number | null>>
   readonly settlement: { readonly settled: string; readonly refunded: string } | null
-  readonly receiptProblem: string | null
   readonly failure: {
     readonly code: string
     readonly advice: string

@@ -23,11 +23,13 @@ const contextSchema = z.object({
   limits: z.object({ maxDeposit: amount, maxExposure: amount }),
   bounds: z.record(z.string(), z.number()),
   counts: z.record(z.string(), z.number()),
-  session: z.object({ deposit: amount, signed: amount, accepted: amount, spent: amount }).nullable(),
-  receipt: z.object({ acceptedCumulative: amount, spent: amount }).nullable(),
-  references: z.record(z.string(), z.union([z.string(), z.number(), z.null()])),
-  settlement: z.object({ settled: amount, refunded: amount }).nullable(),
-  receiptProblem: z.string().nullable(),
+  // Inspectors may cut what is far down; the rest is shown all the same.
+  session: z
+    .object({ deposit: amount, pendingAmount: amount, signed: amount, accepted: amount, spent: amount })
+    .nullable()
+    .catch(null),
+  receipt: z.object({ acceptedCumulative: amount, spent: amount }).nullable().catch(null),
+  settlement: z.object({ settled: amount, refunded: amount }).nullable().catch(null),
   failure: z
     .object({
       code: z.string(),
@@ -35,7 +37,8 @@ const contextSchema = z.object({
       detail: z.string().nullable(),
       limit: z.string().nullable(),
     })
-    .nullable(),
+    .nullable()
+    .catch(null),
 })
 
 type ReadContext = z.infer<typeof contextSchema>
@@ -43,10 +46,13 @@ type ReadContext = z.infer<typeof contextSchema>
 /** What the ledger said when it was last asked, and what the receipt has said since. */
 function amountsOf({ session, receipt, limits }: ReadContext): Amounts | null {
   if (session === null) return null
+  const accepted = receipt === null ? session.accepted : max(session.accepted, receipt.acceptedCumulative)
   return {
     deposit: session.deposit,
-    signed: session.signed,
-    accepted: receipt === null ? session.accepted : max(session.accepted, receipt.acceptedCumulative),
+    pending: session.pendingAmount,
+    // A voucher that another flow signed meanwhile is known from its being accepted.
+    signed: max(session.signed, accepted),
+    accepted,
     spent: receipt === null ? session.spent : max(session.spent, receipt.spent),
     maxDeposit: limits.maxDeposit,
     maxExposure: limits.maxExposure,
@@ -66,15 +72,13 @@ function boundsOf({ bounds, counts }: ReadContext): readonly BoundLeft[] {
 export function paymentFacts(context: Json): PaymentFacts | null {
   const read = contextSchema.safeParse(context)
   if (!read.success) return null
-  const { purpose, request, references, settlement, receiptProblem, failure } = read.data
+  const { purpose, request, settlement, failure } = read.data
   return {
     purpose,
     request,
     amounts: amountsOf(read.data),
     bounds: boundsOf(read.data),
-    references,
     settlement,
-    receiptProblem,
     failure,
   }
 }

@@ -17,6 +17,11 @@ export function percent(part: string, whole: string): number {
   return Math.min(100, share)
 }
 
+export function plus(a: string, b: string): string {
+  return (BigInt(a) + BigInt(b)).toString()
+}
+
+/** The difference, and never less than nothing. */
 export function minus(a: string, b: string): string {
   const difference = BigInt(a) - BigInt(b)
   return difference > 0n ? difference.toString() : '0'

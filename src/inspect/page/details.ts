@@ -2,7 +2,7 @@
 // Must never show anything of another step: whoever steps back sees what was known then.
 
 import type { BoundLeft, CodeView, PaymentFacts, Step } from '../live/messages.js'
-import { minus, percent, tokens } from './amounts.js'
+import { minus, percent, plus, tokens } from './amounts.js'
 import { contextView } from './context-view.js'
 import { breakable, type Child, html } from './dom.js'
 import { stepList } from './step-list.js'
@@ -148,10 +148,13 @@ function amountsView({ amounts, settlement }: PaymentFacts, decimals: number): H
     )
   }
   if (amounts === null) return html('p', { class: 'quiet' }, 'The channel was not looked up yet.')
-  const { deposit, signed, accepted, spent, maxDeposit, maxExposure } = amounts
+  const { deposit, pending, signed, accepted, spent, maxDeposit, maxExposure } = amounts
+  const whole = plus(deposit, pending)
+  const limit = `of at most ${tokens(maxDeposit, decimals)}`
+  const coming = pending === '0' ? '' : `+ ${tokens(pending, decimals)} pending, `
   const share = (name: string, value: string): HTMLElement => {
     const part = html('i', { class: `share ${name}` })
-    part.style.width = `${percent(value, deposit)}%`
+    part.style.width = `${percent(value, whole)}%`
     return part
   }
   const said = `deposit ${tokens(deposit, decimals)}, signed ${tokens(signed, decimals)}, accepted ${tokens(accepted, decimals)}, spent ${tokens(spent, decimals)}`
@@ -168,7 +171,7 @@ function amountsView({ amounts, settlement }: PaymentFacts, decimals: number): H
     html(
       'dl',
       { class: 'amounts' },
-      ...row('deposit', tokens(deposit, decimals), 'deposit', `of at most ${tokens(maxDeposit, decimals)}`),
+      ...row('deposit', tokens(deposit, decimals), 'deposit', `${coming}${limit}`),
       ...row('signed', tokens(signed, decimals), 'signed'),
       ...row('accepted', tokens(accepted, decimals), 'accepted'),
       ...row('spent', tokens(spent, decimals), 'spent'),

@@ -16,7 +16,7 @@ const OF_CHAIN: Readonly<Partial<Record<string, number>>> = {
 const OF_CASE: Readonly<Partial<Record<string, number>>> = { TOP_UP_UNCONFIRMED: 30 }
 
 /** Compared with an ordinary send, which costs one. */
-export function costOf({ name, cause }: EventCase): number {
+export function costOf({ name, cause }: Pick<EventCase, 'name' | 'cause'>): number {
   if (cause.by === 'chain' && 'shows' in cause) return OF_CHAIN[cause.shows] ?? 1
   return OF_CASE[name] ?? OF_CAUSE[cause.by] ?? 1
 }

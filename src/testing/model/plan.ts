@@ -5,7 +5,7 @@ import { createActor } from 'xstate'
 import { type PaymentFlowEvent, stateName, type TraceStep, traceInto } from '../../../machines/index.js'
 import { type Cause, describeCause } from './causes.js'
 import type { EventCase } from './event-case.js'
-import { paymentFlowModel } from './payment-flow-model.js'
+import { type FlowSnapshot, paymentFlowModel } from './payment-flow-model.js'
 import { inputOf, type Setting } from './settings.js'
 
 /** One step of a plan. */
@@ -29,7 +29,24 @@ export interface PathPlan {
   /** Ids of the transitions it takes, in order. */
   readonly transitions: readonly string[]
   /** How the flow ends; null for a path that stops on the way and is cancelled there. */
-  readonly ends: { readonly state: string; readonly code: string | null } | null
+  readonly ends: PlanEnd | null
+}
+
+/** How a flow ends, and what it has authorised until then. */
+export interface PlanEnd {
+  readonly state: string
+  /** The code it failed with, if it did. */
+  readonly code: string | null
+  readonly vouchersSigned: number
+  /** Credentials that went out with a request, answered or not. */
+  readonly paidSends: number
+}
+
+/** How a flow has ended; null while it has not. */
+export function endOf({ status, value, output }: FlowSnapshot): PlanEnd | null {
+  if (status !== 'done' || output === undefined) return null
+  const { vouchersSigned, paidSends } = output.authorised
+  return { state: stateName(value), code: output.failure?.code ?? null, vouchersSigned, paidSends }
 }
 
 /** Makes the plan of a list of event cases, by walking the model. */
@@ -43,15 +60,14 @@ export function planOf(setting: Setting, cases: readonly EventCase[], transition
     actor.send(given.event)
     return { state, case: given.name, event: given.event.type, cause: given.cause, reaches: trace.slice(before) }
   })
-  const last = actor.getSnapshot()
-  const ended = last.status === 'done'
-  if (!ended) actor.stop()
+  const ends = endOf(actor.getSnapshot())
+  if (ends === null) actor.stop()
   return {
     name: nameOf(setting, steps),
     setting,
     steps,
     transitions,
-    ends: ended ? { state: stateName(last.value), code: last.context.failure?.code ?? null } : null,
+    ends,
   }
 }
 

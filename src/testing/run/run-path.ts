@@ -6,7 +6,7 @@ import { paymentFlowMachine } from '../../../machines/index.js'
 import { clientRunning } from '../../client/create-client.js'
 import type { Policy } from '../../client/index.js'
 import { memoryStore } from '../../sessions/index.js'
-import type { PathPlan, PlanStep } from '../model/plan.js'
+import { endOf, type PathPlan, type PlanStep } from '../model/plan.js'
 import { type Divergence, direct } from './director.js'
 import { createGates } from './gates.js'
 import { createOtherProcess } from './other-process.js'
@@ -157,6 +157,8 @@ async function runOn(
   actor?.stop()
   // A flow that ended gives back what it held before the ground is cleared; one that was stopped has no outcome.
   await over.catch(() => undefined)
+  const ended = actor === undefined ? null : endOf(actor.getSnapshot())
+  if (JSON.stringify(ended) !== JSON.stringify(plan.ends)) director.diverge(`an end as ${JSON.stringify(ended)}`)
   const { sends } = gates
   const contents = sends.filter(({ kind }) => kind !== 'topUp' && kind !== 'close')
   if (new Set(contents.map(({ bodyDigest }) => bodyDigest)).size > 1) director.diverge('the bytes of the body changed')

@@ -72,11 +72,13 @@ export function gatewayTarget(options: GatewayTargetOptions): PathTarget {
   const { url, rpcUrl, payer, request = CHAT, policy, advanceTime } = options
   return {
     async open() {
+      // First, so that nothing is left running when there is no payer.
+      const funded = await payer()
       const gateway = await startScriptedGateway({ target: url })
       return {
         gateway,
         rpcUrl,
-        payer: await payer(),
+        payer: funded,
         request,
         ...(policy !== undefined && { policy }),
         ...(advanceTime !== undefined && { advanceTime }),

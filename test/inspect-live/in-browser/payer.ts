@@ -27,7 +27,8 @@ declare global {
 }
 
 window.order = async ({ privateKey, inspector, headers, bodies }) => {
-  const { inspect } = createBrowserInspector({ url: inspector })
+  // Its default also limits how many members of an object are kept: ten.
+  const { inspect } = createBrowserInspector({ url: inspector, serializationDepthLimit: 100 })
   const mpp = createMppClient({
     account: privateKeyToAccount(privateKey),
     // Both through the server of this page: a browser asks other origins only where they allow it.
