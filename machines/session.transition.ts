@@ -1,8 +1,8 @@
 // Runs the session machine as a pure function over a stored status and context.
 // Must never report an illegal change as done: an event the machine does not take gives undefined.
 
-import { transition } from 'xstate'
-import { sessionMachine } from './session.machine.js'
+import { type ActorLogic, type SnapshotFrom, transition } from 'xstate'
+import { ABSENT_SESSION, sessionMachine } from './session.machine.js'
 import type { SessionContext, SessionEvent, SessionStatus } from './session.types.js'
 
 /** The part of a stored record that the machine decides. */
@@ -29,6 +29,17 @@ export function isSessionStatus(text: string): text is SessionStatus {
   return Object.hasOwn(STATUSES, text)
 }
 
+type Snapshot = SnapshotFrom<typeof sessionMachine>
+
+const AT_REST: Snapshot = sessionMachine.resolveState({ value: 'absent', context: ABSENT_SESSION })
+
+/** The machine's step alone. XState starts an actor of what it is given for every pure transition: this one costs nothing. */
+const STEP: ActorLogic<Snapshot, SessionEvent> = {
+  getInitialSnapshot: () => AT_REST,
+  transition: (snapshot, event, scope) => sessionMachine.transition(snapshot, event, scope),
+  getPersistedSnapshot: (snapshot) => snapshot,
+}
+
 /**
  * The state after `event`, or undefined when the machine does not allow the event in this state.
  *
@@ -40,7 +51,7 @@ export function isSessionStatus(text: string): text is SessionStatus {
 export function transitionSession(state: SessionState, event: SessionEvent): SessionState | undefined {
   const before = sessionMachine.resolveState({ value: state.status, context: state.session })
   if (!before.can(event)) return undefined
-  const [after] = transition(sessionMachine, before, event)
+  const [after] = transition(STEP, before, event)
   const status = after.value
   if (!isSessionStatus(status)) return undefined
   return { status, session: after.context }

@@ -69,7 +69,7 @@ export interface MppClient {
   /** The same, with the whole outcome. Never throws. */
   pay(input: RequestInfo | URL, init?: RequestInit): Promise<PaymentOutcome>
   /** The actor itself, not started: start it, watch it, send it `APPROVE`, `DENY` or `CANCEL`. */
-  createFlow(input: RequestInfo | URL, init?: RequestInit): PaymentFlowActor
+  createFlow(input: RequestInfo | URL, init?: RequestInit, options?: FlowOptions): PaymentFlowActor
   /** The outcome of a flow made by `createFlow`, once it is over. */
   outcomeOf(actor: PaymentFlowActor): Promise<PaymentOutcome>
   readonly sessions: {
@@ -94,6 +94,12 @@ export interface MppClient {
      */
     recover(options?: RecoverOptions): Promise<RecoveryReport>
   }
+}
+
+/** What a single flow can be given. */
+export interface FlowOptions {
+  /** Watches this flow, besides whatever watches all flows of the client. */
+  readonly inspect?: Inspector
 }
 
 /** How a close is asked for. */
@@ -160,7 +166,11 @@ export function clientRunning(base: typeof paymentFlowMachine, options: MppClien
   })
   const running = new WeakMap<PaymentFlowActor, Running>()
 
-  function start(request: CapturedRequest, purpose: Pick<PaymentFlowInput, 'purpose' | 'closing'>): PaymentFlowActor {
+  function start(
+    request: CapturedRequest,
+    purpose: Pick<PaymentFlowInput, 'purpose' | 'closing'>,
+    inspect?: Inspector,
+  ): PaymentFlowActor {
     const id = crypto.randomUUID()
     const resources = openFlow(ring, id, request)
     const trace: TraceStep[] = []
@@ -180,6 +190,7 @@ export function clientRunning(base: typeof paymentFlowMachine, options: MppClien
         note(event)
         while (timing.length < trace.length) timing.push(Date.now())
         tell(options.inspect, event)
+        tell(inspect, event)
       },
     })
     trace.push({ state: stateName(actor.getSnapshot().value), event: 'START' })
@@ -223,7 +234,8 @@ export function clientRunning(base: typeof paymentFlowMachine, options: MppClien
     return paymentOutcome(await run.done, notesOf(run))
   }
 
-  const createFlow: MppClient['createFlow'] = (input, init) => start(captureRequest(input, init), { purpose: 'pay' })
+  const createFlow: MppClient['createFlow'] = (input, init, more) =>
+    start(captureRequest(input, init), { purpose: 'pay' }, more?.inspect)
 
   async function run(input: RequestInfo | URL, init?: RequestInit): Promise<PaymentOutcome> {
     const actor = createFlow(input, init)

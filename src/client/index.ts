@@ -4,6 +4,7 @@
 export {
   type CloseOptions,
   createMppClient,
+  type FlowOptions,
   type Inspector,
   type MppClient,
   type MppClientOptions,

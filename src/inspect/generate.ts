@@ -1,15 +1,19 @@
-// Writes docs/machines and docs/errors.md from the machines: `tsx src/inspect/generate.ts`; with `--check` it says which file is stale instead.
+// Writes docs/machines, docs/machines.md and docs/errors.md from the machines: `tsx src/inspect/generate.ts`; with `--check` it says which file is stale instead.
 // Must never write during a check.
 
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Document, documentsOf, staleDocuments, writeDocuments } from './documents.js'
 import { errorsPage } from './errors-page.js'
+import { machinesPage } from './machines-page.js'
 import { PICTURES } from './pictures.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const folder = join(root, 'docs')
-const documents: Document[] = [{ file: 'errors.md', content: errorsPage() }]
+const documents: Document[] = [
+  { file: 'errors.md', content: errorsPage() },
+  { file: 'machines.md', content: machinesPage() },
+]
 for (const picture of PICTURES) {
   for (const { file, content } of await documentsOf(picture)) documents.push({ file: join('machines', file), content })
 }

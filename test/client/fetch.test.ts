@@ -2,6 +2,7 @@
 // Must never let a receipt, a failure or a payment cost the caller the answer that the gateway gave.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { InspectionEvent } from 'xstate'
 import { createMppClient, PaymentFlowError } from '../../src/index.js'
 import { formatReceipt, parseReceipt, type Receipt } from '../../src/protocol/index.js'
 import { type PassingAnswer, startProxy } from './proxy.js'
@@ -451,6 +452,21 @@ describe('a receipt', () => {
 })
 
 describe('createFlow', () => {
+  it('can be watched by an inspector of its own, and no other flow is', async () => {
+    const gateway = await stage.gateway()
+    const events: InspectionEvent[] = []
+    const mpp = stage.client(stage.payer())
+    const inspect = (event: InspectionEvent): void => void events.push(event)
+    const watched = mpp.createFlow(gateway.chat, chat(500), { inspect })
+    watched.start()
+    expect((await mpp.outcomeOf(watched)).status).toBe('succeeded')
+    const seen = events.length
+    expect(events.some(({ type }) => type === '@xstate.microstep')).toBe(true)
+    expect(events.every(({ rootId }) => rootId === watched.sessionId)).toBe(true)
+    expect((await mpp.pay(gateway.chat, chat(500))).status).toBe('succeeded')
+    expect(events).toHaveLength(seen)
+  })
+
   it('gives the actor itself: not started, watchable, with its outcome at the end', async () => {
     const gateway = await stage.gateway()
     const mpp = stage.client(stage.payer())

@@ -69,13 +69,34 @@ export function eventOf(error: unknown): FailureEvent {
 /** Makes an XState callback actor of an effect's work. */
 export function effect<Input extends EffectInput>(ring: Ring, run: EffectRun<Input>) {
   return fromCallback<PaymentFlowEvent, Input>(({ input, sendBack }) => {
-    const abort = new AbortController()
-    const report = (event: PaymentFlowEvent | null): void => {
-      if (event !== null && !abort.signal.aborted) sendBack(event)
+    // Made for the effects that look at it only: a signal costs as much as some effects do.
+    let abort: AbortController | undefined
+    let left = false
+    let over = false
+    const tell = (event: PaymentFlowEvent): void => {
+      if (!left) sendBack(event)
+    }
+    const end = (event: PaymentFlowEvent | null): void => {
+      over = true
+      if (event !== null) tell(event)
     }
     const work = async (): Promise<PaymentFlowEvent | null> =>
-      run({ ring, flow: flowOf(ring, input.flow), input, signal: abort.signal, tell: report })
-    work().then(report, (error: unknown) => report(eventOf(error)))
-    return () => abort.abort()
+      run({
+        ring,
+        flow: flowOf(ring, input.flow),
+        input,
+        tell,
+        get signal() {
+          abort ??= new AbortController()
+          if (left) abort.abort()
+          return abort.signal
+        },
+      })
+    work().then(end, (error: unknown) => end(eventOf(error)))
+    return () => {
+      left = true
+      // Nobody listens any more once the work is over, and an abort makes an exception with its stack.
+      if (!over) abort?.abort()
+    }
   })
 }
