@@ -357,7 +357,7 @@ describe.concurrent('a refusal without any challenge', () => {
       const spoils = await attack(stage, (_call, response, gateway) => gateway.refuse(response, code, { terms: null }))
       expect(spoils.codes).toEqual([code])
       expect(spoils.sends.length).toBeLessThanOrEqual(4)
-      expect(spoils.elapsedMs).toBeLessThan(10_000)
+      expect(spoils.elapsedMs).toBeLessThan(45_000)
       expect(spoils).toMatchObject({ signatures: 0, gained: 0n, deposited: 0n })
     },
   )
@@ -368,7 +368,7 @@ describe.concurrent('a refusal without any challenge', () => {
       gateway.refuse(response, gateway.seen.length > 1 ? code : null, gateway.seen.length > 1 ? { terms: null } : {})
     })
     expect(spoils.codes).toEqual([code])
-    expect(spoils.elapsedMs).toBeLessThan(10_000)
+    expect(spoils.elapsedMs).toBeLessThan(45_000)
     expect(spoils).toMatchObject({ gained: BUCKET, lost: BUCKET, highest: BUCKET, channels: 1 })
   })
 })
@@ -393,7 +393,7 @@ describe.concurrent('many challenges', () => {
     })
     expect(spoils.codes).toEqual(['connection_failed'])
     expect(spoils.signatures).toBe(0)
-    expect(spoils.elapsedMs).toBeLessThan(10_000)
+    expect(spoils.elapsedMs).toBeLessThan(45_000)
   })
 
   it('thousands of them, over a fetch that lets them through: refused for their length', async () => {
@@ -409,7 +409,7 @@ describe.concurrent('many challenges', () => {
       expect(failureOf(outcome)).toMatchObject({ code: 'challenge_rejected' })
       expect(failureOf(outcome).detail).toContain('16384')
       expect(payer.signatures()).toBe(0)
-      expect(Date.now() - started).toBeLessThan(10_000)
+      expect(Date.now() - started).toBeLessThan(45_000)
     } finally {
       await gateway.stop()
     }

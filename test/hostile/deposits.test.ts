@@ -116,7 +116,7 @@ describe.concurrent('deposits that are never enough', () => {
     expect(spoils.sessions).toMatchObject([{ status: 'toppingUp', deposit: '1000000', pending: 'topUp' }])
     expectDeposit(spoils, 2n * BUCKET)
     expect(spoils).toMatchObject({ gained: BUCKET, deposited: 2n * BUCKET, channels: 1 })
-    expect(spoils.elapsedMs).toBeLessThan(25_000)
+    expect(spoils.elapsedMs).toBeLessThan(50_000)
   })
 
   it('and one top-up is broadcast again and again: the chain takes it once', async () => {

@@ -19,7 +19,7 @@ const RUNS = 300
 const EXPOSURE = 2_000_000n
 const DEPOSIT = 5_000_000n
 
-const TOO_LATE_MS = 10_000
+const TOO_LATE_MS = 45_000
 
 /** Garbage may name other payees: what all channels together may hold. */
 const TOTAL = 12_000_000n

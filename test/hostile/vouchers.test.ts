@@ -37,7 +37,7 @@ describe.concurrent('a voucher that is never enough', () => {
       expect(spoils.deposited).toBe(DEPOSIT)
       // One open with its voucher, and one more voucher, however often it was asked for.
       expect(spoils.signatures).toBe(3)
-      expect(spoils.elapsedMs).toBeLessThan(10_000)
+      expect(spoils.elapsedMs).toBeLessThan(45_000)
     },
   )
 
@@ -53,7 +53,7 @@ describe.concurrent('a voucher that is never enough', () => {
     expect(spoils).toMatchObject({ gained: EXPOSURE, lost: EXPOSURE, channels: 1, signatures: 3 })
     // Each request is refused a bounded number of times; here they take turns, and few are needed.
     expect(spoils.sends.length).toBeLessThan(20 * 12)
-    expect(spoils.elapsedMs).toBeLessThan(20_000)
+    expect(spoils.elapsedMs).toBeLessThan(50_000)
   })
 
   it('refused before anything was sent, on the unpaid request', async () => {

@@ -22,7 +22,7 @@ const MB = 1_000_000
 /** How long these callers wait; the defaults are a minute, and ten for a paid answer. */
 const IMPATIENT: Policy = { timeouts: { unpaidMs: 400, paidMs: 400, topUpMs: 400, closeMs: 400 } }
 /** Three unpaid sends of 400 ms and two pauses between them, with room for a busy machine. */
-const SOON_MS = 8_000
+const SOON_MS = 45_000
 
 /** Writes `bytes` in pieces of 64 KB, as fast as they are taken and no faster. Resolves with what was taken. */
 async function pour(response: ServerResponse, bytes: number): Promise<number> {
