@@ -23,6 +23,8 @@ async function bundle(folder: string): Promise<void> {
     root: HERE,
     configFile: false,
     logLevel: 'error',
+    // The package names the built codec; here the source is bundled, which need not have been built.
+    resolve: { alias: { '#base64url': join(HERE, '../../../src/protocol/base64url-native.ts') } },
     build: {
       outDir: folder,
       minify: false,
