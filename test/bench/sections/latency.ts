@@ -1,0 +1,101 @@
+// What one paid request costs, next to two plain fetches and to mppx, over loopback to a server in another process.
+// Must never measure one subject at another time than the others: all of them take their turn in every round.
+
+import { measure } from 'mitata'
+import { mppFlow, mppxManager, mppxWithoutSigning, plainFetch, type Subject } from '../ground/subjects.js'
+import { bodyOf } from '../ground/terms.js'
+import { section, type Task } from '../processes.js'
+import { type SectionResult, type Table, told } from '../result.js'
+import { ratios, type Spread, spreadOf, turnOrder } from '../statistics.js'
+
+interface Size {
+  readonly name: string
+  readonly bytes: number
+  readonly rounds: number
+  /** Requests of each subject in a round. */
+  readonly requests: number
+}
+
+const SIZES: readonly Size[] = [
+  { name: '1 KB', bytes: 1_024, rounds: 30, requests: 100 },
+  { name: '100 KB', bytes: 102_400, rounds: 20, requests: 40 },
+  { name: '1 MB', bytes: 1_048_576, rounds: 16, requests: 12 },
+]
+/** Until then the engine is still compiling what a request runs through. */
+const WARM_UP = 3_000
+
+interface Measured {
+  /** Every request, in microseconds. */
+  readonly all: number[]
+  /** The median of each round. */
+  readonly rounds: number[]
+  /** User and system time of this process per request, in microseconds, of each round. */
+  readonly cpu: number[]
+}
+
+async function measureRounds(subjects: readonly Subject[], size: Size, quick: boolean): Promise<Measured[]> {
+  const measured = subjects.map((): Measured => ({ all: [], rounds: [], cpu: [] }))
+  const body = bodyOf(size.bytes)
+  const rounds = quick ? Math.ceil(size.rounds / 4) : size.rounds
+  const requests = quick ? Math.ceil(size.requests / 2) : size.requests
+  for (let round = 0; round < rounds; round += 1) {
+    for (const at of turnOrder(subjects.length, round)) {
+      const [subject, into] = [subjects[at], measured[at]]
+      if (subject === undefined || into === undefined) throw new RangeError('no such subject')
+      // Not within what is measured, and not on account of the one before.
+      globalThis.gc?.()
+      const before = process.cpuUsage()
+      const stats = await measure(() => subject.send(body), {
+        min_samples: requests,
+        max_samples: requests,
+        min_cpu_time: 0,
+        gc: false,
+        // Batches would hide the single request.
+        batch_threshold: 0,
+      })
+      const { user, system } = process.cpuUsage(before)
+      into.cpu.push((user + system) / requests)
+      into.rounds.push(stats.p50 / 1000)
+      into.all.push(...stats.samples.map((nanoseconds) => nanoseconds / 1000))
+    }
+  }
+  return measured
+}
+
+async function latency({ quick, origin }: Task): Promise<SectionResult> {
+  const plain = await plainFetch(origin)
+  const flow = await mppFlow(origin)
+  const mppx = await mppxManager(origin)
+  const remembered = await mppxWithoutSigning(origin)
+  const subjects = [plain, flow, mppx, remembered]
+  const warmUp = quick ? WARM_UP / 2 : WARM_UP
+  for (const { send } of subjects) for (let sent = 0; sent < warmUp; sent += 1) await send(bodyOf(1_024))
+
+  const figures: Record<string, Spread> = {}
+  const tables: Table[] = []
+  for (const size of SIZES) {
+    const measured = await measureRounds(subjects, size, quick)
+    const [floor] = measured
+    const own = measured[1]
+    if (floor === undefined || own === undefined) throw new RangeError('nothing was measured')
+    const rows = subjects.map(({ name }, at): string[] => {
+      const { all, rounds, cpu } = measured[at] ?? own
+      const key = `latency ${size.name}, ${name}`
+      const overFloor = spreadOf(ratios(rounds, floor.rounds))
+      const ownOver = spreadOf(ratios(own.rounds, rounds))
+      figures[`${key} (µs)`] = spreadOf(all)
+      figures[`${key}, CPU of the client (µs)`] = spreadOf(cpu)
+      figures[`${key}, times two plain fetches`] = overFloor
+      figures[`${key}, mpp-flow is this many times it`] = ownOver
+      return [name, told(spreadOf(all)), told(overFloor), told(ownOver), told(spreadOf(cpu))]
+    })
+    tables.push({
+      title: `Latency of a paid request, ${size.name} each way`,
+      columns: ['', 'µs', '× two plain fetches', 'mpp-flow ÷ it', 'CPU of the client, µs'],
+      rows,
+    })
+  }
+  return { section: 'latency', tables, figures }
+}
+
+section(latency)

@@ -1,0 +1,224 @@
+// The cases of the matrix: each runs one operation into one fault, brings a process back, and accounts for every unit.
+// Must never pass a case whose fault did not happen.
+
+import { type LaggingNode, startNode } from '../recovery/node.js'
+import type { Audit } from './audit.js'
+import { type Ground, openGround, type Stage } from './ground.js'
+import { AFTERMATH, AFTERMATH_OF_FORCED, type Operation, termsOfLostRecords } from './operations.js'
+import type { DiskFault, Line, Step } from './task.js'
+import type { Grace } from './world.js'
+
+export type NodeFault = 'times out' | 'answers late' | 'answers from the past'
+
+export type Fault =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'kill'; readonly point: string }
+  | { readonly kind: 'disk'; readonly disk: DiskFault }
+  /** The gateway does everything and then drops the connection; nobody is killed. */
+  | { readonly kind: 'answer lost'; readonly on: 'open' | 'voucher' | 'topUp' | 'close' }
+  | LostDisk
+  /** Killed at `point`, and the node fails while the next process recovers. */
+  | { readonly kind: 'node'; readonly node: NodeFault; readonly point: string }
+
+/** Killed at `point`, and the machine with all its records is gone. */
+export interface LostDisk {
+  readonly kind: 'disk lost'
+  readonly point: string
+}
+
+export interface Case {
+  readonly operation: Operation
+  readonly fault: Fault
+}
+
+export interface Row extends Case {
+  readonly outcome: string
+  readonly audit: Audit
+}
+
+/** The words of a fault, as the table has them. */
+export function pointOf(fault: Fault): string {
+  switch (fault.kind) {
+    case 'none':
+      return 'no fault'
+    case 'kill':
+      return fault.point
+    case 'disk':
+      return `write ${fault.disk.write} of the disk is ${fault.disk.kind}`
+    case 'answer lost':
+      return `answer to ${fault.on} lost`
+    case 'disk lost':
+      return `${fault.point}, then the records are gone`
+    case 'node':
+      return `${fault.point}, then the node ${fault.node}`
+  }
+}
+
+/** Points and writes that an operation passes when nothing goes wrong. */
+export interface Journey {
+  readonly points: readonly string[]
+  readonly writes: number
+}
+
+export function journeyOf(lines: readonly Line[]): Journey {
+  return {
+    points: lines.flatMap((line) => (line.say === 'point' ? [line.name] : [])),
+    writes: Math.max(0, ...lines.flatMap((line) => (line.say === 'write' ? [line.count] : []))),
+  }
+}
+
+/** Runs a case to its end. */
+export async function runCase(stage: Stage, { operation, fault }: Case, grace: Grace | null): Promise<Row & Journey> {
+  const isLost = fault.kind === 'disk lost' || (fault.kind === 'disk' && fault.disk.kind === 'lying')
+  const terms = isLost ? termsOfLostRecords(operation) : operation.terms
+  const ground = await openGround(stage, terms)
+  let waits = grace
+  const wait = async (): Promise<void> => {
+    const mine = waits
+    waits = null
+    await mine?.over()
+  }
+  const notes: string[] = []
+  let acted: readonly Line[] = []
+  try {
+    acted = await interrupt(ground, operation, fault, wait, notes)
+    if (operation.grace === 'after') {
+      await ground.run([{ do: 'recover' }, { do: 'force', untilWaiting: true }])
+      await wait()
+    }
+    await ground.run(operation.grace === undefined ? AFTERMATH : AFTERMATH_OF_FORCED)
+  } catch (error) {
+    notes.push(error instanceof Error ? error.message : String(error))
+  } finally {
+    waits?.leave()
+  }
+  try {
+    const audit = await ground.audit()
+    const problems = [...notes, ...audit.problems, ...unfinished(ground.lines)]
+    const outcome = tellOutcome(ground.lines, audit)
+    return { operation, fault, outcome, audit: { ...audit, problems }, ...journeyOf(acted) }
+  } finally {
+    await ground.stop()
+  }
+}
+
+/** Brings the operation about and lets the fault happen. @returns what was said meanwhile. */
+async function interrupt(
+  ground: Ground,
+  operation: Operation,
+  fault: Fault,
+  waitForGrace: () => Promise<void>,
+  problems: string[],
+): Promise<readonly Line[]> {
+  const { before, after, act, grace } = operation
+  if (after !== undefined && !(await ground.run(after.steps, { kill: after.kill })).killed) {
+    problems.push(`the process before did not die at "${after.kill}"`)
+  }
+  // Whoever waits for the grace period, or for a node that is to be in the past, begins anew after it.
+  const apart = grace === 'before' || fault.kind === 'node'
+  if (apart && before.length > 0) await ground.run(before)
+  if (grace === 'before') await waitForGrace()
+  const steps = apart ? [act] : [...before, act]
+  switch (fault.kind) {
+    case 'none':
+      return (await ground.run(steps)).lines
+    case 'answer lost':
+      if (before.length > 0) await ground.run(before)
+      ground.gateway.inject('answer_lost', { on: fault.on })
+      return (await ground.run([act])).lines
+    case 'kill': {
+      const ended = await ground.run(steps, { kill: fault.point })
+      if (!ended.killed) problems.push('the point was not passed')
+      return ended.lines
+    }
+    case 'disk': {
+      const ended = await ground.run(steps, { disk: fault.disk })
+      if (!ended.killed) problems.push('the write did not happen')
+      if (fault.disk.kind === 'lying') await repair(ground, problems)
+      return ended.lines
+    }
+    case 'disk lost': {
+      const ended = await ground.run(steps, { kill: fault.point })
+      if (!ended.killed) problems.push('the point was not passed')
+      await ground.loseRecords()
+      return ended.lines
+    }
+    case 'node':
+      return failNode(ground, operation, fault, problems)
+  }
+}
+
+/** A file that is half there is refused, and pays for nothing, until an operator has taken it away. */
+async function repair(ground: Ground, problems: string[]): Promise<void> {
+  const { lines } = await ground.run([{ do: 'pay', ids: ['refused'] }])
+  if (lines.some((line) => line.say === 'paid' && line.code !== 'session_unavailable')) {
+    problems.push('a request went on over a damaged record')
+  }
+  // Before anything is recovered: a channel that is found while its place is damaged is kept apart from it.
+  if ((await ground.removeDamaged()) !== 1) problems.push('no damaged record was set aside')
+}
+
+async function failNode(
+  ground: Ground,
+  { act, grace }: Operation,
+  fault: Extract<Fault, { kind: 'node' }>,
+  problems: string[],
+): Promise<readonly Line[]> {
+  const node = await startNode(ground.chain.rpcUrl)
+  try {
+    const past = await node.newest()
+    const ended = await ground.run([act], { kill: fault.point })
+    if (!ended.killed) problems.push('the point was not passed')
+    const found = await recoverOver(ground, node, fault.node, past, grace === undefined)
+    // Nothing is over for good because of a node that does not answer, or not from the present.
+    const over = found.some((line) => line.say === 'recovered' && line.channels.some(({ status }) => OVER.has(status)))
+    if (over && fault.node !== 'answers late') problems.push(`a channel was given up though the node ${fault.node}`)
+    return ended.lines
+  } finally {
+    await node.stop()
+  }
+}
+
+const OVER: ReadonlySet<string> = new Set(['absent', 'closed', 'withdrawn', 'lost'])
+
+async function recoverOver(ground: Ground, node: LaggingNode, fault: NodeFault, past: number, pays: boolean) {
+  const patience = { 'times out': 700, 'answers late': 10_000, 'answers from the past': 10_000 }
+  if (fault === 'times out') node.hang(true)
+  if (fault === 'answers late') node.late(500)
+  if (fault === 'answers from the past') node.stayAt(past)
+  const rpc = { url: node.url, timeoutMs: patience[fault], retries: 0 }
+  const request: Step = { do: 'pay', ids: ['in between'] }
+  const { lines } = await ground.run(pays ? [{ do: 'recover' }, request] : [{ do: 'recover' }], { rpc })
+  return lines
+}
+
+/** What the last process must have done. */
+function unfinished(lines: readonly Line[]): string[] {
+  const last = lines.findLast((line) => line.say === 'paid' && line.id === 'last')
+  const ends = lines.findLast((line) => line.say === 'ended')
+  const problems: string[] = []
+  if (last?.say !== 'paid') problems.push('the last request was not made')
+  else if (!last.ok) problems.push(`the last request was not answered: ${last.code}`)
+  if (ends?.say !== 'ended' || ends.status === 'failed') {
+    problems.push(`the last channel was not closed: ${ends?.say === 'ended' ? ends.code : 'nobody tried'}`)
+  }
+  return problems
+}
+
+/** What came of it, in a few words. */
+function tellOutcome(lines: readonly Line[], { unheard, problems }: Audit): string {
+  const recovered = lines.flatMap((line) => (line.say === 'recovered' ? [line] : []))
+  const found = recovered.map(
+    ({ channels }) =>
+      channels.map(({ source, found, action, status }) => wordFor(source, found, action, status)).join(' + ') ||
+      'nothing open',
+  )
+  const charged = unheard === 0 ? '' : unheard === 1 ? '; charged, answer lost' : `; ${unheard} charged, answers lost`
+  return `${[...new Set(found)].join(', then ')}${charged}${problems.length === 0 ? '' : '; WRONG'}`
+}
+
+function wordFor(source: string, found: string, action: string, status: string): string {
+  const from = source === 'chain' ? 'found on chain, ' : ''
+  if (action === 'none') return `${from}${status}`
+  return `${from}${found === 'unasked' ? 'not asked, ' : ''}${action} (${status})`
+}

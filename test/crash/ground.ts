@@ -1,0 +1,158 @@
+// One case: a payer, a gateway of its own, a folder for its records, and the processes that die and come back on them.
+// Must never share a payer, a payee or a folder with another case, so that each balance accounts for this one alone.
+
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseCredential } from '../../src/protocol/index.js'
+import {
+  type GatewayExchange,
+  type GatewayOptions,
+  type LocalChain,
+  type Sandbox,
+  startSandbox,
+} from '../../src/sandbox/index.js'
+import { startArrivals } from './arrivals.js'
+import { type Audit, auditCase } from './audit.js'
+import { type Ended, startVictim, type Victim } from './child.js'
+import type { Line, Step, Task } from './task.js'
+import { DOOM_HEADER } from './victim/doom.js'
+import type { Payer, World } from './world.js'
+
+/** Tokens of one request; at the sandbox's price they cost 0.1. */
+const TOKENS = 500
+
+export interface Terms {
+  readonly gateway: GatewayOptions
+  readonly policy: Task['policy']
+}
+
+export interface RunOptions {
+  readonly kill?: string
+  readonly disk?: Task['disk']
+  readonly rpc?: Task['rpc']
+}
+
+export interface Ground {
+  readonly chain: LocalChain
+  readonly gateway: Sandbox
+  readonly payer: Payer
+  /** Of all processes of the case, in order. */
+  readonly lines: readonly Line[]
+  /** Runs one process from its start to its end. */
+  run(steps: readonly Step[], options?: RunOptions): Promise<Ended>
+  /** Does what an operator does with records that were set aside. @returns how many there were. */
+  removeDamaged(): Promise<number>
+  /** The disk is gone, with all records. */
+  loseRecords(): Promise<void>
+  audit(): Promise<Audit>
+  stop(): Promise<void>
+}
+
+/** Limits how many processes run at once. */
+export type Slots = <T>(work: () => Promise<T>) => Promise<T>
+
+export function createSlots(most: number): Slots {
+  let free = most
+  const waiting: (() => void)[] = []
+  return async (work) => {
+    if (free > 0) free -= 1
+    else await new Promise<void>((resolve) => waiting.push(resolve))
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) free += 1
+      else next()
+    }
+  }
+}
+
+export interface Stage {
+  readonly world: World
+  readonly program: string
+  readonly slots: Slots
+  /** Told of everything that a process of a case says. */
+  readonly heard?: (line: Line) => void
+}
+
+export async function openGround({ world, program, slots, heard }: Stage, terms: Terms): Promise<Ground> {
+  const { chain } = world
+  const payer = world.payer()
+  const lines: Line[] = []
+  const beyond: string[] = []
+  let victim: Victim | undefined
+  const gateway: Sandbox = await startSandbox({
+    ...terms.gateway,
+    chain,
+    observe: (exchange) => {
+      if (headerOf(exchange, DOOM_HEADER) !== undefined) victim?.kill()
+      const excess = excessOf(exchange, gateway, terms.policy)
+      if (excess !== null) beyond.push(excess)
+    },
+  })
+  const folder = await mkdtemp(join(tmpdir(), 'mpp-flow-crash-'))
+  const records = join(folder, 'records')
+  const arrivals = await startArrivals(chain.rpcUrl, () => victim?.kill())
+  const direct = { url: arrivals.url, timeoutMs: 20_000, retries: 1 }
+  return {
+    chain,
+    gateway,
+    payer,
+    lines,
+    run: (steps, { kill, disk = null, rpc = direct } = {}) =>
+      slots(async () => {
+        const task: Task = {
+          key: payer.key,
+          url: `${gateway.url}/v1/mpp/chat/completions`,
+          chainId: chain.chainId,
+          rpc,
+          store: { kind: 'files', folder: records },
+          policy: terms.policy,
+          tokens: TOKENS,
+          kill: kill ?? null,
+          disk,
+          steps: [...steps],
+        }
+        victim = startVictim(program, task, (line) => {
+          lines.push(line)
+          heard?.(line)
+        })
+        return victim.ended
+      }),
+    async removeDamaged() {
+      const aside = (await readdir(records)).filter((name) => name.includes('.damaged'))
+      await Promise.all(aside.map((name) => rm(join(records, name))))
+      return aside.length
+    },
+    loseRecords: () => rm(records, { recursive: true }),
+    audit: () => auditCase({ chain, gateway, payer: payer.account.address, lines, beyond }),
+    async stop() {
+      victim?.kill()
+      await Promise.all([gateway.stop(), arrivals.stop(), rm(folder, { recursive: true, force: true })])
+    },
+  }
+}
+
+function headerOf({ headers }: GatewayExchange, name: string): string | undefined {
+  return headers.find(([key]) => key.toLowerCase() === name)?.[1]
+}
+
+/** Token amounts with at most six decimals, in base units. */
+export function baseUnits(amount: string): bigint {
+  const [whole = '0', part = ''] = amount.split('.')
+  return BigInt(whole) * 1_000_000n + BigInt(part.padEnd(6, '0'))
+}
+
+/** What a voucher authorises beyond the policy, in words; null when it is within, or when there is no voucher. */
+export function excessOf(exchange: GatewayExchange, gateway: Sandbox, policy: Task['policy']): string | null {
+  const read = parseCredential(headerOf(exchange, 'authorization'))
+  if (!read.ok || !('cumulativeAmount' in read.value.payload)) return null
+  const { channelId, cumulativeAmount, action } = read.value.payload
+  const channel = gateway.books().channels.find((known) => known.channelId === channelId)
+  // What the gateway has booked is never less than what the payer knows of it.
+  const exposed = BigInt(cumulativeAmount) - BigInt(channel?.spent ?? '0')
+  if (exposed > baseUnits(policy.maxExposure)) return `${action}: ${exposed} exposed`
+  if (BigInt(cumulativeAmount) > baseUnits(policy.maxDeposit)) return `${action}: ${cumulativeAmount} authorised`
+  return null
+}
