@@ -154,7 +154,7 @@ export function plan(input: PlanningInput, strategy: Strategy = defaultStrategy)
     return { kind: 'reuse', cumulative: session.signed }
   }
   if (blocked !== null) return blocked
-  if (toppingUp) return { kind: 'topUp', cumulative, additionalDeposit: session.pendingAmount, resumes: true }
+  if (toppingUp) return resumeTopUp(input, cumulative)
   if (refusedDeposit) return planTopUp(input, cumulative, max(shortfall, demand.step ?? challenge.amount, '1'))
   if (exceeds(shortfall, '0')) return planTopUp(input, cumulative, shortfall)
   return { kind: 'sign', cumulative }
@@ -171,14 +171,28 @@ function mustQueue({ session, demand, turn }: PlanningInput): boolean {
   return exceeds(session.signed, demand.above) && (session.waiting > 0 || demand.contentions >= 2)
 }
 
-/** A signed open whose transaction may still be included is sent again, never signed twice. */
+/**
+ * A signed open whose transaction may still be included is sent again, never signed twice. But one that was signed under
+ * a wider policy is not: sending it would move more than this caller allows, and it expires by itself.
+ */
 function resumeOpen(input: PlanningInput, required: Amount): Plan {
   const { session } = input
+  const { cap, limit } = depositCap(input)
+  if (exceeds(session.pendingAmount, cap)) return refuse(limit, session.pendingAmount, cap)
   // The first voucher was refused as too small: it may grow within the deposit that is being opened.
   if (exceeds(required, session.signed) && !exceeds(required, session.pendingAmount)) {
     return voucherLimit(input, required, session.spent) ?? { kind: 'sign', cumulative: required }
   }
   return { kind: 'open', cumulative: session.signed, deposit: session.pendingAmount, resumes: true }
+}
+
+/** The same for a top-up that is signed already. */
+function resumeTopUp(input: PlanningInput, cumulative: Amount): Plan {
+  const { session } = input
+  const { cap, limit } = depositCap(input)
+  const deposit = add(session.deposit, session.pendingAmount)
+  if (exceeds(deposit, cap)) return refuse(limit, deposit, cap)
+  return { kind: 'topUp', cumulative, additionalDeposit: session.pendingAmount, resumes: true }
 }
 
 function mayTryAgain({ session, demand, turn }: PlanningInput): boolean {

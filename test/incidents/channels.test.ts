@@ -111,6 +111,26 @@ describe('9. a failed open leaves an entry behind that later requests trust', ()
     expect(await stage.balance(payer.account.address)).toBe(BALANCE - 5_000_000n)
   })
 
+  it('it never reached the chain, and the policy is narrower since: it is not sent again, and expires', async () => {
+    const gateway = await stage.gateway()
+    const payer = stage.payer()
+    const store = memoryStore()
+    gateway.inject('connection_lost', { on: 'open' })
+    expect(failureOf(await stage.client(payer, { store }).pay(gateway.chat, chat(500))).code).toBe('outcome_unknown')
+    const narrow = stage.client(payer, { store, policy: { maxDeposit: '1' } })
+    expect(failureOf(await narrow.pay(gateway.chat, chat(500)))).toMatchObject({
+      code: 'limit_exceeded',
+      limit: 'maxDeposit',
+    })
+    await gateway.advanceTime(60)
+    await paySome(narrow, gateway.chat, 1, () => chat(500))
+    const paid = gateway.seen.flatMap(({ credential }) => (credential === undefined ? [] : [credential.payload]))
+    // The one whose connection was cut, and the one within the policy.
+    expect(paid.map(({ action }) => action)).toEqual(['open', 'open'])
+    expect(await stage.opened(payer)).toBe(1)
+    expect(await stage.balance(payer.address)).toBe(BALANCE - 1_000_000n)
+  })
+
   it('it was refused: the refusal is not taken for the channel, and the next request is not paid out of nothing', async () => {
     const payer = stage.payer()
     const gateway = await stage.gateway({ blockedPayers: [payer.address] })

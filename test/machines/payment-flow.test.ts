@@ -562,6 +562,24 @@ describe('accounts of what was signed', () => {
     expect(nameOf(resumed)).toBe('authorizing.openingSession')
   })
 
+  it.each([
+    ['open', openView({ status: 'opening', deposit: '0', pending: 'open', pendingAmount: '6000000' }), '6000000'],
+    [
+      'top-up',
+      openView({ status: 'toppingUp', deposit: '500000', pending: 'topUp', pendingAmount: '5000000' }),
+      '5500000',
+    ],
+  ] as const)('does not send a signed %s again that moves more than this policy allows', (_, found, wanted) => {
+    const narrow = { limits: { ...LIMITS, maxDeposit: '5000000' } }
+    const session = { ...found, signed: '0' }
+    const { snapshot } = reach('authorizing.reconcilingSession', narrow, session)
+    const failure = expectFailure(take(snapshot, { type: 'SESSION_RECONCILED', session }), 'limit_exceeded')
+    expect(failure).toMatchObject({
+      limit: 'maxDeposit',
+      detail: `maxDeposit: ${wanted} base units wanted, 5000000 allowed`,
+    })
+  })
+
   it('counts a paid send whose answer never came', () => {
     const { snapshot } = reach('paying')
     for (const [event, code] of [

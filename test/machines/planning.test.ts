@@ -92,7 +92,7 @@ function sessionOf(status: Arbitrary<SessionStatus>): Arbitrary<SessionView> {
         accepted: acknowledged,
         spent: share(acknowledged, spent),
         pending,
-        pendingAmount: status === 'opening' ? whole : pending === 'topUp' ? pendingAmount : '0',
+        pendingAmount: status === 'opening' ? max(whole, '1') : pending === 'topUp' ? pendingAmount : '0',
       })
     })
 }
@@ -208,10 +208,11 @@ function expectWithinLimits(input: PlanningInput, made: Plan) {
     // Signing the same amount again exposes nothing more.
     if (made.cumulative !== session.signed) expectVoucherWithinLimits(input, made.cumulative)
   }
-  // What was signed before is sent again: nothing new is signed.
+  // What was signed before is sent again: nothing new is signed, and no more is moved than this policy allows.
   if (made.kind === 'topUp' && made.resumes) {
     expect(session.status).toBe('toppingUp')
     expect(made.additionalDeposit).toBe(session.pendingAmount)
+    expectDepositWithinLimits(input, add(session.deposit, made.additionalDeposit))
   } else if (made.kind === 'topUp') {
     const deposit = add(session.deposit, made.additionalDeposit)
     expect(exceeds(made.additionalDeposit, '0')).toBe(true)
@@ -219,9 +220,9 @@ function expectWithinLimits(input: PlanningInput, made: Plan) {
     expectDepositWithinLimits(input, deposit)
     if (made.cumulative !== session.signed) expectVoucherWithinLimits(input, made.cumulative)
   }
+  if (made.kind === 'open') expectDepositWithinLimits(input, made.deposit)
   if (made.kind === 'open' && session.status !== 'opening') {
     within(made.cumulative, made.deposit)
-    expectDepositWithinLimits(input, made.deposit)
     expectVoucherWithinLimits(input, made.cumulative)
   }
   if (made.kind === 'refuse') expect(exceeds(made.wanted, made.allowed)).toBe(true)

@@ -85,7 +85,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'nothing is planned beyond the deposit that the policy allows': (_, __, { context: { plan, limits, session } }) => {
     if (plan?.kind === 'open')
       return !exceeds(plan.deposit, limits.maxDeposit) && !exceeds(plan.cumulative, plan.deposit)
-    if (plan?.kind !== 'topUp' || plan.resumes === true) return true
+    if (plan?.kind !== 'topUp') return true
     return !exceeds(add(session?.deposit ?? '0', plan.additionalDeposit), limits.maxDeposit)
   },
   'no voucher is planned beyond what the policy exposes': (_, __, { context: { plan, limits, session } }) => {
