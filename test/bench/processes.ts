@@ -3,9 +3,16 @@
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { z } from 'zod'
+import { TRAFFIC_PATH, type Traffic } from './ground/memory-http.js'
 import type { Effort } from './result.js'
 
 const urlSchema = z.object({ url: z.string() })
+const trafficSchema = z.object({ connections: z.number(), unpaid: z.number(), paid: z.number(), refused: z.number() })
+
+/** What the server has seen so far. */
+export async function trafficOf(origin: string): Promise<Traffic> {
+  return trafficSchema.parse(await (await fetch(origin + TRAFFIC_PATH)).json())
+}
 
 export interface Server {
   readonly url: string

@@ -33,7 +33,7 @@ export async function startup({ directory, module }: Compiled, { quick }: Effort
     ['mppx/client', 'mppx/client'],
   ] as const
   const times = imported.map((): number[] => [])
-  for (let round = 0; round < (quick ? 4 : 15); round += 1) {
+  for (let round = 0; round < (quick ? 1 : 12); round += 1) {
     for (const at of turnOrder(imported.length, round)) {
       const specifier = imported[at]?.[1]
       if (specifier === undefined) throw new RangeError('no such import')

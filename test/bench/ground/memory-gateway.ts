@@ -1,7 +1,7 @@
 // The same gateway as a fetch without any network, for what a flow costs by itself.
 // Must never answer faster than by a turn of the event loop's microtasks: a fetch is never synchronous.
 
-import { BUCKET, challengeWriter, claimOf, type Pricing, REFUSAL, receiptFor } from './terms.js'
+import { BUCKET, challengeWriter, claimOf, type Pricing, REFUSAL, receiptFor, UNREADABLE } from './terms.js'
 
 export interface MemoryGateway {
   readonly fetch: typeof globalThis.fetch
@@ -37,8 +37,10 @@ export function memoryGateway(options: MemoryGatewayOptions = {}): MemoryGateway
         const headers = { 'content-type': 'application/json', 'www-authenticate': challenge(undefined) }
         return new Response(REFUSAL, { status: 402, headers })
       }
+      const claim = claimOf(authorization)
+      if (claim === undefined) return new Response(UNREADABLE, { status: 402 })
       paid += 1
-      const receipt = receiptFor(claimOf(authorization), BigInt(paid) * cost)
+      const receipt = receiptFor(claim, BigInt(paid) * cost)
       return new Response(ANSWER, { headers: { 'content-type': 'application/json', 'payment-receipt': receipt } })
     },
   }

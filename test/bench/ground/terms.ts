@@ -1,6 +1,7 @@
 // What the gateways of the benchmarks ask for, and what they write into their answers.
 // Must never be shorter than the real thing: every header has the members that real gateways give it.
 
+import { z } from 'zod'
 import { CHANNEL_RESERVE, encodeBase64url, encodeSessionRequest } from '../../../src/protocol/index.js'
 
 /** Tempo testnet, with the token and the escrow that a client allows by default. */
@@ -26,6 +27,14 @@ export const REFUSAL = JSON.stringify({
   error: { code: 'payment_required', message: 'Payment is required. Retry with a payment credential.' },
 })
 
+/** The body of a 402 to a credential that has not the form of a payment. */
+export const UNREADABLE = JSON.stringify({
+  error: { code: 'mpp_malformed_credential', message: 'The credential is not that of a voucher for this challenge.' },
+})
+
+/** What the id of a challenge begins with. */
+const ISSUED = 'bench_'
+
 /** Writes challenges whose every part but id and expiry is made once. */
 export function challengeWriter(pricing: Pricing = BUCKET): (digest: string | undefined) => string {
   const request = encodeSessionRequest({
@@ -40,7 +49,7 @@ export function challengeWriter(pricing: Pricing = BUCKET): (digest: string | un
   let issued = 0
   return (digest) => {
     issued += 1
-    const id = `bench_${String(issued).padStart(37, '0')}`
+    const id = `${ISSUED}${String(issued).padStart(37, '0')}`
     const expires = new Date(Date.now() + 300_000).toISOString()
     const bound = digest === undefined ? '' : `, digest="${digest}"`
     return `Payment id="${id}", realm="bench", method="tempo", intent="session", request="${request}", expires="${expires}"${bound}`
@@ -54,10 +63,30 @@ export interface Claimed {
   readonly cumulative: string
 }
 
-/** Reads it off a credential. Nothing is verified: this is no gateway to be paid by. */
-export function claimOf(authorization: string): Claimed {
-  const { challenge, payload } = JSON.parse(Buffer.from(authorization.slice(8), 'base64url').toString())
-  return { challengeId: challenge.id, channelId: payload.channelId, cumulative: payload.cumulativeAmount }
+const claimSchema = z.object({
+  challenge: z.object({ id: z.string().startsWith(ISSUED) }),
+  payload: z.object({
+    action: z.literal('voucher'),
+    channelId: z.string().regex(/^0x[0-9a-f]{64}$/),
+    cumulativeAmount: z.string().regex(/^[1-9][0-9]*$/),
+    signature: z.string().regex(/^0x[0-9a-f]{130}$/),
+  }),
+})
+
+/**
+ * Reads it off a credential; undefined for what has not the form of a voucher for a challenge of these gateways. Who
+ * signed is not asked: recovering it would cost more than all that is measured.
+ */
+export function claimOf(authorization: string): Claimed | undefined {
+  if (!authorization.startsWith('Payment ')) return undefined
+  try {
+    const read = claimSchema.safeParse(JSON.parse(Buffer.from(authorization.slice(8), 'base64url').toString()))
+    if (!read.success) return undefined
+    const { challenge, payload } = read.data
+    return { challengeId: challenge.id, channelId: payload.channelId, cumulative: payload.cumulativeAmount }
+  } catch {
+    return undefined
+  }
 }
 
 /** The receipt header of an answer. `spent` in base units. */

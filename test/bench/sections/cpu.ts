@@ -129,10 +129,10 @@ async function cpu({ quick }: Task): Promise<SectionResult> {
     if (!response.ok) throw new Error(`HTTP ${response.status}`)
     await response.arrayBuffer()
   }
-  const options = { min_cpu_time: (quick ? 0.5 : 3) * 1e9, batch_threshold: 0, gc: false }
+  const options = { min_cpu_time: (quick ? 0.2 : 3) * 1e9, batch_threshold: 0, gc: false }
   const figures: Record<string, Spread> = {}
   const note = async (name: string, run: () => void | Promise<void>): Promise<Spread> => {
-    for (let time = 0; time < 500; time += 1) await run()
+    for (let time = 0; time < (quick ? 200 : 2_000); time += 1) await run()
     globalThis.gc?.()
     const { samples } = await measure(run, options)
     const spread = spreadOf(samples.map((nanoseconds) => nanoseconds / 1000))

@@ -4,7 +4,7 @@
 import { measure } from 'mitata'
 import { mppFlow, mppxManager, mppxWithoutSigning, plainFetch, type Subject } from '../ground/subjects.js'
 import { bodyOf } from '../ground/terms.js'
-import { section, type Task } from '../processes.js'
+import { section, type Task, trafficOf } from '../processes.js'
 import { type SectionResult, type Table, told } from '../result.js'
 import { ratios, type Spread, spreadOf, turnOrder } from '../statistics.js'
 
@@ -17,12 +17,19 @@ interface Size {
 }
 
 const SIZES: readonly Size[] = [
-  { name: '1 KB', bytes: 1_024, rounds: 30, requests: 100 },
-  { name: '100 KB', bytes: 102_400, rounds: 20, requests: 40 },
-  { name: '1 MB', bytes: 1_048_576, rounds: 16, requests: 12 },
+  { name: '1 KB', bytes: 1_024, rounds: 40, requests: 100 },
+  { name: '100 KB', bytes: 102_400, rounds: 20, requests: 30 },
+  { name: '1 MB', bytes: 1_048_576, rounds: 16, requests: 8 },
+]
+const QUICK_SIZES: readonly Size[] = [
+  { name: '1 KB', bytes: 1_024, rounds: 8, requests: 40 },
+  { name: '100 KB', bytes: 102_400, rounds: 4, requests: 10 },
+  { name: '1 MB', bytes: 1_048_576, rounds: 4, requests: 4 },
 ]
 /** Until then the engine is still compiling what a request runs through. */
 const WARM_UP = 3_000
+const QUICK_WARM_UP = 400
+const COUNTED = 20
 
 interface Measured {
   /** Every request, in microseconds. */
@@ -33,11 +40,28 @@ interface Measured {
   readonly cpu: number[]
 }
 
-async function measureRounds(subjects: readonly Subject[], size: Size, quick: boolean): Promise<Measured[]> {
+/** How many HTTP requests each subject makes for a paid one, and whether it keeps its connection. */
+async function countTraffic(subjects: readonly Subject[], origin: string): Promise<Table> {
+  const rows: string[][] = []
+  for (const { name, send } of subjects) {
+    await send('{}')
+    const before = await trafficOf(origin)
+    for (let sent = 0; sent < COUNTED; sent += 1) await send('{}')
+    const after = await trafficOf(origin)
+    const each = (of: 'unpaid' | 'paid' | 'refused'): string => String((after[of] - before[of]) / COUNTED)
+    rows.push([name, each('unpaid'), each('paid'), each('refused'), String(after.connections - before.connections)])
+  }
+  return {
+    title: `What is sent for a paid request (counted by the server over ${COUNTED} of each)`,
+    columns: ['', 'without a credential', 'with a voucher', 'refused', 'new connections in all'],
+    rows,
+  }
+}
+
+async function measureRounds(subjects: readonly Subject[], size: Size): Promise<Measured[]> {
   const measured = subjects.map((): Measured => ({ all: [], rounds: [], cpu: [] }))
+  const { rounds, requests } = size
   const body = bodyOf(size.bytes)
-  const rounds = quick ? Math.ceil(size.rounds / 4) : size.rounds
-  const requests = quick ? Math.ceil(size.requests / 2) : size.requests
   for (let round = 0; round < rounds; round += 1) {
     for (const at of turnOrder(subjects.length, round)) {
       const [subject, into] = [subjects[at], measured[at]]
@@ -68,13 +92,13 @@ async function latency({ quick, origin }: Task): Promise<SectionResult> {
   const mppx = await mppxManager(origin)
   const remembered = await mppxWithoutSigning(origin)
   const subjects = [plain, flow, mppx, remembered]
-  const warmUp = quick ? WARM_UP / 2 : WARM_UP
+  const warmUp = quick ? QUICK_WARM_UP : WARM_UP
   for (const { send } of subjects) for (let sent = 0; sent < warmUp; sent += 1) await send(bodyOf(1_024))
 
   const figures: Record<string, Spread> = {}
-  const tables: Table[] = []
-  for (const size of SIZES) {
-    const measured = await measureRounds(subjects, size, quick)
+  const tables: Table[] = [await countTraffic(subjects, origin)]
+  for (const size of quick ? QUICK_SIZES : SIZES) {
+    const measured = await measureRounds(subjects, size)
     const [floor] = measured
     const own = measured[1]
     if (floor === undefined || own === undefined) throw new RangeError('nothing was measured')

@@ -103,8 +103,8 @@ async function mppxSignatures(origin: string, requests: number): Promise<number>
 }
 
 async function signing({ quick, origin }: Task): Promise<SectionResult> {
-  const requests = quick ? 300 : 1_000
-  const payers = quick ? 3 : 12
+  const requests = quick ? 60 : 1_000
+  const payers = quick ? 2 : 12
   const figures: Record<string, Spread> = {}
   const counts: string[][] = []
   const count = (name: string, signatures: number, of: number): void => {
@@ -132,7 +132,7 @@ async function signing({ quick, origin }: Task): Promise<SectionResult> {
           cumulative += 1n
           await signVoucher(account, { channelId, cumulative, chainId: CHAIN_ID, escrow: ESCROW })
         },
-        { batch_threshold: 0, min_cpu_time: (quick ? 0.4 : 2) * 1e9 },
+        { batch_threshold: 0, min_cpu_time: (quick ? 0.2 : 2) * 1e9 },
       )
       const signature = spreadOf(stats.samples.map((nanoseconds) => nanoseconds / 1e6))
       const costs: readonly (readonly [string, Spread])[] = [
