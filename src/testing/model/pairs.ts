@@ -140,8 +140,8 @@ function cheapestFirst(all: readonly Continuation[]): readonly Continuation[] {
 class Guide {
   readonly known = new Set<RecoveryPair>()
   readonly taken = new Set<RecoveryPair>()
-  /** What is known to be able to follow each recovery. */
-  readonly #after = new Map<string, Set<string>>()
+  /** What is known to be able to follow each recovery, and has not yet: the pairs that are left. */
+  readonly #left = new Map<string, Set<string>>()
   /** A way to each pair that is known. */
   readonly #witnesses = new Map<RecoveryPair, Witness>()
   readonly #continuations = new Map<string, readonly Continuation[]>()
@@ -157,8 +157,7 @@ class Guide {
 
   /** How much that is new can follow a recovery, as far as it is known. */
   #newAfter(recovery: string): number {
-    const after = this.#after.get(nameOf(recovery, this.scope)) ?? new Set()
-    return [...after].filter((next) => !this.taken.has(this.#pair(recovery, next))).length
+    return this.#left.get(nameOf(recovery, this.scope))?.size ?? 0
   }
 
   /** What can come next; worked out once for all that stand at the same place. */
@@ -203,15 +202,18 @@ class Guide {
     for (const candidate of fresh.length > 0 ? cheapestFirst(fresh) : this.#mostNewFirst(all)) {
       if (tour.cost > 0 && tour.cost + candidate.cost > DEAREST_TOUR) return false
       if (!this.#follow(tour, candidate)) continue
-      if (last !== null) this.#take(this.#pair(last, candidate.recovery))
+      if (last !== null) this.#take(last, candidate.recovery)
       return true
     }
     return false
   }
 
-  #take(pair: RecoveryPair): void {
+  #take(first: string, second: string): void {
+    const pair = this.#pair(first, second)
     this.known.add(pair)
     this.taken.add(pair)
+    const left = this.#left.get(nameOf(first, this.scope)) ?? new Set()
+    for (const next of left) if (this.#pair(first, next) === pair) left.delete(next)
   }
 
   /** Nothing new from here: to where the most new follows. */
@@ -226,11 +228,11 @@ class Guide {
   /** Only what was worked out from this very flow, after these cases, is known for certain to be able to follow `last`. */
   #note(last: string, all: readonly Continuation[], cases: readonly EventCase[] | null): void {
     const name = nameOf(last, this.scope)
-    const after = this.#after.get(name) ?? new Set()
-    this.#after.set(name, after)
+    const left = this.#left.get(name) ?? new Set()
+    this.#left.set(name, left)
     for (const next of all) {
-      after.add(next.recovery)
       const pair = this.#pair(last, next.recovery)
+      if (!this.taken.has(pair)) left.add(next.recovery)
       const kept = this.#witnesses.get(pair)
       if (cases === null || (kept !== undefined && kept.cases.length <= cases.length)) continue
       this.known.add(pair)
@@ -254,7 +256,7 @@ class Guide {
     tour.cases.push(...cases)
     tour.last = last
     if (!this.#follow(tour, next)) return undefined
-    this.#take(this.#pair(last, next.recovery))
+    this.#take(last, next.recovery)
     return tour
   }
 

@@ -52,9 +52,12 @@ function setting(name: string, more: Partial<Omit<Setting, 'name' | 'limits'>> =
   return { name, purpose: 'pay', bounds: {}, ...more, limits: { ...LIMITS, ...limits } } as const satisfies Setting
 }
 
+/** Nothing special: the default bounds, and limits that are not reached. */
+export const PLAIN: Setting = setting('plain')
+
 /** The settings that together let every arrow of the machine be taken. */
 export const SETTINGS: readonly Setting[] = [
-  setting('plain'),
+  PLAIN,
   setting('each recovery once', { bounds: everyBound(1) }),
   setting('no recovery', { bounds: everyBound(0) }),
   setting('approval', {}, { approval: true }),

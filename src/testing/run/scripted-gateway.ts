@@ -96,9 +96,10 @@ export async function startScriptedGateway({ target }: { readonly target: string
 
   async function handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const arrived = await read(incoming)
-    if (arrived.kind === 'unpaid') asked = arrived
     const answer = due
     due = undefined
+    // What no script speaks of is another process's, with another body: challenges for that are of no use to the flow.
+    if (arrived.kind === 'unpaid' && answer !== undefined) asked = arrived
     if (answer === 'broken') {
       if (arrived.kind !== 'unpaid') undelivered = arrived
       outgoing.destroy()
