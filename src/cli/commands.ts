@@ -37,6 +37,7 @@ function withPolicy(command: Command): Command {
     .option('--allow-token <address>', 'may be paid in; repeat for more (default: USDC.e and pathUSD)', repeated)
     .option('--allow-payee <address>', 'may be paid; repeat for more (default: any)', repeated)
     .option('--allow-escrow <address>', 'may hold deposits; repeat for more (default: the channel reserve)', repeated)
+    .option('--authenticated-origin <origin>', 'gets your own Authorization header; repeat for more', repeated)
 }
 
 const REQUEST_HELP = `

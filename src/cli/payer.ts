@@ -29,6 +29,7 @@ export const policyOptions = z.object({
   allowToken: texts,
   allowPayee: texts,
   allowEscrow: texts,
+  authenticatedOrigin: texts,
 })
 
 /** Who pays: the account that moves deposits, and the one that signs vouchers if it is another. */
@@ -54,17 +55,20 @@ export async function needPayer(options: z.infer<typeof payerOptions>): Promise<
 /** The policy that the options say; whatever they do not say is left to its default. */
 export function policyOf(options: z.infer<typeof policyOptions>): Policy {
   const { maxDeposit, maxTotalDeposit, maxCumulative, maxExposure } = options
-  const { allowOrigin, allowChain, allowToken, allowPayee, allowEscrow } = options
+  const { allowOrigin, allowChain, allowToken, allowPayee, allowEscrow, authenticatedOrigin } = options
   return {
     ...(maxDeposit !== undefined && { maxDeposit }),
     ...(maxTotalDeposit !== undefined && { maxTotalDeposit }),
     ...(maxCumulative !== undefined && { maxCumulative }),
     ...(maxExposure !== undefined && { maxExposure }),
-    ...(allowOrigin !== undefined && { allowedOrigins: allowOrigin.map(origin) }),
+    ...(allowOrigin !== undefined && { allowedOrigins: allowOrigin.map(originFor('--allow-origin')) }),
     ...(allowChain !== undefined && { allowedChains: allowChain.map(chainId) }),
     ...(allowToken !== undefined && { allowedTokens: allowToken }),
     ...(allowPayee !== undefined && { allowedPayees: allowPayee }),
     ...(allowEscrow !== undefined && { allowedEscrows: allowEscrow }),
+    ...(authenticatedOrigin !== undefined && {
+      authenticatedOrigins: authenticatedOrigin.map(originFor('--authenticated-origin')),
+    }),
   }
 }
 
@@ -73,9 +77,11 @@ function chainId(given: string): number {
   return Number(given)
 }
 
-function origin(given: string): string {
-  if (!URL.canParse(given)) throw usageError('--allow-origin takes an origin, such as https://gateway.example')
-  return new URL(given).origin
+function originFor(option: string) {
+  return (given: string): string => {
+    if (!URL.canParse(given)) throw usageError(`${option} takes an origin, such as https://gateway.example`)
+    return new URL(given).origin
+  }
 }
 
 /** The option that each key of a policy comes from, where its name is not the same in other letters. */

@@ -5,7 +5,7 @@
 export interface CapturedRequest {
   readonly method: string
   readonly url: URL
-  /** What the caller set, without any Authorization on a paid route. */
+  /** What the caller set, without any Authorization on a paid route, unless its origin is one that gets it. */
   readonly headers: Headers
   /** The same bytes at each call; undefined for a request without a body. */
   readonly body: () => Promise<Uint8Array<ArrayBuffer> | undefined>
@@ -44,13 +44,20 @@ function immediateBytes(
   return undefined
 }
 
+const NO_ORIGINS: ReadonlySet<string> = new Set()
+
 /**
  * Captures what `fetch(input, init)` would send. Takes every body that fetch takes: string, typed array, Blob,
  * URLSearchParams, FormData (its boundary is drawn once), a stream, and a `Request`.
  *
+ * @param authenticated origins that get the caller's own `Authorization`
  * @throws TypeError for what fetch itself refuses, such as an invalid URL or a body on GET.
  */
-export function captureRequest(input: RequestInfo | URL, init: RequestInit = {}): CapturedRequest {
+export function captureRequest(
+  input: RequestInfo | URL,
+  init: RequestInit = {},
+  authenticated: ReadonlySet<string> = NO_ORIGINS,
+): CapturedRequest {
   const { body, headers, method, redirect: _redirect, signal, ...options } = init
   const immediate = input instanceof Request ? undefined : immediateBytes(body)
   if (immediate !== undefined && !(input instanceof Request)) {
@@ -59,14 +66,15 @@ export function captureRequest(input: RequestInfo | URL, init: RequestInit = {})
     if (immediate.type !== null && !own.has('content-type')) own.set('content-type', immediate.type)
     const verb = normalMethod(method ?? 'GET')
     if (verb === 'GET' || verb === 'HEAD') throw new TypeError('a GET or HEAD request cannot have a body')
-    return finish({
+    const request = {
       method: verb,
       url,
       headers: own,
       body: async () => immediate.bytes,
       options,
       signal: signal ?? null,
-    })
+    }
+    return finish(request, authenticated)
   }
   const needsDuplex = body instanceof ReadableStream || input instanceof Request
   const request = new Request(input instanceof Request ? input : new URL(String(input), base()), {
@@ -76,21 +84,24 @@ export function captureRequest(input: RequestInfo | URL, init: RequestInit = {})
   const bytes = request.body === null ? undefined : request.arrayBuffer().then((buffer) => new Uint8Array(buffer))
   // The first send reports a stream that breaks; until then nobody is waiting for it.
   bytes?.catch(() => undefined)
-  return finish({
+  const captured = {
     method: request.method,
     url: new URL(request.url),
     headers: new Headers(request.headers),
     body: async () => bytes,
     options,
     signal: request.signal,
-  })
+  }
+  return finish(captured, authenticated)
 }
 
-function finish(request: Omit<CapturedRequest, 'accountOwned'>): CapturedRequest {
+function finish(request: Omit<CapturedRequest, 'accountOwned'>, authenticated: ReadonlySet<string>): CapturedRequest {
   const accountOwned = isAccountOwned(request.url)
   request.url.hash = ''
   const isPayment = /^payment\b/i.test(request.headers.get('authorization') ?? '')
-  if (!accountOwned || isPayment) request.headers.delete('authorization')
+  const keeps = accountOwned || authenticated.has(request.url.origin)
+  if (!keeps || isPayment) request.headers.delete('authorization')
+  request.headers.delete('payment-authorization')
   if (!accountOwned) {
     if (!request.headers.has('idempotency-key')) request.headers.set('idempotency-key', crypto.randomUUID())
   }

@@ -106,6 +106,8 @@ export interface FlowOptions {
 export interface CloseOptions {
   /** A paid route of the payee. Needed for a channel that was found on the chain and not used since. */
   readonly url?: string | URL
+  /** Headers of the request, such as an `Authorization` for one of the policy's `authenticatedOrigins`. */
+  readonly headers?: HeadersInit
 }
 
 const NO_NOTES: FlowNotes = { response: null, trace: [], timing: [] }
@@ -235,7 +237,7 @@ export function clientRunning(base: typeof paymentFlowMachine, options: MppClien
   }
 
   const createFlow: MppClient['createFlow'] = (input, init, more) =>
-    start(captureRequest(input, init), { purpose: 'pay' }, more?.inspect)
+    start(captureRequest(input, init, policy.authenticatedOrigins), { purpose: 'pay' }, more?.inspect)
 
   async function run(input: RequestInfo | URL, init?: RequestInit): Promise<PaymentOutcome> {
     const actor = createFlow(input, init)
@@ -262,13 +264,13 @@ export function clientRunning(base: typeof paymentFlowMachine, options: MppClien
     sessions: {
       list: () => listSessions(ring.ledger),
       totals: () => totalSessions(ring.ledger),
-      async close(channelId, { url } = {}) {
+      async close(channelId, { url, headers = {} } = {}) {
         let actor: PaymentFlowActor
         try {
           const record = await findSession(ring.ledger, channelId)
           const resource = url ?? record?.session.resource ?? null
           if (record === undefined || resource === null) return closeOutcome(unclosable(channelId, record), NO_NOTES)
-          const request = captureRequest(resource, { method: 'POST' })
+          const request = captureRequest(resource, { method: 'POST', headers }, policy.authenticatedOrigins)
           actor = start(request, { purpose: 'close', closing: channelId })
           runningOf(actor).resources.recordKey = record.key
         } catch (error) {

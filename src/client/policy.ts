@@ -47,6 +47,11 @@ export interface Policy {
   readonly maxExposure?: TokenAmount
   /** Origins that may be paid. Default: any https origin the caller asks for, and loopback. */
   readonly allowedOrigins?: readonly string[]
+  /**
+   * Origins that get the caller's own `Authorization`: those whose application authenticates its callers, and whose
+   * challenges take the credential in `Payment-Authorization`. Default: none, it is taken off.
+   */
+  readonly authenticatedOrigins?: readonly string[]
   /** Chains, by id. Default: Tempo mainnet 4217 and testnet 42431. */
   readonly allowedChains?: readonly number[]
   /** Token addresses. Default: USDC.e and pathUSD. */
@@ -76,6 +81,7 @@ export interface ResolvedPolicy {
   readonly limits: FlowLimits
   readonly bounds: Bounds
   readonly allowedOrigins: ReadonlySet<string> | null
+  readonly authenticatedOrigins: ReadonlySet<string>
   readonly allowedChains: ReadonlySet<number>
   readonly allowedTokens: ReadonlySet<string>
   readonly allowedPayees: ReadonlySet<string> | null
@@ -147,6 +153,7 @@ export function resolvePolicy(policy: Policy = {}): ResolvedPolicy {
     },
     bounds: policy.attempts ?? {},
     allowedOrigins: policy.allowedOrigins === undefined ? null : origins(policy.allowedOrigins),
+    authenticatedOrigins: origins(policy.authenticatedOrigins ?? []),
     allowedChains: new Set(policy.allowedChains ?? [TEMPO_MAINNET, TEMPO_TESTNET]),
     allowedTokens: addresses('allowedTokens', policy.allowedTokens ?? [USDC_E, PATH_USD]),
     allowedPayees: policy.allowedPayees === undefined ? null : addresses('allowedPayees', policy.allowedPayees),

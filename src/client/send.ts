@@ -1,6 +1,7 @@
 // Sends a flow's captured bytes over HTTP, with or without a credential.
 // Must never send a credential anywhere but to the origin that was challenged, nor follow a redirect with one.
 
+import { credentialHeaderOf } from '../protocol/index.js'
 import { type Answer, readAnswer } from './answer.js'
 import type { FlowResources, Ring } from './ring.js'
 
@@ -16,8 +17,8 @@ export class SendFailure extends Error {
 }
 
 export interface SendOptions {
-  /** The whole header value; absent for an unpaid send. */
-  readonly authorization?: string
+  /** The credential, as the value of the header that its challenge names; absent for an unpaid send. */
+  readonly credential?: string
   /** What the credential authorises, in base units. */
   readonly cumulative?: string
   /** Management requests (top-up, close) go to the same URL without the body. */
@@ -48,15 +49,21 @@ function connectionCode(error: unknown): string | null {
   return null
 }
 
-function headersFor(flow: FlowResources, { authorization, withBody }: SendOptions): Headers {
+function headersFor(flow: FlowResources, { credential, withBody }: SendOptions): Headers {
   const headers = new Headers(flow.request.headers)
-  if (authorization !== undefined) headers.set('authorization', authorization)
+  if (credential !== undefined) headers.set(headerOfCredential(flow), credential)
   if (!withBody) {
     for (const name of ['content-type', 'content-encoding', 'content-length', 'content-language']) headers.delete(name)
     // The key belongs to the request that is paid for; a management request is another operation.
     headers.delete('idempotency-key')
   }
   return headers
+}
+
+function headerOfCredential({ challenge }: FlowResources): string {
+  const header = challenge === null ? null : credentialHeaderOf(challenge)
+  if (header?.ok !== true) throw new Error('no challenge was accepted that a credential could answer')
+  return header.value
 }
 
 /**

@@ -1,6 +1,9 @@
 // Splits a WWW-Authenticate value into its challenges by the grammar of RFC 9110 §11.6.1, in one forward pass.
 // Must never look back over text it has read: a hostile header may cost time in proportion to its length, no more.
 
+/** A field name is a token (RFC 9110 §5.6.2). */
+export const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
 /** One challenge of the list, its parameter values still as they stand between the quotes. */
 export interface AuthChallenge {
   /** Lower-cased. */

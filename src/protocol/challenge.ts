@@ -2,7 +2,7 @@
 // Must never change a received parameter: a server binds the challenge id to every one of them.
 
 import type { AuthChallenge, AuthValue } from './auth-header.js'
-import { hasControlCharacter, splitAuthChallenges } from './auth-header.js'
+import { FIELD_NAME, hasControlCharacter, splitAuthChallenges } from './auth-header.js'
 import { type Parsed, parsed, refused } from './parsed.js'
 import { parseTimestamp } from './timestamp.js'
 
@@ -22,7 +22,12 @@ export interface Challenge {
   readonly description?: string
   /** The server's own data, byte for byte as received. */
   readonly opaque?: string
+  /** The request header that the credential goes into; read it with {@link credentialHeaderOf}. */
+  readonly header?: string
 }
+
+/** Where a credential may go: beside `Authorization`, the field of servers whose `Authorization` is taken by the application. */
+export type CredentialHeader = 'authorization' | 'payment-authorization'
 
 /** What one header value held. `refused` has an entry for every payment challenge that cannot be used. */
 export interface ChallengeList {
@@ -85,12 +90,25 @@ export function formatChallenge(challenge: Challenge): string {
   if (challenge.digest !== undefined) header += `, digest=${quote(challenge.digest)}`
   if (challenge.description !== undefined) header += `, description=${quote(challenge.description, true)}`
   if (challenge.opaque !== undefined) header += `, opaque=${quote(challenge.opaque)}`
+  if (challenge.header !== undefined) header += `, header=${quote(challenge.header)}`
   return header
 }
 
 /** When the challenge expires, in milliseconds since the epoch; undefined when it does not say. RFC 3339, strictly. */
 export function expiresAt(challenge: Challenge): Parsed<number | undefined, 'malformed'> {
   return challenge.expires === undefined ? parsed(undefined) : parseTimestamp(challenge.expires)
+}
+
+/**
+ * The request header that the credential goes into: `Authorization` unless the challenge names `Payment-Authorization`, as
+ * widely used servers do whose `Authorization` belongs to the application. Any other is refused: a server must not choose
+ * which header of a request it writes.
+ */
+export function credentialHeaderOf({ header }: Challenge): Parsed<CredentialHeader, 'unsupported_header'> {
+  const name = header?.toLowerCase() ?? 'authorization'
+  return name === 'authorization' || name === 'payment-authorization'
+    ? parsed(name)
+    : refused('unsupported_header', 'the challenge wants its credential in a header that is not for credentials')
 }
 
 function toChallenge(
@@ -108,6 +126,8 @@ function toChallenge(
   const digest = read('digest')
   const description = unquote(entry.params.get('description'), true)
   const opaque = read('opaque')
+  const header = read('header')
+  if (header !== undefined && !FIELD_NAME.test(header)) return refused('malformed', 'header is no field name')
   return parsed({
     id,
     realm,
@@ -118,6 +138,7 @@ function toChallenge(
     ...(digest !== undefined && { digest }),
     ...(description !== undefined && { description }),
     ...(opaque !== undefined && { opaque }),
+    ...(header !== undefined && { header }),
   })
 }
 

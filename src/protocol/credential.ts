@@ -1,7 +1,7 @@
-// Reads and writes the credential that answers a challenge: `Authorization: Payment <base64url JSON>`.
+// Reads and writes the credential that answers a challenge: `Payment <base64url JSON>`, the value of a request header.
 // Must never re-encode what it echoes, and never quote a credential in a refusal.
 import { z } from 'zod'
-import { trimFieldSpace } from './auth-header.js'
+import { FIELD_NAME, trimFieldSpace } from './auth-header.js'
 import { decodeJson, encodeBase64url } from './base64url.js'
 import type { Challenge } from './challenge.js'
 import { type ChannelDescriptor, descriptorSchema } from './descriptor.js'
@@ -59,7 +59,7 @@ export interface Credential {
   readonly payload: SessionPayload
 }
 
-/** The longest `Authorization` value that is read. {@link formatCredential} does not enforce it on what it writes. */
+/** The longest header value that is read. {@link formatCredential} does not enforce it on what it writes. */
 export const MAX_CREDENTIAL_BYTES = 16_384
 
 const text = z.string()
@@ -73,6 +73,7 @@ const challengeSchema = z.object({
   digest: text.exactOptional(),
   description: text.exactOptional(),
   opaque: text.exactOptional(),
+  header: text.regex(FIELD_NAME).exactOptional(),
 })
 
 const voucher = {
@@ -97,7 +98,7 @@ const credentialSchema = z.object({ challenge: challengeSchema, source: text, pa
 const ACTIONS: ReadonlySet<unknown> = new Set(['open', 'topUp', 'voucher', 'close'])
 
 /**
- * Writes a credential as an `Authorization` value. The challenge is echoed with exactly the parameters received, each
+ * Writes a credential as the value of `Authorization`, or of the header that the challenge names. The challenge is echoed with exactly the parameters received, each
  * string unchanged ("Payment" HTTP Authentication Scheme draft).
  */
 export function formatCredential(credential: Credential): string {
@@ -106,7 +107,7 @@ export function formatCredential(credential: Credential): string {
 }
 
 /**
- * Reads an `Authorization` value. `not_payment` is for another scheme; `unsupported_payload` for a well-formed credential
+ * Reads the value of the header that a credential is in. `not_payment` is for another scheme; `unsupported_payload` for a well-formed credential
  * whose payload is not one of the four session actions, such as one for another payment method. Hex and addresses come
  * out lower-cased; every other string is as received. The signer may be left out of an `open`: then it is the
  * descriptor's.
@@ -151,7 +152,7 @@ export function parseSource(source: string): Parsed<{ chainId: number; payer: Ad
 
 /** The parameters of the draft and no others: a caller's object may carry more. */
 function echo(challenge: Challenge): Challenge {
-  const { id, realm, method, intent, request, expires, digest, description, opaque } = challenge
+  const { id, realm, method, intent, request, expires, digest, description, opaque, header } = challenge
   return {
     id,
     realm,
@@ -162,6 +163,7 @@ function echo(challenge: Challenge): Challenge {
     ...(digest !== undefined && { digest }),
     ...(description !== undefined && { description }),
     ...(opaque !== undefined && { opaque }),
+    ...(header !== undefined && { header }),
   }
 }
 

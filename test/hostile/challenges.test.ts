@@ -330,6 +330,7 @@ describe.concurrent('nonsense', () => {
     ['a digest of a kind that nobody uses', { digest: 'crc32=:AAAA:' }, 'challenge_rejected'],
     ['another method', { method: 'bitcoin' }, 'challenge_unsupported'],
     ['another intent', { intent: 'charge' }, 'challenge_unsupported'],
+    ['a header of its choice for the credential', { header: 'Cookie' }, 'challenge_unsupported'],
   ])('%s: refused', async (_name, more, code) => {
     const spoils = await attack(stage, (_call, response, gateway) => {
       response.writeHead(402, { 'www-authenticate': gateway.challenge({}, more) }).end()

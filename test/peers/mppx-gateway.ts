@@ -29,8 +29,8 @@ export interface MppxGatewayOptions {
   readonly feeToken?: `0x${string}`
   /** Where a snapshot of the channel that was opened last stands in answers to requests without a credential. */
   readonly snapshot?: 'challenge' | 'header'
-  /** Wants the credential in a header of its own, because `Authorization` is taken. */
-  readonly requiresAuth?: boolean
+  /** The application's own token: `Authorization` is its, and the credential belongs into a header of its own. */
+  readonly applicationToken?: string
   /** How long mppx believes what it read from the chain, in milliseconds. */
   readonly channelStateTtl?: number
   /** The way to the server takes up to this long, by lot for each request, in milliseconds: requests overtake each other. */
@@ -91,7 +91,7 @@ export async function startMppxGateway(options: MppxGatewayOptions): Promise<Mpp
     const payment = Mppx.create({
       realm: 'mppx.test',
       secretKey,
-      ...(options.requiresAuth === true && { requiresAuth: true }),
+      ...(options.applicationToken !== undefined && { requiresAuth: true }),
       methods: [
         tempo.session({
           account,
@@ -122,6 +122,11 @@ export async function startMppxGateway(options: MppxGatewayOptions): Promise<Mpp
     const exchange = note(incoming, outgoing)
     if (jitterMs > 0) await setTimeout(Math.random() * jitterMs)
     await options.before?.(exchange)
+    const { applicationToken } = options
+    if (applicationToken !== undefined && incoming.headers.authorization !== `Bearer ${applicationToken}`) {
+      outgoing.writeHead(401).end()
+      return
+    }
     if (options.snapshot === 'header' && exchange.kind === 'unpaid') {
       const snapshot = await snapshotHeader()
       if (snapshot !== undefined) outgoing.setHeader('payment-session-snapshot', snapshot)
@@ -137,7 +142,8 @@ export async function startMppxGateway(options: MppxGatewayOptions): Promise<Mpp
   }
 
   function note(incoming: IncomingMessage, outgoing: ServerResponse): MppxExchange {
-    const read = parseCredential(incoming.headers.authorization)
+    const inOwnHeader = [incoming.headers['payment-authorization']].flat().join()
+    const read = parseCredential(inOwnHeader === '' ? incoming.headers.authorization : inOwnHeader)
     const credential = read.ok ? read.value : undefined
     const kind = credential?.payload.action ?? 'unpaid'
     const exchange: MppxExchange = { method: incoming.method ?? '', kind, credential, status: 0 }

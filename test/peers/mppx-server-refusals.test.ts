@@ -7,7 +7,7 @@ import { CHANNEL_RESERVE } from '../../src/sandbox/chain/addresses.js'
 import { signClose } from '../../src/tempo/index.js'
 import { events, failureOf } from '../client/stage.js'
 import type { MppxExchange } from './mppx-gateway.js'
-import { type Meeting, prepareMeetings, settlementOf, tally } from './peer-stage.js'
+import { type Meeting, prepareMeetings, settlementOf, tally, work } from './peer-stage.js'
 
 const { stage, meet } = prepareMeetings()
 
@@ -139,13 +139,40 @@ describe('a voucher that is not from the channel’s signer', () => {
   })
 })
 
-describe('a server that wants its credential in a header of its own', () => {
-  it('cannot be paid by this client: it sees no credential, nothing moves, and the failure says so', async () => {
-    const { gateway, payer, pay, gains } = await meet({ suggestedDeposit: '1', requiresAuth: true })
-    const failure = failureOf(await pay())
-    expect(failure.code).toBe('payment-required')
+describe('a server whose Authorization belongs to its application', () => {
+  const applicationToken = 'a-token-of-the-application'
+  const authorization = `Bearer ${applicationToken}`
+  const authenticated = () => ({ ...work(), headers: { 'content-type': 'application/json', authorization } })
+
+  it('is paid in the header that it names, with the token beside it, and closes', async () => {
+    const { gateway, payer, mpp, pay, channelId, gains } = await meet({
+      suggestedDeposit: '0.2',
+      applicationToken,
+      policy: ({ url }) => ({ authenticatedOrigins: [new URL(url).origin] }),
+    })
+    for (let at = 0; at < 3; at += 1) {
+      expect((await pay(authenticated())).response?.status).toBe(200)
+    }
+    expect(gateway.served()).toBe(3)
+    // Two buckets of deposit, and a top-up: a management request that the application authenticates as well.
+    expect(gateway.seen.map(({ kind }) => kind).filter((kind) => kind !== 'unpaid')).toEqual([
+      'open',
+      'voucher',
+      'topUp',
+      'voucher',
+    ])
+    expect(await stage().opened(payer.account)).toBe(1)
+    const closed = await mpp.sessions.close(await channelId(), { headers: { authorization } })
+    expect(settlementOf(closed)).toMatchObject({ settled: '300000' })
+    expect(await gains()).toEqual({ payer: -300_000n, payee: 300_000n, reserve: 0n })
+  })
+
+  it('gets no token of an origin that the policy does not name: its 401 is the answer, and nothing is signed', async () => {
+    const { gateway, payer, pay } = await meet({ applicationToken })
+    const outcome = await pay(authenticated())
+    expect(outcome).toMatchObject({ status: 'succeeded', authorised: { vouchersSigned: 0 } })
+    expect(outcome.response?.status).toBe(401)
     expect(gateway.served()).toBe(0)
     expect(await stage().opened(payer.account)).toBe(0)
-    expect(await gains()).toEqual({ payer: 0n, payee: 0n, reserve: 0n })
   })
 })

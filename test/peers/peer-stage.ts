@@ -35,7 +35,7 @@ export interface Meeting {
 }
 
 export interface MeetingOptions extends Omit<MppxGatewayOptions, 'chain'> {
-  readonly policy?: Policy
+  readonly policy?: Policy | ((gateway: MppxGateway) => Policy)
   readonly client?: Partial<MppClientOptions>
 }
 
@@ -56,7 +56,8 @@ export function prepareMeetings() {
       const gateway = await startMppxGateway({ chain: stage.chain, ...options })
       running.push(gateway)
       const payer = counted(stage.payer())
-      const mpp = stage.client(payer.account, { policy: { maxDeposit: '50', ...policy }, ...client })
+      const own = typeof policy === 'function' ? policy(gateway) : policy
+      const mpp = stage.client(payer.account, { policy: { maxDeposit: '50', ...own }, ...client })
       const balances = async () => ({
         payer: await stage.balance(payer.account.address),
         payee: await stage.balance(gateway.account.address),

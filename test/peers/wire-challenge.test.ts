@@ -27,7 +27,18 @@ import {
 } from './wire-differential.js'
 import { base64url, type Edit, editDocument, edits, editText, layers } from './wire-mutations.js'
 
-const NAMES = ['id', 'realm', 'method', 'intent', 'request', 'expires', 'digest', 'description', 'opaque'] as const
+const NAMES = [
+  'id',
+  'realm',
+  'method',
+  'intent',
+  'request',
+  'expires',
+  'digest',
+  'description',
+  'opaque',
+  'header',
+] as const
 
 /** What a client of ours can go on with: the list, each request decoded, each expiry and digest understood. */
 function readOurs(header: string): Reading<readonly Read[]> {
@@ -47,8 +58,8 @@ function readTheirs(header: string): readonly Read[] {
 }
 
 function pick(challenge: Partial<Read>): Read {
-  const { id, realm, method, intent, request, expires, digest, description, opaque } = challenge
-  return { id, realm, method, intent, request, expires, digest, description, opaque }
+  const { id, realm, method, intent, request, expires, digest, description, opaque, header } = challenge
+  return { id, realm, method, intent, request, expires, digest, description, opaque, header }
 }
 
 const nonEmpty = (text: string) => text !== ''
@@ -78,6 +89,7 @@ const challenges: fc.Arbitrary<Challenge> = shape<Challenge>(
     digest,
     description: descriptionText.filter(nonEmpty),
     opaque: fc.oneof(fc.constant('e30'), fieldText.filter(nonEmpty)),
+    header: fc.constantFrom('Payment-Authorization', 'X-Pay'),
   },
 )
 

@@ -65,9 +65,9 @@ class OneHeader {
 
 /** The members that both know. An `open` may leave out its signer; then it is the descriptor's. */
 function project(challenge: Record<string, unknown>, source: unknown, payload: object): Read {
-  const { id, realm, method, intent, request, expires, digest, description, opaque } = challenge
+  const { id, realm, method, intent, request, expires, digest, description, opaque, header } = challenge
   return {
-    challenge: { id, realm, method, intent, request, expires, digest, description, opaque },
+    challenge: { id, realm, method, intent, request, expires, digest, description, opaque, header },
     source,
     payload: payloadOf(payload),
   }

@@ -129,6 +129,7 @@ export const challenge: fc.Arbitrary<Challenge> = shape<Challenge>(
     digest: fieldText,
     description: descriptionText,
     opaque: fc.oneof(base64url, fieldText),
+    header: fc.constantFrom('Payment-Authorization', 'X-Pay'),
   },
 )
 

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   type Challenge,
+  credentialHeaderOf,
   expiresAt,
   formatChallenge,
   MAX_CHALLENGE_HEADER_BYTES,
@@ -63,7 +64,7 @@ describe('parseChallenges: one challenge', () => {
   })
 
   it('ignores unknown parameters, also those named like members of every object', () => {
-    const header = `Payment constructor="a", __proto__="b", toString="c", hasOwnProperty=d, ${MINIMAL}, header="X-A"`
+    const header = `Payment constructor="a", __proto__="b", toString="c", hasOwnProperty=d, ${MINIMAL}, heading="X-A"`
     expect(Object.keys(only(header))).toEqual(['id', 'realm', 'method', 'intent', 'request'])
     expect(reasonOf(parseChallenges('Payment constructor="a", __proto__="b"'))).toBe('none_usable')
   })
@@ -117,6 +118,16 @@ describe('parseChallenges: one challenge', () => {
     ['a semicolon for a comma', `Payment ${MINIMAL.replaceAll(',', ';')}`],
   ])('refuses %s', (_, header) => {
     expect(reasonOf(parseChallenges(header))).toBe('none_usable')
+  })
+
+  it('keeps the header that the credential goes into, and lets it be one of two', () => {
+    const named = (header: string) => credentialHeaderOf(only(`Payment ${MINIMAL}, header="${header}"`))
+    expect(credentialHeaderOf(only(`Payment ${MINIMAL}`))).toEqual({ ok: true, value: 'authorization' })
+    expect(only(`Payment ${MINIMAL}, header="Payment-Authorization"`).header).toBe('Payment-Authorization')
+    expect(named('Payment-Authorization')).toEqual({ ok: true, value: 'payment-authorization' })
+    expect(named('AUTHORIZATION')).toEqual({ ok: true, value: 'authorization' })
+    for (const other of ['Cookie', 'Host', 'X-Pay']) expect(reasonOf(named(other))).toBe('unsupported_header')
+    expect(reasonOf(parseChallenges(`Payment ${MINIMAL}, header="a b"`))).toBe('none_usable')
   })
 
   it.each(['\r', '\n', '\0', '\r\n', '\u001b', '\u007f'])('refuses a header with the control character %j', (char) => {

@@ -32,7 +32,7 @@ export function channelOf(record: SessionRecord | undefined): {
 
 /** A credential and the cumulative amount it authorises, in base units. */
 export interface BuiltCredential {
-  readonly authorization: string
+  readonly credential: string
   readonly cumulative: string
 }
 
@@ -85,5 +85,5 @@ function build(
   payload: Parameters<typeof formatCredential>[0]['payload'],
 ): BuiltCredential {
   const source = formatSource(place.chainId, place.payer)
-  return { authorization: formatCredential({ challenge, source, payload }), cumulative }
+  return { credential: formatCredential({ challenge, source, payload }), cumulative }
 }

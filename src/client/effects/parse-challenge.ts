@@ -4,6 +4,7 @@
 import type { ChallengeSummary, EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
 import {
   type Challenge,
+  credentialHeaderOf,
   expiresAt,
   parseDigest,
   parseSessionRequest,
@@ -77,6 +78,8 @@ function refuseTerms({ policy }: Ring, terms: SessionRequest): Refusal | null {
 
 /** Holds the challenge against the clock and the bytes that would be paid for. */
 async function refuseChallenge(flow: FlowResources, challenge: Challenge): Promise<Refusal | null> {
+  const header = credentialHeaderOf(challenge)
+  if (!header.ok) return { type: 'CHALLENGE_UNSUPPORTED', reason: header.detail }
   const expires = expiresAt(challenge)
   if (!expires.ok) return { type: 'CHALLENGE_REJECTED', reason: expires.detail }
   if (expires.value !== undefined && expires.value <= Date.now()) return { type: 'CHALLENGE_EXPIRED' }

@@ -66,10 +66,10 @@ async function closeAtSigned(
   if (!(await ring.ledger.flights.quiet(placed.key, { signal, timeoutMs: paidMs }))) {
     return { type: 'SESSION_UNAVAILABLE', reason: 'paid requests of this channel are still outstanding' }
   }
-  const { authorization, cumulative } = closeCredential(placed, closing, voucher)
+  const { credential, cumulative } = closeCredential(placed, closing, voucher)
   let answer: Answer | null = null
   try {
-    answer = await send(ring, flow, { authorization, cumulative, withBody: false, timeoutMs: closeMs, signal })
+    answer = await send(ring, flow, { credential, cumulative, withBody: false, timeoutMs: closeMs, signal })
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
     if (!error.left) return { type: 'CONNECTION_FAILED', reason: error.message }

@@ -35,14 +35,14 @@ async function sendWith(
   { ring, flow, signal }: EffectScope<EffectInput>,
   placed: PlacedFlow,
   record: SessionRecord,
-  { authorization, cumulative }: BuiltCredential,
+  { credential, cumulative }: BuiltCredential,
 ): Promise<PaymentFlowEvent> {
   const { flights } = ring.ledger
   flow.slot ??= flights.enter(placed.key)
   const othersBefore = flights.outstanding(placed.key) > 1
   try {
     const { paidMs } = ring.policy.timeouts
-    const answer = await send(ring, flow, { authorization, cumulative, withBody: true, timeoutMs: paidMs, signal })
+    const answer = await send(ring, flow, { credential, cumulative, withBody: true, timeoutMs: paidMs, signal })
     keepAnswer(flow, answer)
     const event = paidEvent(answer)
     const contended = othersBefore || flights.outstanding(placed.key) > 1

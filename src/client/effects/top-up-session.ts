@@ -86,7 +86,7 @@ async function sendAndConfirm(
   const { key, place } = placed
   try {
     const answer = await send(ring, flow, {
-      authorization: credentialOf(placed, record),
+      credential: credentialOf(placed, record),
       withBody: false,
       timeoutMs: ring.policy.timeouts.topUpMs,
       signal,

@@ -44,7 +44,7 @@ const SEEDS = [1, 2]
 
 const NAME_SIZE = 15
 /** Air on both sides of it. */
-const AROUND_NAME = 22
+const AROUND_NAME = 30
 /** The widths that `textWidth` gives are those of the widest fonts; the page squeezes a name that needs more. */
 const USUAL_FONT = 0.84
 
