@@ -5,6 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // What is polled for comes in its time, also on a busy machine.
+    expect: { poll: { timeout: 20_000 } },
     reporters: ['default'],
     // Tests share no state but modules: loading those once per worker halves the time of the whole run.
     isolate: false,

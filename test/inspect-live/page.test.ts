@@ -152,6 +152,26 @@ describe.skipIf(noBrowser !== null)('the page on a sandbox', () => {
     expect(await page.locator('.flow[aria-checked="true"]').count()).toBe(1)
   })
 
+  it('asks before funds move, and does what the person answers', async () => {
+    const page = await visit()
+    await page.locator('#slow').uncheck()
+    for (const [answer, state, outcome] of [
+      ['deny', 'failed', 'ask: ended in failed with policy_denied'],
+      ['approve', 'succeeded', 'ask: paid'],
+    ] as const) {
+      await press(page, 'ask')
+      await expect.poll(() => current(page)).toBe('authorizing.awaitingApproval')
+      await page.locator('[data-control="approve"]').waitFor()
+      expect(await page.locator('.facts').textContent()).toContain('Opens a channel with 5.00.')
+      await keepPicture(page, `15-asks-before-${answer}`)
+      await press(page, answer)
+      await expect.poll(() => current(page)).toBe(state)
+      await expect.poll(() => page.locator('#said').textContent()).toBe(outcome)
+      // Nobody is asked any more.
+      expect(await page.locator('[data-control="approve"]').count()).toBe(0)
+    }
+  })
+
   it('shows how a bound is used up, and the close of the channel', async () => {
     const page = await visit({ dark: true })
     await page.locator('#slow').uncheck()

@@ -261,10 +261,10 @@ describe('the local inspector', () => {
       const told: PageMessage[] = []
       const socket = await connected(`${own.url.replace('http:', 'ws:')}/feed`)
       socket.on('message', (data) => told.push(...(JSON.parse(data.toString()) as PageMessage[])))
-      for (const text of ['{}', 'x', JSON.stringify({ type: 'press', control: 'unknown', repeat: true })])
+      for (const text of ['{}', 'x', JSON.stringify({ type: 'press', control: 'unknown', repeat: true, flow: null })])
         socket.send(text)
-      socket.send(JSON.stringify({ type: 'press', control: 'works', repeat: true }))
-      socket.send(JSON.stringify({ type: 'press', control: 'breaks', repeat: false }))
+      socket.send(JSON.stringify({ type: 'press', control: 'works', repeat: true, flow: null }))
+      socket.send(JSON.stringify({ type: 'press', control: 'breaks', repeat: false, flow: null }))
       await expect
         .poll(() => told.filter(({ type }) => type === 'pressed'))
         .toEqual([

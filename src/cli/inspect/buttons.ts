@@ -13,6 +13,12 @@ const SMALL = 10
 const LARGE = 60
 const CROWD = 50
 
+/** To a flow that asks before funds move. */
+const ANSWERS = [
+  { id: 'approve', label: 'Approve', event: 'APPROVE', hint: 'lets the deposit move' },
+  { id: 'deny', label: 'Deny', event: 'DENY', hint: 'ends the flow; nothing is signed' },
+] as const
+
 /** All buttons, for `inspectLocally`. */
 export function buttonsOf(sandbox: Sandbox, payer: Payer): readonly Control[] {
   return [
@@ -22,6 +28,13 @@ export function buttonsOf(sandbox: Sandbox, payer: Payer): readonly Control[] {
       group: 'Do',
       hint: `asks for ${SMALL} tokens and pays for them`,
       run: async ({ look }) => told(await payer.pay(SMALL, look)),
+    },
+    {
+      id: 'ask',
+      label: 'Ask first',
+      group: 'Do',
+      hint: 'opens another channel, and waits for your approval before it does',
+      run: async ({ look }) => told(await payer.ask(look)),
     },
     {
       id: 'crowd',
@@ -37,6 +50,17 @@ export function buttonsOf(sandbox: Sandbox, payer: Payer): readonly Control[] {
       hint: 'has the channel settled and the rest refunded',
       run: () => payer.close(),
     },
+    ...ANSWERS.map(({ id, label, event, hint }) => ({
+      id,
+      label,
+      group: 'Answer',
+      hint,
+      state: 'authorizing.awaitingApproval',
+      async run({ flow }: Pressing) {
+        payer.answer(flow, event)
+        return 'answered'
+      },
+    })),
     ...CODE_BUTTONS.map((button) => codeControl(sandbox, payer, button)),
   ]
 }

@@ -9,6 +9,8 @@ export interface Pressing {
   readonly repeat: boolean
   /** Makes the page show the actor with this name. */
   readonly look: (actorName: string) => void
+  /** The actor that was looked at when it was pressed; null when there was none. */
+  readonly flow: string | null
 }
 
 /** A button on the page. */
@@ -23,13 +25,15 @@ export interface Control {
   /** The error code it brings about; the page says what is known about it. */
   readonly code?: string
   readonly repeatable?: boolean
+  /** Shown beside a flow while it is in this state (a dotted path), instead of among the others: such as an approval. */
+  readonly state?: string
   /** Resolves with a line for the person, and rejects with an Error whose message is one. */
   run(pressing: Pressing): Promise<string>
 }
 
 /** A button as the page is told of it. */
-export function viewOf({ id, label, group, hint, code, repeatable }: Control): ControlView {
-  return { id, label, group, hint, code: code ?? null, repeatable: repeatable ?? false }
+export function viewOf({ id, label, group, hint, code, repeatable, state }: Control): ControlView {
+  return { id, label, group, hint, code: code ?? null, repeatable: repeatable ?? false, state: state ?? null }
 }
 
 /** @throws RangeError when two buttons have the same id. */

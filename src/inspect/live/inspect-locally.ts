@@ -35,7 +35,12 @@ export interface LocalInspector {
   stop(): Promise<void>
 }
 
-const press = z.object({ type: z.literal('press'), control: z.string(), repeat: z.boolean() })
+const press = z.object({
+  type: z.literal('press'),
+  control: z.string(),
+  repeat: z.boolean(),
+  flow: z.string().nullable(),
+})
 
 /** Token amounts on the page are written with as many decimals as TIP-20 tokens have. */
 const TOKEN_DECIMALS = 6
@@ -115,7 +120,8 @@ function talkTo(page: WebSocket, book: FlowBook, hello: PageMessage, controls: r
     const control = controls.find(({ id }) => read.success && id === read.data.control)
     if (!read.success || control === undefined) return
     const answer = (ok: boolean, note: string): void => send({ type: 'pressed', control: control.id, ok, note })
-    control.run({ repeat: read.data.repeat, look: (name) => send({ type: 'look', name }) }).then(
+    const { repeat, flow } = read.data
+    control.run({ repeat, flow, look: (name) => send({ type: 'look', name }) }).then(
       (note) => answer(true, note),
       (error: unknown) => answer(false, error instanceof Error ? error.message : 'it failed'),
     )

@@ -83,6 +83,8 @@ export interface PaymentFacts {
   readonly purpose: 'pay' | 'close'
   readonly request: { readonly method: string; readonly origin: string; readonly path: string }
   readonly amounts: Amounts | null
+  /** What would move into the channel by the plan that was made last, in base units; null when nothing would. */
+  readonly moving: { readonly action: 'open' | 'topUp'; readonly deposit: string } | null
   /** Those that were used first. */
   readonly bounds: readonly BoundLeft[]
   readonly settlement: { readonly settled: string; readonly refunded: string } | null
@@ -140,6 +142,8 @@ export interface ControlView {
   readonly code: string | null
   /** Whether it can be asked to go on until the bound is used up. */
   readonly repeatable: boolean
+  /** The state of a flow that it belongs to; null when it stands among the others. */
+  readonly state: string | null
 }
 
 /** What is known about a code. */
@@ -182,4 +186,6 @@ export interface Press {
   readonly type: 'press'
   readonly control: string
   readonly repeat: boolean
+  /** Name of the flow that is looked at. */
+  readonly flow: string | null
 }

@@ -28,6 +28,13 @@ const contextSchema = z.object({
     .object({ deposit: amount, pendingAmount: amount, signed: amount, accepted: amount, spent: amount })
     .nullable()
     .catch(null),
+  plan: z
+    .union([
+      z.object({ kind: z.literal('open'), deposit: amount }),
+      z.object({ kind: z.literal('topUp'), additionalDeposit: amount }),
+    ])
+    .nullable()
+    .catch(null),
   receipt: z.object({ acceptedCumulative: amount, spent: amount }).nullable().catch(null),
   settlement: z.object({ settled: amount, refunded: amount }).nullable().catch(null),
   failure: z
@@ -59,6 +66,11 @@ function amountsOf({ session, receipt, limits }: ReadContext): Amounts | null {
   }
 }
 
+function movingBy({ plan }: ReadContext): PaymentFacts['moving'] {
+  if (plan === null) return null
+  return { action: plan.kind, deposit: plan.kind === 'open' ? plan.deposit : plan.additionalDeposit }
+}
+
 /** The recoveries that this flow has taken, and the gateway's codes that it still could recover from. */
 function boundsOf({ bounds, counts }: ReadContext): readonly BoundLeft[] {
   // Both functions read nothing but these two members, which were parsed.
@@ -77,6 +89,7 @@ export function paymentFacts(context: Json): PaymentFacts | null {
     purpose,
     request,
     amounts: amountsOf(read.data),
+    moving: movingBy(read.data),
     bounds: boundsOf(read.data),
     settlement,
     failure,

@@ -4,7 +4,8 @@
 import type { PageMessage, Press } from '../live/messages.js'
 
 export interface Connection {
-  press(control: string, repeat: boolean): void
+  /** @param flow name of the flow that is looked at */
+  press(control: string, repeat: boolean, flow: string | null): void
 }
 
 export interface Listener {
@@ -32,8 +33,8 @@ export function connect({ lost, messages }: Listener): Connection {
   }
   open()
   return {
-    press(control, repeat) {
-      const message: Press = { type: 'press', control, repeat }
+    press(control, repeat, flow) {
+      const message: Press = { type: 'press', control, repeat, flow }
       if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message))
     },
   }

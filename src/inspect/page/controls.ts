@@ -76,8 +76,8 @@ export function controlPanel(
     if (hello === built || hello === null) return
     built = hello
     buttons.clear()
-    element.hidden = hello.controls.length === 0
-    const plain = hello.controls.filter(({ code }) => code === null)
+    element.hidden = hello.controls.every(({ state }) => state !== null)
+    const plain = hello.controls.filter(({ code, state }) => code === null && state === null)
     const coded = hello.controls.filter(({ code }) => code !== null)
     const groups = [...new Set(plain.map(({ group }) => group))]
     const leadsTo = ({ code }: ControlView): string => hello.codes[code ?? '']?.leadsTo ?? 'terminal'

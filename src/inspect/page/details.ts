@@ -1,7 +1,7 @@
 // The panel beside the chart: what the flow knows at the step that is looked at.
 // Must never show anything of another step: whoever steps back sees what was known then.
 
-import type { BoundLeft, CodeView, PaymentFacts, Step } from '../live/messages.js'
+import type { BoundLeft, CodeView, ControlView, PaymentFacts, Step } from '../live/messages.js'
 import { minus, percent, plus, tokens } from './amounts.js'
 import { contextView } from './context-view.js'
 import { breakable, type Child, html } from './dom.js'
@@ -17,7 +17,11 @@ const STANDING: Readonly<Record<KeptFlow['standing'], string>> = {
 }
 
 /** Draws the panel into an element and keeps it up to date. */
-export function details(element: HTMLElement, store: Store, changed: () => void): () => void {
+export function details(
+  element: HTMLElement,
+  store: Store,
+  { changed, press }: { readonly changed: () => void; readonly press: (control: ControlView) => void },
+): () => void {
   const head = html('div', { class: 'who' })
   const now = html('div', { class: 'facts' })
   const list = html('div', { class: 'steps' })
@@ -63,6 +67,7 @@ export function details(element: HTMLElement, store: Store, changed: () => void)
     const state = chart?.states.find(({ path }) => path === step.state)
     now.replaceChildren(
       ...(state === undefined ? [] : [html('p', { class: 'meaning' }, state.description), doing(state.effects, step)]),
+      ...decision(selected, step, store, press),
       ...(facts?.failure == null ? [] : [failureCard(facts.failure)]),
       ...(code === null || facts?.failure != null ? [] : [codeCard(step, code)]),
       ...(facts === null ? [] : paymentFacts(facts, decimals)),
@@ -99,6 +104,38 @@ function doing(effects: readonly string[], step: Step): HTMLElement {
   if (effects.length > 0) line.append(`runs ${effects.join(', ')}`)
   if (step.by !== null) line.append(effects.length > 0 ? '; ' : '', `told by ${step.by}`)
   return line
+}
+
+/** Buttons that belong to the state that the flow is in now; none while its past is looked at. */
+function decision(
+  { steps }: KeptFlow,
+  step: Step,
+  { hello }: Store,
+  press: (control: ControlView) => void,
+): readonly HTMLElement[] {
+  if (step !== steps.at(-1) || step.status !== 'active') return []
+  const offered = (hello?.controls ?? []).filter(({ state }) => state !== null && state === step.state)
+  if (offered.length === 0) return []
+  const buttons = offered.map((control) =>
+    html(
+      'button',
+      {
+        type: 'button',
+        class: 'action',
+        title: control.hint,
+        'data-control': control.id,
+        onclick: () => press(control),
+      },
+      control.label,
+    ),
+  )
+  const label = offered[0]?.group ?? ''
+  const moving = step.payment?.moving ?? null
+  const verb = moving?.action === 'open' ? 'Opens a channel with' : 'Adds to the channel'
+  return [
+    ...(moving === null ? [] : [html('p', {}, `${verb} ${tokens(moving.deposit, hello?.decimals ?? 6)}.`)]),
+    html('div', { class: 'actions decision', role: 'group', 'aria-label': label }, ...buttons),
+  ]
 }
 
 function codeCard({ code }: Step, { meaning, leadsTo, bound }: CodeView): HTMLElement {

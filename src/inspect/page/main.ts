@@ -1,6 +1,7 @@
 // Starts the page: what arrives goes into the store, and the views are drawn from it, at most once per frame.
 // Must never draw for every message: fifty flows send more of them than a screen has frames.
 
+import type { ControlView } from '../live/messages.js'
 import { connect, receiveFromOpener } from './connection.js'
 import { controlPanel } from './controls.js'
 import { details } from './details.js'
@@ -22,16 +23,19 @@ function changed(): void {
   requestAnimationFrame(draw)
 }
 
+function press(control: ControlView): void {
+  const flow = store.selected?.flow.name ?? null
+  store.pressing(control)
+  connection.press(control.id, store.repeat, flow)
+  changed()
+}
+
 const views = [
   tallyBar(byId('tally'), byId('link'), byId('title'), store),
   flowStrip(byId('flows'), store, changed),
-  controlPanel(byId('controls'), byId('said'), store, (control) => {
-    store.pressing(control)
-    connection.press(control.id, store.repeat)
-    changed()
-  }),
+  controlPanel(byId('controls'), byId('said'), store, press),
   stage(byId('stage'), store, changed),
-  details(byId('details'), store, changed),
+  details(byId('details'), store, { changed, press }),
 ]
 
 function draw(): void {
