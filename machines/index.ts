@@ -2,6 +2,7 @@
 // Must never import anything that touches the world.
 
 export { type Amount, add, exceeds, max, min, subtract, sum } from './amount.js'
+export { type Chart, type ChartOf, chartOf, type Effect, type Invocation, type Position, type Taken } from './chart.js'
 export {
   CODE_FACTS,
   type CodeFacts,

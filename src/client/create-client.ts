@@ -2,37 +2,24 @@
 // Must never give two flows two ledgers: everything that one client signs goes through one.
 
 import type { LocalAccount } from 'viem'
-import { type Actor, assign, createActor, type InspectionEvent, type Observer } from 'xstate'
-import {
-  type PaymentFlowInput,
-  type PaymentFlowOutput,
-  paymentFlowMachine,
-  plan,
-  stateName,
-  type TraceStep,
-  traceInto,
-} from '../../machines/index.js'
+import { assign } from 'xstate'
+import { paymentFlowMachine, plan } from '../../machines/index.js'
 import { createLedger, memoryStore, type SessionStore } from '../sessions/index.js'
 import { voucherSignerOf } from '../tempo/index.js'
 import { type CapturedRequest, captureRequest } from './capture.js'
 import { type ChainSource, chainClients } from './chain-clients.js'
-import { createEffects } from './effects/index.js'
+import { asActors, createEffects } from './effects/index.js'
 import { finalAnswer, repeatHabit } from './final-answer.js'
+import { createFlows, type Inspector, notesOf, type PaymentFlowActor, type RunningFlow } from './flows.js'
 import { type ForceCloseOptions, forceClose } from './force-close.js'
 import type { ForceCloseOutcome } from './force-close-outcome.js'
 import { type CloseOutcome, closeOutcome, type FlowNotes, type PaymentOutcome, paymentOutcome } from './outcome.js'
 import { type Policy, resolvePolicy } from './policy.js'
 import { type RecoverOptions, recover } from './recover.js'
 import type { RecoveryReport } from './recover-report.js'
-import { endFlow, type FlowResources, openFlow, type Ring } from './ring.js'
+import type { Ring } from './ring.js'
 import { findSession, listSessions, type SessionSummary, type TokenTotals, totalSessions } from './sessions.js'
 import { notStarted, unclosable } from './unstarted.js'
-
-/** An XState inspector: a function or an observer, such as `createBrowserInspector().inspect` gives. */
-export type Inspector = ((event: InspectionEvent) => void) | Observer<InspectionEvent>
-
-/** A running flow: XState's actor of the payment-flow machine. */
-export type PaymentFlowActor = Actor<typeof paymentFlowMachine>
 
 /** What a client is made from. */
 export interface MppClientOptions {
@@ -112,13 +99,6 @@ export interface CloseOptions {
 
 const NO_NOTES: FlowNotes = { response: null, trace: [], timing: [] }
 
-interface Running {
-  readonly resources: FlowResources
-  readonly trace: TraceStep[]
-  readonly timing: number[]
-  readonly done: Promise<PaymentFlowOutput>
-}
-
 /**
  * Creates a client that pays for HTTP requests with Tempo sessions.
  *
@@ -156,8 +136,9 @@ export function clientRunning(base: typeof paymentFlowMachine, options: MppClien
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
     flows: new Map(),
   }
+  const effects = createEffects(ring)
   const machine = base.provide({
-    actors: createEffects(ring),
+    actors: asActors(effects),
     actions: {
       plan: assign(({ context }) => {
         const { challenge, session, limits, demand, reconciled, turn } = context
@@ -166,89 +147,21 @@ export function clientRunning(base: typeof paymentFlowMachine, options: MppClien
       }),
     },
   })
-  const running = new WeakMap<PaymentFlowActor, Running>()
+  const flows = createFlows(ring, machine, effects, options.inspect)
 
-  function start(
-    request: CapturedRequest,
-    purpose: Pick<PaymentFlowInput, 'purpose' | 'closing'>,
-    inspect?: Inspector,
-  ): PaymentFlowActor {
-    const id = crypto.randomUUID()
-    const resources = openFlow(ring, id, request)
-    const trace: TraceStep[] = []
-    const timing: number[] = []
-    const note = traceInto(trace)
-    const { method, url } = request
-    const actor: PaymentFlowActor = createActor(machine, {
-      id: `payment-flow-${id.slice(0, 8)}`,
-      input: {
-        flow: id,
-        request: { method, origin: url.origin, path: url.pathname },
-        limits: policy.limits,
-        bounds: policy.bounds,
-        ...purpose,
-      },
-      inspect: (event) => {
-        note(event)
-        while (timing.length < trace.length) timing.push(Date.now())
-        tell(options.inspect, event)
-        tell(inspect, event)
-      },
-    })
-    trace.push({ state: stateName(actor.getSnapshot().value), event: 'START' })
-    timing.push(Date.now())
-    const cancel = (): void => actor.send({ type: 'CANCEL' })
-    request.signal?.addEventListener('abort', cancel, { once: true })
-    const done = new Promise<PaymentFlowOutput>((resolve, reject) => {
-      const over = (): Promise<void> => {
-        request.signal?.removeEventListener('abort', cancel)
-        return endFlow(ring, resources)
-      }
-      actor.subscribe({
-        complete: () => {
-          const { output } = actor.getSnapshot()
-          // Stopped from outside before it was over: there is no output, and nobody to hand one to.
-          const settle = (): void =>
-            output === undefined ? reject(new Error('the flow was stopped')) : resolve(output)
-          over().then(settle, settle)
-        },
-        error: (error) => {
-          over().then(
-            () => reject(error),
-            () => reject(error),
-          )
-        },
-      })
-    })
-    done.catch(() => undefined)
-    running.set(actor, { resources, trace, timing, done })
-    return actor
-  }
-
-  function runningOf(actor: PaymentFlowActor): Running {
-    const found = running.get(actor)
-    if (found === undefined) throw new Error('this actor was not created by this client')
-    return found
-  }
-
-  async function outcomeOf(actor: PaymentFlowActor): Promise<PaymentOutcome> {
-    const run = runningOf(actor)
+  async function outcomeOf(run: RunningFlow): Promise<PaymentOutcome> {
     return paymentOutcome(await run.done, notesOf(run))
   }
 
-  const createFlow: MppClient['createFlow'] = (input, init, more) =>
-    start(captureRequest(input, init, policy.authenticatedOrigins), { purpose: 'pay' }, more?.inspect)
+  const capture = (input: RequestInfo | URL, init?: RequestInit): CapturedRequest =>
+    captureRequest(input, init, policy.authenticatedOrigins)
 
-  async function run(input: RequestInfo | URL, init?: RequestInit): Promise<PaymentOutcome> {
-    const actor = createFlow(input, init)
-    actor.start()
-    if (runningOf(actor).resources.request.signal?.aborted === true) actor.send({ type: 'CANCEL' })
-    return outcomeOf(actor)
-  }
+  const run = (input: RequestInfo | URL, init?: RequestInit): Promise<PaymentOutcome> =>
+    outcomeOf(flows.start(capture(input, init), { purpose: 'pay' }))
 
   return {
-    createFlow,
-    outcomeOf,
+    createFlow: (input, init, more) => flows.createActor(capture(input, init), { purpose: 'pay' }, more?.inspect),
+    outcomeOf: async (actor) => outcomeOf(flows.runningOf(actor)),
     async pay(input, init) {
       try {
         return await run(input, init)
@@ -265,32 +178,22 @@ export function clientRunning(base: typeof paymentFlowMachine, options: MppClien
       list: () => listSessions(ring.ledger),
       totals: () => totalSessions(ring.ledger),
       async close(channelId, { url, headers = {} } = {}) {
-        let actor: PaymentFlowActor
+        let running: RunningFlow
         try {
           const record = await findSession(ring.ledger, channelId)
           const resource = url ?? record?.session.resource ?? null
           if (record === undefined || resource === null) return closeOutcome(unclosable(channelId, record), NO_NOTES)
-          const request = captureRequest(resource, { method: 'POST', headers }, policy.authenticatedOrigins)
-          actor = start(request, { purpose: 'close', closing: channelId })
-          runningOf(actor).resources.recordKey = record.key
+          const request = capture(resource, { method: 'POST', headers })
+          running = flows.start(request, { purpose: 'close', closing: channelId }, (resources) => {
+            resources.recordKey = record.key
+          })
         } catch (error) {
           return closeOutcome(unclosable(channelId, undefined, error), NO_NOTES)
         }
-        actor.start()
-        const run = runningOf(actor)
-        return closeOutcome(await run.done, notesOf(run))
+        return closeOutcome(await running.done, notesOf(running))
       },
       forceClose: (channelId, options) => forceClose(ring, channelId, options),
       recover: (options) => recover(ring, options),
     },
   }
-}
-
-function notesOf({ resources, trace, timing }: Running): FlowNotes {
-  return { response: resources.answer?.response ?? null, trace, timing }
-}
-
-function tell(inspector: Inspector | undefined, event: InspectionEvent): void {
-  if (typeof inspector === 'function') inspector(event)
-  else inspector?.next?.(event)
 }

@@ -5,11 +5,10 @@ export {
   type CloseOptions,
   createMppClient,
   type FlowOptions,
-  type Inspector,
   type MppClient,
   type MppClientOptions,
-  type PaymentFlowActor,
 } from './create-client.js'
+export type { Inspector, PaymentFlowActor } from './flows.js'
 export type { ForceCloseOptions } from './force-close.js'
 export type {
   ForceCloseOutcome,

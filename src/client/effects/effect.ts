@@ -66,15 +66,21 @@ export function eventOf(error: unknown): FailureEvent {
   return { type: 'EFFECT_FAILED', reason: error instanceof Error ? error.name : 'unknown' }
 }
 
-/** Makes an XState callback actor of an effect's work. */
-export function effect<Input extends EffectInput>(ring: Ring, run: EffectRun<Input>) {
-  return fromCallback<PaymentFlowEvent, Input>(({ input, sendBack }) => {
+/** Starts an effect's work; the function that it returns is called when the state is left. */
+export type StartEffect<Input extends EffectInput> = (
+  input: Input,
+  report: (event: PaymentFlowEvent) => void,
+) => () => void
+
+/** Makes an effect of its work: reports reach the machine for as long as its state is not left. */
+export function effect<Input extends EffectInput>(ring: Ring, run: EffectRun<Input>): StartEffect<Input> {
+  return (input, report) => {
     // Made for the effects that look at it only: a signal costs as much as some effects do.
     let abort: AbortController | undefined
     let left = false
     let over = false
     const tell = (event: PaymentFlowEvent): void => {
-      if (!left) sendBack(event)
+      if (!left) report(event)
     }
     const end = (event: PaymentFlowEvent | null): void => {
       over = true
@@ -98,5 +104,10 @@ export function effect<Input extends EffectInput>(ring: Ring, run: EffectRun<Inp
       // Nobody listens any more once the work is over, and an abort makes an exception with its stack.
       if (!over) abort?.abort()
     }
-  })
+  }
+}
+
+/** The same effect as an XState callback actor, for flows that run as actors. */
+export function asActor<Input extends EffectInput>(start: StartEffect<Input>) {
+  return fromCallback<PaymentFlowEvent, Input>(({ input, sendBack }) => start(input, sendBack))
 }

@@ -3,7 +3,7 @@
 
 import type { Ring } from '../ring.js'
 import { acquireSession, awaitAcknowledgement } from './acquire-session.js'
-import { effect } from './effect.js'
+import { asActor, effect } from './effect.js'
 import { openSession } from './open-session.js'
 import { parseChallenge } from './parse-challenge.js'
 import { reconcileSession } from './reconcile.js'
@@ -16,7 +16,10 @@ import { topUpSession } from './top-up-session.js'
 import { verifyReceipt } from './verify-receipt.js'
 import { wait } from './wait.js'
 
-/** The actors that `paymentFlowMachine.provide` takes. */
+/** The effects by their names. */
+export type Effects = ReturnType<typeof createEffects>
+
+/** Every effect that the machine invokes. */
 export function createEffects(ring: Ring) {
   return {
     sendUnpaid: effect(ring, sendUnpaid),
@@ -32,5 +35,24 @@ export function createEffects(ring: Ring) {
     verifyReceipt: effect(ring, verifyReceipt),
     wait: effect(ring, wait),
     sendClose: effect(ring, sendClose),
+  }
+}
+
+/** The effects as the actors that `paymentFlowMachine.provide` takes. */
+export function asActors(effects: Effects) {
+  return {
+    sendUnpaid: asActor(effects.sendUnpaid),
+    parseChallenge: asActor(effects.parseChallenge),
+    acquireSession: asActor(effects.acquireSession),
+    awaitAcknowledgement: asActor(effects.awaitAcknowledgement),
+    requestApproval: asActor(effects.requestApproval),
+    openSession: asActor(effects.openSession),
+    topUpSession: asActor(effects.topUpSession),
+    signVoucher: asActor(effects.signVoucher),
+    reconcileSession: asActor(effects.reconcileSession),
+    sendPaid: asActor(effects.sendPaid),
+    verifyReceipt: asActor(effects.verifyReceipt),
+    wait: asActor(effects.wait),
+    sendClose: asActor(effects.sendClose),
   }
 }

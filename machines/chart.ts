@@ -1,0 +1,308 @@
+// Runs a chart by tables read off XState's own nodes: the same steps, without an actor and a snapshot for each of them.
+// Must never guess: a chart with anything in it that the tables do not know is left to XState.
+
+import type {
+  AnyActorLogic,
+  AnyStateMachine,
+  AnyStateNode,
+  AnyTransitionDefinition,
+  ContextFrom,
+  EventFromLogic,
+  InputFrom,
+  OutputFrom,
+} from 'xstate'
+import type { TraceStep } from './trace.js'
+
+/** Where a run of a chart is. `state` in dotted form: `authorizing.openingSession`. */
+export interface Position<Context> {
+  readonly state: string
+  readonly context: Context
+  /** Whether the run is over. */
+  readonly done: boolean
+}
+
+/** An effect that is to be started, or was. */
+export interface Invocation {
+  readonly id: string
+  /** The name of the effect. */
+  readonly src: string
+}
+
+/** An effect that ends because its state was left, or one that begins. */
+export type Effect =
+  | { readonly kind: 'stop'; readonly invocation: Invocation }
+  | {
+      readonly kind: 'start'
+      readonly invocation: Invocation
+      /** Whatever the effect of that name takes. */
+      readonly input: InputFrom<AnyActorLogic>
+    }
+
+/** What one event, and the decisions that follow it, come to. */
+export interface Taken<Context> {
+  readonly position: Position<Context>
+  readonly steps: readonly TraceStep[]
+  /** To be done once the position is the new one, in this order. */
+  readonly effects: readonly Effect[]
+}
+
+/** A chart that can be run by its tables. */
+export interface Chart<Context, Event, Input, Output> {
+  begin(input: Input): Taken<Context>
+  /** Undefined when the state does not take the event. */
+  take(position: Position<Context>, event: Event): Taken<Context> | undefined
+  /** What a run that is over comes to. */
+  outputOf(context: Context): Output
+}
+
+/** The chart of a machine. */
+export type ChartOf<Machine extends AnyStateMachine> = Chart<
+  ContextFrom<Machine>,
+  EventFromLogic<Machine>,
+  InputFrom<Machine>,
+  OutputFrom<Machine>
+>
+
+type Data = { readonly context: unknown; readonly event: { readonly type: string } }
+type Pure = (data: Data) => unknown
+
+interface Start {
+  readonly invocation: Invocation
+  readonly input: Pure
+}
+
+/** A transition out of one leaf, with everything done on its way. */
+interface Arrow {
+  readonly guard: Pure | null
+  /** What a trace says led there, where no event did. */
+  readonly decision: string | null
+  readonly stops: readonly Invocation[]
+  /** Context updates and effects to start, in the order in which they are done. */
+  readonly work: readonly (Pure | Start)[]
+  readonly target: string
+}
+
+interface Leaf {
+  readonly final: boolean
+  readonly on: ReadonlyMap<string, readonly Arrow[]>
+  readonly always: readonly Arrow[]
+}
+
+/** Something that XState knows and the tables do not. */
+class Unknown extends Error {}
+
+/** What the state itself does not answer is left to the states around it. */
+function around(node: AnyStateNode): AnyStateNode[] {
+  return node.parent === undefined ? [node] : [node, ...around(node.parent)]
+}
+
+const nameOf = (node: AnyStateNode): string => node.path.join('.')
+
+function isWithin(node: AnyStateNode, outer: AnyStateNode): boolean {
+  return node !== outer && around(node).includes(outer)
+}
+
+/** A state, and those that are entered with it because they are where it begins. */
+function beginnings(node: AnyStateNode): AnyStateNode[] {
+  if (node.type === 'atomic' || node.type === 'final') return [node]
+  const [first] = node.initial.target
+  if (node.type !== 'compound' || first === undefined || node.initial.actions.length > 0) throw new Unknown(node.id)
+  return [node, ...beginnings(first)]
+}
+
+/** Where a transition stays inside of (SCXML's transition domain). */
+function domainOf({ source, reenter }: AnyTransitionDefinition, target: AnyStateNode): AnyStateNode {
+  if (reenter !== true && (target === source || isWithin(target, source))) return source
+  const common = around(target).find((outer) => isWithin(target, outer) && isWithin(source, outer))
+  if (common !== undefined) return common
+  if (reenter === true) throw new Unknown(`${source.id} is entered anew as a whole`)
+  return source.machine.root
+}
+
+function pureFunction(value: unknown, name: string): Pure {
+  if (typeof value !== 'function' || 'resolve' in value || 'check' in value) throw new Unknown(name)
+  return (data) => value(data)
+}
+
+/** A function that is referred to by name. */
+function named(reference: unknown): string {
+  if (typeof reference === 'string') return reference
+  const type =
+    typeof reference === 'object' && reference !== null && !('params' in reference) && 'type' in reference
+      ? reference.type
+      : null
+  if (typeof type !== 'string') throw new Unknown('neither a name nor an object with one')
+  return type
+}
+
+function compile(machine: AnyStateMachine) {
+  const { root } = machine
+  const { guards, actions } = machine.implementations
+  if (root.type !== 'compound' || root.entry.length > 0 || root.exit.length > 0 || root.invoke.length > 0) {
+    throw new Unknown(root.id)
+  }
+
+  /** The only action that the tables know is XState's `assign`, with a function. */
+  function updateOf(reference: unknown): Pure {
+    const name = named(reference)
+    const action: unknown = actions[name]
+    if (typeof action !== 'function' || !('type' in action) || action.type !== 'xstate.assign') throw new Unknown(name)
+    const assignment = 'assignment' in action ? action.assignment : undefined
+    if (typeof assignment === 'function') return pureFunction(assignment, name)
+    if (typeof assignment !== 'object' || assignment === null) throw new Unknown(name)
+    if (Object.values(assignment).some((value) => typeof value === 'function')) throw new Unknown(name)
+    return () => assignment
+  }
+
+  function invocationOf(
+    node: AnyStateNode,
+    { id, src, systemId, onSnapshot }: AnyStateNode['invoke'][number],
+  ): Invocation {
+    if (typeof src !== 'string' || systemId !== undefined || onSnapshot !== undefined) throw new Unknown(node.id)
+    return { id, src }
+  }
+
+  function entered(node: AnyStateNode): (Pure | Start)[] {
+    const starts = node.invoke.map((invoke): Start => {
+      const input: unknown = invoke.input
+      return {
+        invocation: invocationOf(node, invoke),
+        input: typeof input === 'function' ? (data) => input(data) : () => input,
+      }
+    })
+    return [...node.entry.map(updateOf), ...starts]
+  }
+
+  function left(node: AnyStateNode): Invocation[] {
+    return node.invoke.map((invoke) => invocationOf(node, invoke))
+  }
+
+  function arrowOf(leaf: AnyStateNode, transition: AnyTransitionDefinition): Arrow {
+    const { guard, target: targets, actions: references } = transition
+    const name = guard === undefined ? null : named(guard)
+    const updates = references.map(updateOf)
+    const common = {
+      guard: name === null ? null : pureFunction(guards[name], name),
+      decision: transition.eventType === '' ? (name ?? 'otherwise') : null,
+    }
+    if (targets === undefined || targets.length === 0) {
+      return { ...common, stops: [], work: updates, target: nameOf(leaf) }
+    }
+    const [target] = targets
+    if (target === undefined || targets.length > 1) throw new Unknown(transition.source.id)
+    const domain = domainOf(transition, target)
+    const stops = around(leaf)
+      .filter((node) => isWithin(node, domain))
+      .flatMap(left)
+    const path = [...around(target).reverse(), ...beginnings(target).slice(1)]
+    const work = [...updates, ...path.filter((node) => isWithin(node, domain)).flatMap(entered)]
+    // A state that leads to itself without being entered anew stays as it is, and so do those in it when it has none.
+    return { ...common, stops, work, target: nameOf(path.at(-1) ?? target) }
+  }
+
+  function leafOf(node: AnyStateNode): Leaf {
+    const on = new Map<string, Arrow[]>()
+    for (const outer of around(node)) {
+      if (outer.exit.length > 0) throw new Unknown(`${outer.id} does something when it is left`)
+      for (const [event, transitions] of outer.transitions) {
+        if (event.includes('*') || event.startsWith('xstate.')) throw new Unknown(`${event} in ${outer.id}`)
+        on.set(event, [...(on.get(event) ?? []), ...transitions.map((transition) => arrowOf(node, transition))])
+      }
+    }
+    const final = node.type === 'final'
+    if (final && node.parent !== root) throw new Unknown(`${node.id} ends a part of the chart`)
+    return {
+      final,
+      on: final ? new Map() : on,
+      always: around(node).flatMap((outer) => (outer.always ?? []).map((transition) => arrowOf(node, transition))),
+    }
+  }
+
+  const leaves = new Map<string, Leaf>()
+  const collect = (node: AnyStateNode): void => {
+    if (node.type === 'atomic' || node.type === 'final') leaves.set(nameOf(node), leafOf(node))
+    else if (node.type !== 'compound') throw new Unknown(`${node.id} is ${node.type}`)
+    else for (const child of Object.values(node.states)) collect(child)
+  }
+  collect(root)
+  const first = beginnings(root).slice(1)
+  const last = first.at(-1)
+  if (last === undefined) throw new Unknown('no state to begin with')
+  const start: Arrow = {
+    guard: null,
+    decision: null,
+    stops: [],
+    work: first.flatMap(entered),
+    target: nameOf(last),
+  }
+  return { leaves, start }
+}
+
+/**
+ * Reads the tables off a machine; null when it has something in it that they do not know: parallel or history states,
+ * delays, wildcards, nested finals, exit actions, actions other than `assign`, guards that are made of others.
+ *
+ * The tables are one leaf's transitions by event, each with what is left and entered on its way. What they make of an event
+ * is held against XState itself, over all states, by test/machines/chart.test.ts.
+ */
+export function chartOf<Machine extends AnyStateMachine>(machine: Machine): ChartOf<Machine> | null
+export function chartOf(machine: AnyStateMachine): Chart<object, Data['event'], unknown, unknown> | null {
+  let tables: ReturnType<typeof compile>
+  try {
+    tables = compile(machine)
+  } catch (error) {
+    if (error instanceof Unknown) return null
+    throw error
+  }
+  const { leaves, start } = tables
+
+  function leafAt(state: string): Leaf {
+    const leaf = leaves.get(state)
+    if (leaf === undefined) throw new RangeError(`the chart has no state ${state}`)
+    return leaf
+  }
+
+  /** Follows an arrow, and the decisions behind it, to where the chart rests. */
+  function follow(first: Arrow, before: object, event: Data['event'], isStart: boolean): Taken<object> {
+    const steps: TraceStep[] = []
+    const effects: Effect[] = []
+    let context = before
+    let arrow: Arrow | undefined = first
+    let leaf = leafAt(first.target)
+    let state = first.target
+    while (arrow !== undefined) {
+      for (const invocation of arrow.stops) effects.push({ kind: 'stop', invocation })
+      for (const work of arrow.work) {
+        if (typeof work === 'function') context = Object.assign({ ...context }, work({ context, event }))
+        else effects.push({ kind: 'start', invocation: work.invocation, input: work.input({ context, event }) })
+      }
+      state = arrow.target
+      leaf = leafAt(state)
+      if (!isStart || arrow !== first) steps.push({ state, event: arrow.decision ?? event.type })
+      const data: Data = { context, event }
+      arrow = leaf.final ? undefined : leaf.always.find(({ guard }) => guard === null || Boolean(guard(data)))
+    }
+    return { position: { state, context, done: leaf.final }, steps, effects }
+  }
+
+  return {
+    begin(input) {
+      const event = { type: 'xstate.init', input }
+      const initial: unknown = machine.config.context
+      const context: object = typeof initial === 'function' ? initial({ input }) : Object.assign({}, initial)
+      return follow(start, context, event, true)
+    },
+    take({ state, context, done }, event) {
+      if (done) return undefined
+      const data: Data = { context, event }
+      const arrow = leafAt(state)
+        .on.get(event.type)
+        ?.find(({ guard }) => guard === null || Boolean(guard(data)))
+      return arrow === undefined ? undefined : follow(arrow, context, event, false)
+    },
+    outputOf(context) {
+      const output: unknown = machine.root.output
+      return typeof output === 'function' ? output({ context }) : output
+    },
+  }
+}

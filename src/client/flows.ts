@@ -1,0 +1,178 @@
+// Starts flows: by the tables of the chart when nobody watches, as XState actors otherwise.
+// Must never start one without its resources, nor end one without giving back what it holds.
+
+import { type Actor, createActor, type InspectionEvent, type Observer } from 'xstate'
+import {
+  chartOf,
+  type PaymentFlowInput,
+  type PaymentFlowOutput,
+  type paymentFlowMachine,
+  stateName,
+  type TraceStep,
+  traceInto,
+} from '../../machines/index.js'
+import type { CapturedRequest } from './capture.js'
+import type { Effects } from './effects/index.js'
+import { type FlowRun, runFlow, START } from './flow-run.js'
+import type { FlowNotes } from './outcome.js'
+import { endFlow, type FlowResources, openFlow, type Ring } from './ring.js'
+
+/** An XState inspector: a function or an observer, such as `createBrowserInspector().inspect` gives. */
+export type Inspector = ((event: InspectionEvent) => void) | Observer<InspectionEvent>
+
+/** A running flow: XState's actor of the payment-flow machine. */
+export type PaymentFlowActor = Actor<typeof paymentFlowMachine>
+
+/** What a flow is for. */
+export type FlowPurpose = Pick<PaymentFlowInput, 'purpose' | 'closing'>
+
+/** A flow under way. */
+export interface RunningFlow {
+  readonly resources: FlowResources
+  readonly trace: readonly TraceStep[]
+  readonly timing: readonly number[]
+  /** Rejected when the flow was stopped from outside, or its machine broke. */
+  readonly done: Promise<PaymentFlowOutput>
+}
+
+export interface Flows {
+  /** An actor that is not started yet. */
+  createActor(request: CapturedRequest, purpose: FlowPurpose, inspect?: Inspector): PaymentFlowActor
+  /** @throws Error for an actor that was not created here. */
+  runningOf(actor: PaymentFlowActor): RunningFlow
+  /** Runs a flow to its end. `prepare` is given what the flow keeps, before anything is done with it. */
+  start(request: CapturedRequest, purpose: FlowPurpose, prepare?: (resources: FlowResources) => void): RunningFlow
+}
+
+/** What the client noted about a flow while it ran. */
+export function notesOf({ resources, trace, timing }: RunningFlow): FlowNotes {
+  return { response: resources.answer?.response ?? null, trace, timing }
+}
+
+/** @param watching sees every flow; then all of them are actors */
+export function createFlows(
+  ring: Ring,
+  machine: typeof paymentFlowMachine,
+  effects: Effects,
+  watching: Inspector | undefined,
+): Flows {
+  const { limits, bounds } = ring.policy
+  // An inspector is shown XState's own actors; flows that nobody watches need none.
+  const chart = watching === undefined ? chartOf(machine) : null
+  const actors = new WeakMap<PaymentFlowActor, RunningFlow>()
+
+  function inputOf(id: string, request: CapturedRequest, purpose: FlowPurpose): PaymentFlowInput {
+    const { method, url } = request
+    return {
+      flow: id,
+      request: { method, origin: url.origin, path: url.pathname },
+      limits,
+      bounds,
+      ...purpose,
+    }
+  }
+
+  /** Ends the flow's hold on things before anybody hears of its end. */
+  function ending(resources: FlowResources, cancel: () => void): () => Promise<void> {
+    const { signal } = resources.request
+    signal?.addEventListener('abort', cancel, { once: true })
+    return () => {
+      signal?.removeEventListener('abort', cancel)
+      return endFlow(ring, resources)
+    }
+  }
+
+  function createActorOf(request: CapturedRequest, purpose: FlowPurpose, inspect?: Inspector): PaymentFlowActor {
+    const id = crypto.randomUUID()
+    const resources = openFlow(ring, id, request)
+    const trace: TraceStep[] = []
+    const timing: number[] = []
+    const note = traceInto(trace)
+    const actor: PaymentFlowActor = createActor(machine, {
+      id: `payment-flow-${id.slice(0, 8)}`,
+      input: inputOf(id, request, purpose),
+      inspect: (event) => {
+        note(event)
+        while (timing.length < trace.length) timing.push(Date.now())
+        tell(watching, event)
+        tell(inspect, event)
+      },
+    })
+    trace.push({ state: stateName(actor.getSnapshot().value), event: START })
+    timing.push(Date.now())
+    const over = ending(resources, () => actor.send({ type: 'CANCEL' }))
+    const done = new Promise<PaymentFlowOutput>((resolve, reject) => {
+      actor.subscribe({
+        complete: () => {
+          const { output } = actor.getSnapshot()
+          // Stopped from outside before it was over: there is no output, and nobody to hand one to.
+          const settle = (): void =>
+            output === undefined ? reject(new Error('the flow was stopped')) : resolve(output)
+          over().then(settle, settle)
+        },
+        error: (error) => {
+          over().then(
+            () => reject(error),
+            () => reject(error),
+          )
+        },
+      })
+    })
+    done.catch(() => undefined)
+    actors.set(actor, { resources, trace, timing, done })
+    return actor
+  }
+
+  function start(
+    request: CapturedRequest,
+    purpose: FlowPurpose,
+    prepare?: (resources: FlowResources) => void,
+  ): RunningFlow {
+    if (chart === null) {
+      const actor = createActorOf(request, purpose)
+      const run = runningOf(actor)
+      prepare?.(run.resources)
+      actor.start()
+      if (request.signal?.aborted === true) actor.send({ type: 'CANCEL' })
+      return run
+    }
+    const id = crypto.randomUUID()
+    const resources = openFlow(ring, id, request)
+    prepare?.(resources)
+    const trace: TraceStep[] = []
+    const timing: number[] = []
+    const done = new Promise<PaymentFlowOutput>((resolve, reject) => {
+      let flow: FlowRun | undefined
+      const over = ending(resources, () => flow?.send({ type: 'CANCEL' }))
+      flow = runFlow(chart, effects, inputOf(id, request, purpose), {
+        step: (step) => {
+          trace.push(step)
+          timing.push(Date.now())
+        },
+        over: (output) => {
+          const settle = (): void => resolve(output)
+          over().then(settle, settle)
+        },
+        broke: (error) => {
+          const settle = (): void => reject(error)
+          over().then(settle, settle)
+        },
+      })
+      if (request.signal?.aborted === true) flow.send({ type: 'CANCEL' })
+    })
+    return { resources, trace, timing, done }
+  }
+
+  function runningOf(actor: PaymentFlowActor): RunningFlow {
+    const found = actors.get(actor)
+    if (found === undefined) throw new Error('this actor was not created by this client')
+    return found
+  }
+
+  return { createActor: createActorOf, runningOf, start }
+}
+
+function tell(inspector: Inspector | undefined, event: InspectionEvent): void {
+  if (typeof inspector === 'function') inspector(event)
+  else inspector?.next?.(event)
+}

@@ -1,0 +1,184 @@
+// Holds the tables that charts are run by against XState: same state, context, trace, effects and output, everywhere.
+// Must never take a step with the tables alone: whatever XState makes of an event is what is right.
+
+import { describe, expect, it } from 'vitest'
+import { assign, createMachine, initialTransition, transition } from 'xstate'
+import {
+  chartOf,
+  type PaymentFlowEvent,
+  paymentFlowMachine,
+  providerRouteMachine,
+  sessionMachine,
+  stateName,
+  type TraceStep,
+  traceInto,
+} from '../../machines/index.js'
+import { casesFor, SETTINGS, STATES, TRANSITIONS } from '../../src/testing/index.js'
+import { shortestPaths } from '../../src/testing/model/explore.js'
+import { inputOf } from '../../src/testing/model/settings.js'
+import type { FlowSnapshot } from './payment-flow.world.js'
+
+const found = chartOf(paymentFlowMachine)
+if (found === null) throw new Error('the payment-flow machine has something in it that the tables do not know')
+const chart = found
+
+const WAYS = 1
+
+interface Made {
+  readonly state: string
+  readonly context: unknown
+  readonly done: boolean
+  readonly output: unknown
+  readonly started: readonly unknown[]
+  readonly stops: number
+}
+
+type Actions = readonly { readonly type: string; readonly params: unknown }[]
+
+function startedBy(actions: Actions): unknown[] {
+  return actions.flatMap(({ type, params }) => {
+    if (type !== 'xstate.spawnChild') return []
+    if (typeof params !== 'object' || params === null || !('src' in params)) throw new Error('a start without a name')
+    return [{ id: 'id' in params && params.id, src: params.src, input: 'input' in params && params.input }]
+  })
+}
+
+function byXState(snapshot: FlowSnapshot, actions: Actions): Made {
+  return {
+    state: stateName(snapshot.value),
+    context: snapshot.context,
+    done: snapshot.status === 'done',
+    output: snapshot.output,
+    started: startedBy(actions),
+    stops: actions.filter(({ type }) => type === 'xstate.stopChild').length,
+  }
+}
+
+type ByTables = NonNullable<ReturnType<typeof chart.take>>
+
+function byTables({ position, effects }: ByTables): Made {
+  const { state, context, done } = position
+  return {
+    state,
+    context,
+    done,
+    output: done ? chart.outputOf(context) : undefined,
+    started: effects.flatMap((effect) =>
+      effect.kind === 'start' ? [{ ...effect.invocation, input: effect.input }] : [],
+    ),
+    stops: effects.filter(({ kind }) => kind === 'stop').length,
+  }
+}
+
+/** The trace as a running actor's inspection gives it. */
+function traceOf(snapshot: FlowSnapshot, event: PaymentFlowEvent): readonly TraceStep[] {
+  const trace: TraceStep[] = []
+  const note = traceInto(trace)
+  const root = { sessionId: 'x:0' }
+  const scope = {
+    self: root,
+    system: { _sendInspectionEvent: (inspection: object) => note({ ...inspection, rootId: root.sessionId } as never) },
+    actionExecutor: () => undefined,
+    defer: () => undefined,
+    stopChild: () => undefined,
+  }
+  // Of the model, which starts no actors: only its steps are looked at.
+  snapshot.machine.transition(snapshot, event, scope as never)
+  return trace
+}
+
+describe('the tables of the payment-flow machine', () => {
+  it('begin as XState begins', () => {
+    for (const setting of SETTINGS) {
+      const [snapshot, actions] = initialTransition(paymentFlowMachine, inputOf(setting))
+      expect(byTables(chart.begin(inputOf(setting)))).toEqual(byXState(snapshot, actions))
+    }
+  })
+
+  it('take every event that a state may meet to where XState takes it', () => {
+    const left = new Map<string, number>()
+    for (const setting of SETTINGS) {
+      for (const { state: model } of shortestPaths(setting, { maxRecoveries: 1 })) {
+        if (model.status !== 'active') continue
+        const { value, context } = model
+        const snapshot = paymentFlowMachine.resolveState({ value, context })
+        const position = { state: stateName(value), context, done: false }
+        for (const { event, name } of casesFor(model)) {
+          // In each setting there are many ways to the same place: a few of them will do.
+          const pair = `${position.state} ${event.type} ${setting.name} ${name}`
+          const before = left.get(pair) ?? 0
+          left.set(pair, before + 1)
+          if (before >= WAYS) continue
+          const taken = chart.take(position, event)
+          if (taken === undefined) throw new Error(`${event.type} is not taken in ${position.state}`)
+          const [next, actions] = transition(paymentFlowMachine, snapshot, event)
+          expect(byTables(taken)).toEqual(byXState(next, actions))
+          expect(taken.steps).toEqual(traceOf(model, event))
+        }
+      }
+    }
+    const compared = [...left.keys()].map((pair) => pair.split(' '))
+    const events = TRANSITIONS.map(({ event }) => event).filter((event) => event !== '')
+    // All but the state that is only passed, and the three in which nothing happens any more.
+    expect(new Set(compared.map(([state]) => state)).size).toBe(STATES.length - 4)
+    expect(new Set(compared.map(([, event]) => event))).toEqual(new Set(events))
+  })
+
+  it('take no event that XState does not take, in no state', () => {
+    const events = new Set(TRANSITIONS.map(({ event }) => event))
+    for (const setting of SETTINGS.slice(0, 1)) {
+      const seen = new Set<string>()
+      for (const { state: model } of shortestPaths(setting, { maxRecoveries: 1 })) {
+        const state = stateName(model.value)
+        if (seen.has(state)) continue
+        seen.add(state)
+        const position = { state, context: model.context, done: model.status === 'done' }
+        for (const type of [...events, 'NEVER_HEARD_OF', 'constructor', '__proto__', 'xstate.init']) {
+          const event = { type } as PaymentFlowEvent
+          if (model.machine.root.machine.getTransitionData(model, event).length > 0) continue
+          expect(chart.take(position, event), `${state} ${type}`).toBeUndefined()
+        }
+      }
+    }
+  })
+
+  it('do not change what they are given', () => {
+    const begun = chart.begin(inputOf(SETTINGS[0] ?? expect.fail()))
+    const before = structuredClone(begun.position)
+    expect(chart.take(begun.position, { type: 'CANCEL' })?.position.state).toBe('failed')
+    expect(begun.position).toEqual(before)
+  })
+})
+
+describe('a chart that the tables do not know', () => {
+  const states = { one: { on: { GO: 'two' } }, two: {} }
+  it.each([
+    ['a parallel state', { type: 'parallel', states }],
+    ['a wildcard', { initial: 'one', states: { one: { on: { '*': 'two' } }, two: {} } }],
+    ['a delay', { initial: 'one', states: { one: { after: { 10: 'two' } }, two: {} } }],
+    [
+      'an effect that ends by itself',
+      { initial: 'one', states: { one: { invoke: { src: 'x', onDone: 'two' } }, two: {} } },
+    ],
+    [
+      'a final state inside',
+      { initial: 'one', states: { one: { initial: 'end', states: { end: { type: 'final' } } } } },
+    ],
+    ['an exit action', { initial: 'one', states: { one: { exit: 'note' } } }],
+    ['an action of its own', { initial: 'one', states: { one: { on: { GO: { actions: () => undefined } } } } }],
+    ['an action without an implementation', { initial: 'one', states: { one: { entry: 'nowhere' } } }],
+    [
+      'an inline guard',
+      { initial: 'one', states: { one: { on: { GO: { target: 'two', guard: () => true } } }, two: {} } },
+    ],
+    ['a history state', { initial: 'one', states: { one: {}, before: { type: 'history' } } }],
+  ])('%s: is left to XState', (_, config) => {
+    const machine = createMachine(config as never, { actions: { note: assign({}) }, actors: {}, guards: {} } as never)
+    expect(chartOf(machine)).toBeNull()
+  })
+
+  it('the session machine is known, the provider-route machine is asked', () => {
+    expect(chartOf(sessionMachine)).not.toBeNull()
+    expect(() => chartOf(providerRouteMachine)).not.toThrow()
+  })
+})
