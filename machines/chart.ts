@@ -186,6 +186,8 @@ function compile(machine: AnyStateMachine) {
       decision: transition.eventType === '' ? (name ?? 'otherwise') : null,
     }
     if (targets === undefined || targets.length === 0) {
+      // XState calls that a forbidden event: it is taken, and it cannot be taken.
+      if (updates.length === 0) throw new Unknown(`${transition.eventType} in ${transition.source.id}`)
       return { ...common, stops: [], work: updates, target: nameOf(leaf) }
     }
     const [target] = targets

@@ -2,6 +2,7 @@
 // Must never report an illegal change as done: an event the machine does not take gives undefined.
 
 import { type ActorLogic, type SnapshotFrom, transition } from 'xstate'
+import { chartOf } from './chart.js'
 import { ABSENT_SESSION, sessionMachine } from './session.machine.js'
 import type { SessionContext, SessionEvent, SessionStatus } from './session.types.js'
 
@@ -40,6 +41,9 @@ const STEP: ActorLogic<Snapshot, SessionEvent> = {
   getPersistedSnapshot: (snapshot) => snapshot,
 }
 
+/** The machine as tables: every receipt of every request is a step of it. */
+const TABLES = chartOf(sessionMachine)
+
 /**
  * The state after `event`, or undefined when the machine does not allow the event in this state.
  *
@@ -49,6 +53,14 @@ const STEP: ActorLogic<Snapshot, SessionEvent> = {
  * ```
  */
 export function transitionSession(state: SessionState, event: SessionEvent): SessionState | undefined {
+  if (TABLES === null) return transitionByXState(state, event)
+  const taken = TABLES.take({ state: state.status, context: state.session, done: false }, event)
+  if (taken === undefined || !isSessionStatus(taken.position.state)) return undefined
+  return { status: taken.position.state, session: taken.position.context }
+}
+
+/** The same by XState itself, for a machine that the tables do not know. */
+export function transitionByXState(state: SessionState, event: SessionEvent): SessionState | undefined {
   const before = sessionMachine.resolveState({ value: state.status, context: state.session })
   if (!before.can(event)) return undefined
   const [after] = transition(STEP, before, event)

@@ -20,7 +20,7 @@ export function unpaidEvent(answer: Answer): PaymentFlowEvent {
 
 /** The event of an answer to a request that carried a credential. */
 export function paidEvent(answer: Answer): PaymentFlowEvent {
-  if (answer.response.ok) return { type: 'PAID_ANSWER_RECEIVED', ...answer.facts }
+  if (answer.ok) return { type: 'PAID_ANSWER_RECEIVED', ...answer.facts }
   return codeEvent(answer) ?? challengeEvent(answer, 'payment_required') ?? statusEvent(answer, true)
 }
 

@@ -6,7 +6,12 @@ import { type ChallengeList, MAX_PROBLEM_BYTES, parseChallenges, readProblem } f
 
 /** An answer, read as far as payment goes. */
 export interface Answer {
+  /** The answer for the caller, whole. Made when it is first asked for: most challenges are never handed on. */
   readonly response: Response
+  readonly ok: boolean
+  readonly headers: Headers
+  /** Nobody will read it: its connection is given back. */
+  discard(): Promise<void>
   /** An `mpp_*` code, `payment_required`, or what follows the base of the standard problem types. */
   readonly code: string | null
   readonly offered: ChallengeList
@@ -16,6 +21,7 @@ export interface Answer {
 }
 
 const NO_CHALLENGES: ChallengeList = { challenges: [], refused: [] }
+const HIGHEST_STATUS = 599
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/
 
 function requestIdOf(headers: Headers): string | null {
@@ -32,41 +38,51 @@ function retryAfterMs(headers: Headers, now: number): number | null {
   return Number.isNaN(date) ? null : Math.max(0, date - now)
 }
 
-/** Reads at most `limit` bytes of a body; the rest stays in the stream and is handed on behind what was read. */
-async function peek(
-  response: Response,
-  limit: number,
-): Promise<{ readonly bytes: Uint8Array; readonly body: BodyInit | null }> {
-  if (response.body === null) return { bytes: new Uint8Array(), body: null }
+interface Peeked {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** What was not read; null when that was all. */
+  readonly rest: ReadableStreamDefaultReader<Uint8Array> | null
+}
+
+/** Reads about `limit` bytes of a body; the rest stays in the stream. */
+async function peek(response: Response, limit: number): Promise<Peeked> {
+  if (response.body === null) return { bytes: new Uint8Array(), rest: null }
   const reader = response.body.getReader()
-  const chunks: Uint8Array[] = []
+  const chunks: Uint8Array<ArrayBuffer>[] = []
   let length = 0
-  let ended = false
-  while (length < limit && !ended) {
+  while (length < limit) {
     const next = await reader.read()
-    if (next.done) ended = true
-    else {
-      chunks.push(next.value)
-      length += next.value.byteLength
-    }
+    if (next.done) return { bytes: joined(chunks, length), rest: null }
+    chunks.push(next.value)
+    length += next.value.byteLength
   }
+  return { bytes: joined(chunks, length), rest: reader }
+}
+
+function joined(chunks: readonly Uint8Array<ArrayBuffer>[], length: number): Uint8Array<ArrayBuffer> {
+  const [only] = chunks
+  if (only !== undefined && chunks.length === 1) return only
   const bytes = new Uint8Array(length)
   let at = 0
   for (const chunk of chunks) {
     bytes.set(chunk, at)
     at += chunk.byteLength
   }
-  if (ended) return { bytes, body: bytes }
-  const rest = new ReadableStream<Uint8Array>({
+  return bytes
+}
+
+/** What was read, and behind it what was not. */
+function bodyOf({ bytes, rest }: Peeked): BodyInit {
+  if (rest === null) return bytes
+  return new ReadableStream<Uint8Array>({
     start: (controller) => controller.enqueue(bytes),
     async pull(controller) {
-      const next = await reader.read()
+      const next = await rest.read()
       if (next.done) controller.close()
       else controller.enqueue(next.value)
     },
-    cancel: (reason) => reader.cancel(reason),
+    cancel: (reason) => rest.cancel(reason),
   })
-  return { bytes: bytes.subarray(0, limit), body: rest }
 }
 
 /** A response like `response`, with another body stream. `url` is kept: `new Response` would lose it. */
@@ -99,11 +115,25 @@ export async function readAnswer(response: Response, cumulative: string | null):
     retryAfterMs: retryAfterMs(headers, Date.now()),
     contended: false,
   }
-  if (status < 400) return { response, code: null, offered, offerProblem, facts }
-  const { bytes, body } = await peek(response, MAX_PROBLEM_BYTES)
-  const problem = readProblem({ contentType: headers.get('content-type'), body: new TextDecoder().decode(bytes) })
+  const { ok } = response
+  if (status < 400) {
+    const discard = async (): Promise<void> => response.body?.cancel()
+    return { response, ok, headers, discard, code: null, offered, offerProblem, facts }
+  }
+  const peeked = await peek(response, MAX_PROBLEM_BYTES)
+  const text = new TextDecoder().decode(peeked.bytes.subarray(0, MAX_PROBLEM_BYTES))
+  const problem = readProblem({ contentType: headers.get('content-type'), body: text })
+  const copy = (): Response => withBody(response, response.body === null ? null : bodyOf(peeked))
+  // No Response can be made with such a status: then there is no answer, and that must be known now.
+  let whole = status > HIGHEST_STATUS ? copy() : undefined
   return {
-    response: withBody(response, body),
+    get response() {
+      whole ??= copy()
+      return whole
+    },
+    ok,
+    headers,
+    discard: async () => (whole === undefined ? peeked.rest?.cancel() : whole.body?.cancel()),
     code: problem.code ?? problem.problem ?? null,
     offered,
     offerProblem,

@@ -9,6 +9,8 @@ export interface CapturedRequest {
   readonly headers: Headers
   /** The same bytes at each call; undefined for a request without a body. */
   readonly body: () => Promise<Uint8Array<ArrayBuffer> | undefined>
+  /** False when the body certainly has no member `stream`. */
+  readonly mayAskForStream: boolean
   /** Other fetch options of the caller, such as `credentials` or `cache`. */
   readonly options: Omit<RequestInit, 'body' | 'headers' | 'method' | 'redirect' | 'signal'>
   /** Whether the route belongs to the account-owned API, which takes a Bearer key and is never paid per request. */
@@ -71,6 +73,7 @@ export function captureRequest(
       url,
       headers: own,
       body: async () => immediate.bytes,
+      mayAskForStream: typeof body !== 'string' || body.includes('"stream"'),
       options,
       signal: signal ?? null,
     }
@@ -89,6 +92,7 @@ export function captureRequest(
     url: new URL(request.url),
     headers: new Headers(request.headers),
     body: async () => bytes,
+    mayAskForStream: true,
     options,
     signal: request.signal,
   }

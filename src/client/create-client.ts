@@ -156,23 +156,23 @@ export function clientRunning(base: typeof paymentFlowMachine, options: MppClien
   const capture = (input: RequestInfo | URL, init?: RequestInit): CapturedRequest =>
     captureRequest(input, init, policy.authenticatedOrigins)
 
-  const run = (input: RequestInfo | URL, init?: RequestInit): Promise<PaymentOutcome> =>
-    outcomeOf(flows.start(capture(input, init), { purpose: 'pay' }))
+  const run = (request: CapturedRequest): Promise<PaymentOutcome> => outcomeOf(flows.start(request, { purpose: 'pay' }))
 
   return {
     createFlow: (input, init, more) => flows.createActor(capture(input, init), { purpose: 'pay' }, more?.inspect),
     outcomeOf: async (actor) => outcomeOf(flows.runningOf(actor)),
     async pay(input, init) {
       try {
-        return await run(input, init)
+        return await run(capture(input, init))
       } catch (error) {
         return notStarted(error)
       }
     },
     async fetch(input, init) {
-      const outcome = await run(input, init)
+      const request = capture(input, init)
+      const outcome = await run(request)
       const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined)
-      return finalAnswer(outcome, repeatHabit(input, init), signal)
+      return finalAnswer(outcome, repeatHabit(request.headers), signal)
     },
     sessions: {
       list: () => listSessions(ring.ledger),

@@ -19,9 +19,8 @@ const REPEATED_STATUSES: ReadonlySet<number> = new Set([408, 409])
 /** The status of an answer that no gateway gave: the payment did not come about, and no SDK sends again after it. */
 const PAYMENT_REQUIRED = 402
 
-/** How the caller of `fetch(input, init)` repeats requests. */
-export function repeatHabit(input: RequestInfo | URL, init?: RequestInit): RepeatHabit {
-  const headers = new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined))
+/** How the caller of a request with these headers repeats it. */
+export function repeatHabit(headers: Headers): RepeatHabit {
   if (headers.has('x-stainless-retry-count')) return 'unless_told'
   return /(^|\s)ai-sdk\//.test(headers.get('user-agent') ?? '') ? 'by_status' : 'nothing'
 }

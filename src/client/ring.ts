@@ -130,7 +130,7 @@ export async function dropLease(flow: FlowResources): Promise<void> {
 export function keepAnswer(flow: FlowResources, answer: Answer | null): void {
   const before = flow.answer
   flow.answer = answer
-  before?.response.body?.cancel().catch(() => undefined)
+  before?.discard().catch(() => undefined)
 }
 
 /** The flow's paid request is over, or will not go: somebody else may. */

@@ -3,6 +3,7 @@
 
 import { credentialHeaderOf } from '../protocol/index.js'
 import { type Answer, readAnswer } from './answer.js'
+import type { OnLeave } from './effects/effect.js'
 import type { FlowResources, Ring } from './ring.js'
 
 /** A request that got no answer. `left` is false only when it provably never reached the server. */
@@ -24,7 +25,7 @@ export interface SendOptions {
   /** Management requests (top-up, close) go to the same URL without the body. */
   readonly withBody: boolean
   readonly timeoutMs: number
-  readonly signal: AbortSignal
+  readonly onLeave: OnLeave
 }
 
 /** Errors of a connection that was never made. */
@@ -67,20 +68,18 @@ function headerOfCredential({ challenge }: FlowResources): string {
 }
 
 /**
- * Sends once and reads the answer as far as payment goes. The timeout and the signal reach until the answer's headers
+ * Sends once and reads the answer as far as payment goes. The timeout, and the state being left, reach until the answer's headers
  * (and an error's body) are read; the body of a paid answer belongs to the caller alone.
  *
  * @throws SendFailure when there is no answer.
  */
 export async function send(ring: Ring, flow: FlowResources, options: SendOptions): Promise<Answer> {
-  const { signal, timeoutMs, withBody } = options
+  const { onLeave, timeoutMs, withBody } = options
   const body = withBody ? await flow.request.body() : undefined
   const abort = new AbortController()
-  const stop = (): void => abort.abort(signal.reason)
   const { signal: callers } = flow.request
   const timer = setTimeout(() => abort.abort(new DOMException('no answer in time', 'TimeoutError')), timeoutMs)
-  signal.addEventListener('abort', stop, { once: true })
-  if (signal.aborted) stop()
+  const stay = onLeave(() => abort.abort())
   try {
     const response = await ring.fetch(flow.url, {
       ...flow.request.options,
@@ -99,6 +98,6 @@ export async function send(ring: Ring, flow: FlowResources, options: SendOptions
     throw new SendFailure(code === null || !NEVER_LEFT.has(code), reason)
   } finally {
     clearTimeout(timer)
-    signal.removeEventListener('abort', stop)
+    stay()
   }
 }

@@ -11,6 +11,7 @@ export {
   channelKey,
   emptyRecord,
   isBeside,
+  isBusy,
   isEnded,
   keyBeside,
   RECORD_FORMAT,

@@ -13,7 +13,16 @@ import {
 import type { Hex } from '../protocol/index.js'
 import { createFlights, type Flights } from './flights.js'
 import { createLeaseDesk, type HeldLease, type LeaseOptions } from './lease.js'
-import { atStake, type ChannelPlace, emptyRecord, isEnded, keyBeside, type SessionRecord, viewOf } from './record.js'
+import {
+  atStake,
+  type ChannelPlace,
+  emptyRecord,
+  isBusy,
+  isEnded,
+  keyBeside,
+  type SessionRecord,
+  viewOf,
+} from './record.js'
 import { type SessionStore, StoreError } from './store.js'
 
 /** A change that the session machine does not allow. Nothing was written. */
@@ -153,8 +162,7 @@ export function createLedger({
       for (;;) {
         signal.throwIfAborted()
         const record = await store.get(key)
-        const busy = record?.status === 'opening' || record?.status === 'closing'
-        if (!busy || holdsLease) return record
+        if (!isBusy(record) || holdsLease) return record
         if (!(await store.isLeased(key))) {
           // Its holder may have finished between the two looks.
           const again = await store.get(key)

@@ -87,6 +87,11 @@ export function isEnded(record: SessionRecord): boolean {
   return ENDED.has(record.status)
 }
 
+/** Whether a channel is being opened or closed: by a holder of its lease, or by one that is gone. */
+export function isBusy(record: SessionRecord | undefined): record is SessionRecord {
+  return record?.status === 'opening' || record?.status === 'closing'
+}
+
 /** What planning may see of a record. Amounts in base units. */
 export function viewOf(
   record: SessionRecord,

@@ -16,6 +16,7 @@ import {
   sessionMachine,
   transitionSession,
 } from '../../machines/index.js'
+import { transitionByXState } from '../../machines/session.transition.js'
 
 type EventType = SessionEvent['type']
 
@@ -229,6 +230,15 @@ const lives = (before: SessionState, after: SessionState): boolean =>
   !ENDED.has(before.status) && !ENDED.has(after.status) && before.session.channelId === after.session.channelId
 
 describe(`a channel, whatever happens to it (seed ${seed})`, () => {
+  it('goes by the tables where it goes by XState', () => {
+    // XState takes its time: a part of all steps will do.
+    for (const [at, { before, event, after }] of STEPS.entries()) {
+      if (at % 7 === 0 && !isDeepStrictEqual(transitionByXState(before, event), after)) {
+        throw new Error(`${event.type} leads elsewhere while a channel is ${before.status}`)
+      }
+    }
+  })
+
   it('never shrinks in what it holds, signed, had accepted or spent', () => {
     walk((before, event, after) => {
       if (after === undefined || !lives(before, after)) return

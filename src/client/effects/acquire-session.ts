@@ -2,7 +2,7 @@
 // Must never sign or send anything.
 
 import { type EffectInput, type PaymentFlowEvent, type PlannedInput, plan } from '../../../machines/index.js'
-import { FlightTimeout } from '../../sessions/index.js'
+import { FlightTimeout, isBusy, type SessionRecord } from '../../sessions/index.js'
 import { land, placedFlow, type Ring, viewFor } from '../ring.js'
 import type { EffectScope } from './effect.js'
 
@@ -10,15 +10,19 @@ import type { EffectScope } from './effect.js'
 const RESERVATION_GRACE_MS = 30_000
 
 /** The record of the channel, once nobody else is opening or closing it; priced per request, a reservation first. */
-export async function acquireSession({ ring, flow, signal }: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {
+export async function acquireSession(scope: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {
+  const { ring, flow } = scope
   const placed = placedFlow(ring, flow.id)
   await reserve(ring, flow.id)
-  const record = await ring.ledger.settled(placed.key, {
-    signal,
-    timeoutMs: ring.policy.timeouts.sessionMs,
-    holdsLease: flow.lease !== null,
-  })
+  const now = await ring.ledger.read(placed.key)
+  const record = isBusy(now) ? await settled(scope, placed.key) : now
   return { type: 'SESSION_ACQUIRED', session: await viewFor(ring, placed, record) }
+}
+
+/** Waits until nobody else opens or closes the channel. */
+function settled({ ring, flow, signal }: EffectScope<EffectInput>, key: string): Promise<SessionRecord | undefined> {
+  const timeoutMs = ring.policy.timeouts.sessionMs
+  return ring.ledger.settled(key, { signal, timeoutMs, holdsLease: flow.lease !== null })
 }
 
 async function reserve(ring: Ring, id: string): Promise<void> {

@@ -7,13 +7,18 @@ import { StoreError } from '../../sessions/index.js'
 import { ChainFailure } from '../../tempo/index.js'
 import { type FlowResources, flowOf, type Ring } from '../ring.js'
 
+/** Asks to be called once, when a state is left. */
+export type OnLeave = (stop: () => void) => () => void
+
 /** What an effect works with. */
 export interface EffectScope<Input extends EffectInput> {
   readonly ring: Ring
   readonly flow: FlowResources
   readonly input: Input
-  /** Aborted when the state is left. */
+  /** Aborted when the state is left. Made when it is first looked at. */
   readonly signal: AbortSignal
+  /** Calls back when the state is left, or at once when it was; the function that it returns takes that back. */
+  readonly onLeave: OnLeave
   /** Tells of a step on the way; the effect goes on. */
   readonly tell: (event: PaymentFlowEvent) => void
 }
@@ -79,6 +84,12 @@ export function effect<Input extends EffectInput>(ring: Ring, run: EffectRun<Inp
     let abort: AbortController | undefined
     let left = false
     let over = false
+    const stops = new Set<() => void>()
+    const onLeave: OnLeave = (stop) => {
+      if (left) stop()
+      else stops.add(stop)
+      return () => stops.delete(stop)
+    }
     const tell = (event: PaymentFlowEvent): void => {
       if (!left) report(event)
     }
@@ -92,6 +103,7 @@ export function effect<Input extends EffectInput>(ring: Ring, run: EffectRun<Inp
         flow: flowOf(ring, input.flow),
         input,
         tell,
+        onLeave,
         get signal() {
           abort ??= new AbortController()
           if (left) abort.abort()
@@ -102,7 +114,9 @@ export function effect<Input extends EffectInput>(ring: Ring, run: EffectRun<Inp
     return () => {
       left = true
       // Nobody listens any more once the work is over, and an abort makes an exception with its stack.
-      if (!over) abort?.abort()
+      if (over) return
+      abort?.abort()
+      for (const stop of stops) stop()
     }
   }
 }

@@ -53,7 +53,7 @@ function settlementOf({ session }: SessionRecord): PaymentFlowEvent {
 }
 
 async function closeAtSigned(
-  { ring, flow, signal }: EffectScope<SendCloseInput>,
+  { ring, flow, signal, onLeave }: EffectScope<SendCloseInput>,
   placed: PlacedFlow,
   lease: HeldLease,
   record: SessionRecord,
@@ -69,7 +69,7 @@ async function closeAtSigned(
   const { credential, cumulative } = closeCredential(placed, closing, voucher)
   let answer: Answer | null = null
   try {
-    answer = await send(ring, flow, { credential, cumulative, withBody: false, timeoutMs: closeMs, signal })
+    answer = await send(ring, flow, { credential, cumulative, withBody: false, timeoutMs: closeMs, onLeave })
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
     if (!error.left) return { type: 'CONNECTION_FAILED', reason: error.message }
@@ -77,9 +77,9 @@ async function closeAtSigned(
     return { type: 'CLOSE_UNCONFIRMED', reason: error.message }
   }
   keepAnswer(flow, answer)
-  const { status } = answer.response
+  const { status } = answer.facts
   if (status >= 400 && status < 500) flow.closesRefused += 1
-  return answer.response.ok ? confirmClose(ring, placed, lease, closing, answer, signal) : paidEvent(answer)
+  return answer.ok ? confirmClose(ring, placed, lease, closing, answer, signal) : paidEvent(answer)
 }
 
 /**
@@ -136,7 +136,7 @@ async function confirmClose(
   const { channelId } = channelOf(record)
   const client = await ring.clientFor(place.chainId)
   const where = { channelId, escrow: place.escrow }
-  const receipt = parseReceipt(answer.response.headers.get('payment-receipt'))
+  const receipt = parseReceipt(answer.headers.get('payment-receipt'))
   const txHash = receipt.ok ? receipt.value.txHash : undefined
   let gone = false
   for (let look = 0; look < LOOKS; look += 1) {

@@ -32,7 +32,7 @@ function credentialFor(placed: PlacedFlow, record: SessionRecord): BuiltCredenti
 }
 
 async function sendWith(
-  { ring, flow, signal }: EffectScope<EffectInput>,
+  { ring, flow, onLeave }: EffectScope<EffectInput>,
   placed: PlacedFlow,
   record: SessionRecord,
   { credential, cumulative }: BuiltCredential,
@@ -42,11 +42,11 @@ async function sendWith(
   const othersBefore = flights.outstanding(placed.key) > 1
   try {
     const { paidMs } = ring.policy.timeouts
-    const answer = await send(ring, flow, { credential, cumulative, withBody: true, timeoutMs: paidMs, signal })
+    const answer = await send(ring, flow, { credential, cumulative, withBody: true, timeoutMs: paidMs, onLeave })
     keepAnswer(flow, answer)
     const event = paidEvent(answer)
     const contended = othersBefore || flights.outstanding(placed.key) > 1
-    const overtaken = !answer.response.ok && (await signedSince(ring, placed, cumulative))
+    const overtaken = !answer.ok && (await signedSince(ring, placed, cumulative))
     return 'contended' in event ? { ...event, contended, overtaken } : event
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error

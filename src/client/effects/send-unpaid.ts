@@ -10,7 +10,7 @@ import { refuseOrigin } from '../policy.js'
 import { type FlowResources, keepAnswer, type Ring } from '../ring.js'
 import { SendFailure, send } from '../send.js'
 import { findSession } from '../sessions.js'
-import type { EffectScope } from './effect.js'
+import type { EffectScope, OnLeave } from './effect.js'
 
 const MOST_REDIRECTS = 5
 const STREAM_REQUESTED = /"stream"\s*:\s*true/
@@ -25,14 +25,14 @@ export async function sendUnpaid({
   ring,
   flow,
   input,
-  signal,
+  onLeave,
 }: EffectScope<SendUnpaidInput>): Promise<PaymentFlowEvent> {
   const refusal = refuseOrigin(ring.policy, flow.url)
   if (refusal !== null) return { type: 'POLICY_DENIED', reason: refusal }
   if (input.closing !== null && (await hasEnded(ring, input.closing))) return { type: 'ALREADY_CLOSED' }
   if (await asksForStream(flow)) return { type: 'mpp_streaming_unavailable', ...NOT_SENT }
   try {
-    const answer = await sendFollowing(ring, flow, signal)
+    const answer = await sendFollowing(ring, flow, onLeave)
     keepAnswer(flow, answer)
     // The account behind the key pays for these routes: whatever they answer is the caller's.
     return flow.request.accountOwned ? { type: 'ANSWER_RECEIVED', ...answer.facts } : unpaidEvent(answer)
@@ -63,6 +63,7 @@ async function hasEnded(ring: Ring, channelId: string): Promise<boolean> {
 /** The route answers buffered only: a request for a stream is not worth paying for. */
 async function asksForStream(flow: FlowResources): Promise<boolean> {
   if (!flow.url.pathname.endsWith('/v1/mpp/chat/completions')) return false
+  if (!flow.request.mayAskForStream) return false
   const body = await flow.request.body()
   if (body === undefined) return false
   const text = new TextDecoder().decode(body)
@@ -77,17 +78,18 @@ async function asksForStream(flow: FlowResources): Promise<boolean> {
 }
 
 /** Follows redirects that keep method, body, origin and kind of route; any other redirect is the caller's answer. */
-async function sendFollowing(ring: Ring, flow: FlowResources, signal: AbortSignal): Promise<Answer> {
-  const options = { withBody: true, timeoutMs: ring.policy.timeouts.unpaidMs, signal }
+async function sendFollowing(ring: Ring, flow: FlowResources, onLeave: OnLeave): Promise<Answer> {
+  const options = { withBody: true, timeoutMs: ring.policy.timeouts.unpaidMs, onLeave }
   for (let hops = 0; ; hops += 1) {
     const answer = await send(ring, flow, options)
-    const { status, headers } = answer.response
+    const { headers } = answer
+    const { status } = answer.facts
     const location = headers.get('location')
     if ((status !== 307 && status !== 308) || location === null || hops === MOST_REDIRECTS) return answer
     const next = URL.canParse(location, flow.url) ? new URL(location, flow.url) : null
     if (next === null || next.origin !== flow.url.origin || flow.request.accountOwned || isAccountOwned(next))
       return answer
-    await answer.response.body?.cancel()
+    await answer.discard()
     flow.url = next
   }
 }

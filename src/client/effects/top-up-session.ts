@@ -79,7 +79,7 @@ async function signAndStore(
 }
 
 async function sendAndConfirm(
-  { ring, flow, signal }: EffectScope<PlannedInput>,
+  { ring, flow, signal, onLeave }: EffectScope<PlannedInput>,
   { placed, lease }: Authorisation<'topUp'>,
   record: SessionRecord,
 ): Promise<PaymentFlowEvent> {
@@ -89,13 +89,13 @@ async function sendAndConfirm(
       credential: credentialOf(placed, record),
       withBody: false,
       timeoutMs: ring.policy.timeouts.topUpMs,
-      signal,
+      onLeave,
     })
-    if (!answer.response.ok) {
+    if (!answer.ok) {
       keepAnswer(flow, answer)
       return paidEvent(answer)
     }
-    await answer.response.body?.cancel()
+    await answer.discard()
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
     if (!error.left) return { type: 'CONNECTION_FAILED', reason: error.message }
