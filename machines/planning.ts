@@ -126,7 +126,10 @@ function planTopUp(input: PlanningInput, cumulative: Amount, least: Amount): Pla
 export function plan(input: PlanningInput, strategy: Strategy = defaultStrategy): Plan {
   const { challenge, session, demand } = input
   if (session.status === 'closeRequested' || session.status === 'withdrawable') {
-    return { kind: 'unavailable', reason: 'a forced close of this channel is under way' }
+    // Somebody else may have called it off, or the payee may have settled since: only the chain knows.
+    return input.reconciled
+      ? { kind: 'unavailable', reason: 'a forced close of this channel is under way' }
+      : { kind: 'reconcile' }
   }
   if (mustQueue(input)) return { kind: 'awaitAcknowledgement' }
   const required = strategy({ challenge, session, demand })

@@ -436,7 +436,10 @@ describe('what this side finds by itself', () => {
     const { snapshot } = reach('authorizing.acquiringSession', { limits: { ...LIMITS, maxDeposit: '999999' } })
     const refused = take(snapshot, { type: 'SESSION_ACQUIRED', session: view() })
     expect(expectFailure(refused, 'limit_exceeded')).toMatchObject({ limit: 'maxDeposit', retryable: false })
-    const closing = take(snapshot, { type: 'SESSION_ACQUIRED', session: openView({ status: 'closeRequested' }) })
+    const forced = openView({ status: 'closeRequested' })
+    const asked = take(snapshot, { type: 'SESSION_ACQUIRED', session: forced })
+    expect(nameOf(asked)).toBe('authorizing.reconcilingSession')
+    const closing = take(asked, { type: 'SESSION_RECONCILED', session: forced })
     expect(expectFailure(closing, 'session_unavailable')?.detail).toMatch(/forced close/)
   })
 

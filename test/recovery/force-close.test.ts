@@ -342,6 +342,40 @@ describe('a forced close that comes together with something else', () => {
     expect(await here.balance()).toBe(FUNDS)
   })
 
+  it('is called off where nobody here sees it: the next request asks the chain, and pays on', async () => {
+    const here = await opened(stage)
+    const descriptor = await descriptorIn(here)
+    await stoppedWhileWaiting(here)
+    await Actions.channel.topUpSync(stage.chain.client(), {
+      account: here.account,
+      channel: descriptor,
+      additionalDeposit: 1_000_000n,
+      feeToken: stage.chain.token,
+    })
+    await here.gateway.advanceTime(1)
+    expect(await here.mpp.sessions.list()).toMatchObject([{ status: 'closeRequested', deposit: '5000000' }])
+    await paySome(here.mpp, here.gateway.chat, 1, request)
+    expect(await here.mpp.sessions.list()).toMatchObject([
+      { status: 'open', deposit: '6000000', withdrawableAt: null, pending: null },
+    ])
+    expect(await stage.opened(here.account)).toBe(1)
+  })
+
+  it('was withdrawn by a process with another ledger: the next request opens another channel', async () => {
+    const here = await opened(stage)
+    const elsewhere = stage.client(here.account, { store: await diedAfter(lastIn(here.store, 'open')) })
+    await stoppedWhileWaiting(here)
+    const outcome = await elsewhere.sessions.forceClose(here.channelId, hurried())
+    expect(settlementOf(outcome)).toMatchObject({ refunded: '5000000' })
+    expect(await here.mpp.sessions.list()).toMatchObject([{ status: 'closeRequested' }])
+    await paySome(here.mpp, here.gateway.chat, 1, request)
+    expect(await stage.opened(here.account)).toBe(2)
+    expect(await here.mpp.sessions.list()).toMatchObject([
+      { status: 'open' },
+      { channelId: here.channelId, status: 'closed', refunded: '5000000' },
+    ])
+  })
+
   it('is overtaken by a close of the gateway, which captures what was spent', async () => {
     const here = await opened(stage, { tenths: 3 })
     const close = async () => {
