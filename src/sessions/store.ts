@@ -25,15 +25,22 @@ export type StoreRefusal = 'lease_lost' | 'unavailable' | 'damaged' | 'newer_for
 /** A store that refused. Nothing was written by what it refused. */
 export class StoreError extends Error {
   override readonly name = 'StoreError'
-  /** When a list failed over some records: the others, for who may do without the rest. */
-  readonly intact: readonly SessionRecord[]
+  readonly #intact: readonly SessionRecord[]
   constructor(
     readonly reason: StoreRefusal,
     message: string,
     more: { readonly intact?: readonly SessionRecord[] } = {},
   ) {
     super(message)
-    this.intact = more.intact ?? []
+    this.#intact = more.intact ?? []
+  }
+
+  /**
+   * When a list failed over some records: the others, for who may do without the rest. They hold signatures, so that nothing
+   * that prints or serialises the error shows them.
+   */
+  get intact(): readonly SessionRecord[] {
+    return this.#intact
   }
 }
 
