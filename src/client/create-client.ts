@@ -127,7 +127,7 @@ export function createMppClient(options: MppClientOptions): MppClient {
 export function clientRunning(base: typeof paymentFlowMachine, options: MppClientOptions): MppClient {
   const policy = resolvePolicy(options.policy)
   const ring: Ring = {
-    ledger: createLedger({ store: options.store ?? memoryStore() }),
+    ledger: createLedger({ store: options.store ?? memoryStore(), leaseTtlMs: policy.timeouts.leaseMs }),
     policy,
     account: options.account,
     voucherSigner: options.voucherSigner ?? voucherSignerOf(options.account),

@@ -33,6 +33,11 @@ export interface Timeouts {
   readonly closeMs: number
   /** For the lease of a channel, and for outstanding requests to be acknowledged. */
   readonly sessionMs: number
+  /**
+   * How long the lease of a process that died keeps its channel from all others. A living one renews its lease three times
+   * as often; one that cannot (its machine sleeps, say) loses it, and signs nothing more with it. At least 1000.
+   */
+  readonly leaseMs: number
 }
 
 /** The caller's policy. Every key has a default. */
@@ -105,6 +110,7 @@ const TIMEOUTS: Timeouts = {
   topUpMs: 60_000,
   closeMs: 60_000,
   sessionMs: 120_000,
+  leaseMs: 15_000,
 }
 
 function baseUnits(name: string, amount: TokenAmount): Amount {
@@ -129,6 +135,17 @@ function addresses(name: string, list: readonly string[]): ReadonlySet<string> {
 
 function origins(list: readonly string[]): ReadonlySet<string> {
   return new Set(list.map((text) => new URL(text).origin))
+}
+
+/** A lease of a moment is lost before it is used: the next holder would sign while the first still believes in its own. */
+const SHORTEST_LEASE_MS = 1_000
+
+function timeouts(given: Policy['timeouts']): Timeouts {
+  const all = { ...TIMEOUTS, ...given }
+  // Not `<`: what is no number at all is refused, too.
+  if (!(all.leaseMs >= SHORTEST_LEASE_MS))
+    throw new RangeError(`policy.timeouts.leaseMs must be at least ${SHORTEST_LEASE_MS}`)
+  return all
 }
 
 /**
@@ -158,7 +175,7 @@ export function resolvePolicy(policy: Policy = {}): ResolvedPolicy {
     allowedTokens: addresses('allowedTokens', policy.allowedTokens ?? [USDC_E, PATH_USD]),
     allowedPayees: policy.allowedPayees === undefined ? null : addresses('allowedPayees', policy.allowedPayees),
     allowedEscrows: addresses('allowedEscrows', policy.allowedEscrows ?? [CHANNEL_RESERVE]),
-    timeouts: { ...TIMEOUTS, ...policy.timeouts },
+    timeouts: timeouts(policy.timeouts),
     approve: policy.approve,
     strategy: policy.strategy ?? defaultStrategy,
   }

@@ -280,6 +280,8 @@ describe('what may be paid at all', () => {
       { maxExposure: '0.0000001' },
       { maxCumulative: -1n },
       { allowedTokens: ['0x123'] },
+      { timeouts: { leaseMs: 999 } },
+      { timeouts: { leaseMs: Number.NaN } },
     ])
       expect(() => createMppClient({ account, policy })).toThrow(RangeError)
     expect(() => createMppClient({ account, policy: { maxExposure: 'much' } })).toThrow(/maxExposure/)
