@@ -23,6 +23,7 @@ export type {
   ChainSearch,
   RecoveredAmounts,
   RecoveredChannel,
+  RecoverProgress,
   RecoveryAction,
   RecoveryFinding,
   RecoveryReport,

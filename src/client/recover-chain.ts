@@ -25,7 +25,13 @@ import {
 import { signing } from './effects/effect.js'
 import { reconcile } from './effects/reconcile.js'
 import { causeOf } from './force-close-outcome.js'
-import { type ChainSearch, forcedClose, type RecoveredChannel, reportOf } from './recover-report.js'
+import {
+  type ChainSearch,
+  forcedClose,
+  type RecoveredChannel,
+  type RecoverProgress,
+  reportOf,
+} from './recover-report.js'
 import type { Ring } from './ring.js'
 
 /** Where to look. */
@@ -39,6 +45,7 @@ export interface SearchOptions {
   readonly fromBlock: number | undefined
   /** Pay with what is found, whatever was signed for it before. */
   readonly reuse: boolean
+  readonly onProgress: ((progress: RecoverProgress) => void) | undefined
 }
 
 /** What one search has come to. */
@@ -61,9 +68,10 @@ export async function searchChain(
   const payer = lowerCase(ring.account.address)
   try {
     const client = await ring.clientFor(chainId)
-    const { signal, fromBlock } = options
+    const { signal, fromBlock, onProgress } = options
     const range = fromBlock === undefined ? {} : { fromBlock }
-    const found = await findOpenings(client, { payer, escrow, chainId, signal, ...range })
+    const onPart = (left: number, of: number): void => onProgress?.({ step: 'searching', chainId, escrow, left, of })
+    const found = await findOpenings(client, { payer, escrow, chainId, signal, onPart, ...range })
     const unknown = found.openings.filter(({ channelId }) => isUnknown(records, channelId))
     const channelIds = unknown.map(({ channelId }) => channelId)
     const sightings = await sightChannels(client, { channelIds, escrow })

@@ -4,18 +4,31 @@
 import { isEnded, type SessionRecord } from '../sessions/index.js'
 import { reconcile } from './effects/reconcile.js'
 import { causeOf } from './force-close-outcome.js'
-import { type RecoveredChannel, reportOf, told } from './recover-report.js'
+import { type RecoveredChannel, type RecoverProgress, reportOf, told } from './recover-report.js'
 import type { Ring } from './ring.js'
+
+export interface SettleOptions {
+  readonly signal: AbortSignal
+  readonly onProgress: ((progress: RecoverProgress) => void) | undefined
+}
 
 /** Brings every record that is not over in line with the chain. Never throws, except when it is aborted. */
 export function settleLedger(
   ring: Ring,
   records: readonly SessionRecord[],
-  signal: AbortSignal,
+  { signal, onProgress }: SettleOptions,
 ): Promise<readonly RecoveredChannel[]> {
   const payer = ring.account.address.toLowerCase()
   const live = records.filter((record) => record.place.payer === payer && !isEnded(record))
-  return Promise.all(live.map((record) => settle(ring, record, signal)))
+  let left = live.length
+  return Promise.all(
+    live.map(async (record) => {
+      const channel = await settle(ring, record, signal)
+      left -= 1
+      onProgress?.({ step: 'settling', left, of: live.length })
+      return channel
+    }),
+  )
 }
 
 async function settle(ring: Ring, known: SessionRecord, signal: AbortSignal): Promise<RecoveredChannel> {

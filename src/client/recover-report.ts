@@ -64,6 +64,19 @@ export interface ChainSearch {
   readonly detail: string | null
 }
 
+/** Told while a recovery goes on. */
+export type RecoverProgress =
+  /** How many of the ledger's channels are still to be looked at. */
+  | { readonly step: 'settling'; readonly left: number; readonly of: number }
+  /** How many blocks of a chain are still to be searched, from the newest one back. */
+  | {
+      readonly step: 'searching'
+      readonly chainId: number
+      readonly escrow: string
+      readonly left: number
+      readonly of: number
+    }
+
 /** What {@link recover} has done. */
 export interface RecoveryReport {
   readonly channels: readonly RecoveredChannel[]

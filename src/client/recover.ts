@@ -5,7 +5,7 @@ import { parseAddress } from '../protocol/index.js'
 import type { SessionRecord } from '../sessions/index.js'
 import { type SearchPlace, searchChain } from './recover-chain.js'
 import { settleLedger } from './recover-ledger.js'
-import type { RecoveredChannel, RecoveryReport } from './recover-report.js'
+import type { RecoveredChannel, RecoverProgress, RecoveryReport } from './recover-report.js'
 import type { Ring } from './ring.js'
 import { readableRecords } from './sessions.js'
 
@@ -20,6 +20,8 @@ export interface RecoverOptions {
    * client sign: its payee may then refuse what is signed. Default false: such channels are kept apart, to be closed.
    */
   readonly reuse?: boolean
+  /** Told of each channel of the ledger, and of each part of a chain that was searched. Must not throw. */
+  readonly onProgress?: (progress: RecoverProgress) => void
 }
 
 /**
@@ -42,7 +44,8 @@ export interface RecoverOptions {
 export async function recover(ring: Ring, options: RecoverOptions = {}): Promise<RecoveryReport> {
   const signal = options.signal ?? new AbortController().signal
   const { records, unreadable } = await readableRecords(ring.ledger)
-  const settled = await settleLedger(ring, records, signal)
+  const { onProgress } = options
+  const settled = await settleLedger(ring, records, { signal, onProgress })
   const after = await readableRecords(ring.ledger)
   const found = await Promise.all(
     placesToSearch(ring, records, options).map((where) =>
@@ -50,6 +53,7 @@ export async function recover(ring: Ring, options: RecoverOptions = {}): Promise
         signal,
         fromBlock: options.fromBlock,
         reuse: options.reuse ?? false,
+        onProgress,
       }),
     ),
   )

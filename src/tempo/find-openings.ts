@@ -37,6 +37,8 @@ export async function findOpenings(
     /** Default: the first block of the chain. */
     readonly fromBlock?: number
     readonly signal?: AbortSignal
+    /** Told how many of how many blocks are still to be read. Must not throw. */
+    readonly onPart?: (left: number, of: number) => void
   },
 ): Promise<Openings> {
   const { chainId, escrow, payer, fromBlock = 0 } = p
@@ -51,7 +53,9 @@ export async function findOpenings(
       strict: true,
       ...part,
     })
-  const events = await searchLogs(range, read, p.signal === undefined ? {} : { signal: p.signal })
+  const all = toBlock - fromBlock + 1
+  const onPart = (left: number): void => p.onPart?.(left, all)
+  const events = await searchLogs(range, read, { onPart, ...(p.signal !== undefined && { signal: p.signal }) })
   const openings = events.flatMap(({ args, blockNumber }): Opening[] => {
     const descriptor = lowerCaseDescriptor(args)
     if (!sameHex(computeChannelId(descriptor, { chainId, escrow }), args.channelId)) return []

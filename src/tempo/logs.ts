@@ -22,7 +22,12 @@ export interface LogRange {
 export async function searchLogs<Log>(
   range: LogRange,
   read: (part: LogRange) => Promise<readonly Log[]>,
-  options: { readonly enough?: (found: readonly Log[]) => boolean; readonly signal?: AbortSignal } = {},
+  options: {
+    readonly enough?: (found: readonly Log[]) => boolean
+    readonly signal?: AbortSignal
+    /** Told after each part how many blocks are still to be read. Must not throw. */
+    readonly onPart?: (blocksLeft: number) => void
+  } = {},
 ): Promise<readonly Log[]> {
   const found: Log[] = []
   let { toBlock } = range
@@ -41,6 +46,7 @@ export async function searchLogs<Log>(
     }
     if (options.enough?.(found) === true) break
     toBlock = fromBlock - 1n
+    options.onPart?.(Number(toBlock - range.fromBlock + 1n))
     // What was too large may have been so for the number of logs in it.
     step *= 2n
   }

@@ -2,7 +2,7 @@
 // Must never look at anything but what the program prints, how it ends, and what the chain says.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { progressLines } from '../../src/cli/sessions/close.js'
+import { clock, forceCloseLine, recoverLine, type StepLine } from '../../src/cli/sessions/progress.js'
 import { type Ground, setGround } from './ground.js'
 import { run, runAll, start } from './run-program.js'
 
@@ -69,6 +69,51 @@ describe('recover', () => {
   }, 120_000)
 })
 
+/** What a line that is rewritten shows, and what is said where it cannot be. */
+function shown() {
+  const lines: string[] = []
+  const live: string[] = []
+  const line: StepLine = {
+    show(now, plain) {
+      live.push(now)
+      if (plain !== null && plain !== lines.at(-1)) lines.push(plain)
+    },
+    end: () => undefined,
+  }
+  return { lines, live, line }
+}
+
+describe('the progress of a recovery', () => {
+  it('is the share that was looked at, and about how long the rest takes', () => {
+    const { lines, live, line } = shown()
+    let now = 0
+    const show = recoverLine(line, () => now)
+    show({ step: 'settling', left: 1, of: 3 })
+    const searching = { step: 'searching', chainId: 4217, escrow: '0x4d', of: 1_000 } as const
+    now = 10_000
+    show({ ...searching, left: 750 })
+    now = 10_500
+    show({ ...searching, left: 740 })
+    now = 40_000
+    show({ ...searching, left: 0 })
+    expect(live.map((text) => text.replace(/^\[.*\] /, ''))).toEqual([
+      '2 of 3 channels of the ledger looked at',
+      'chain 4217: 250 of 1000 blocks searched, about 00:30 left',
+      'chain 4217: 260 of 1000 blocks searched, about 00:30 left',
+      'chain 4217: 1000 of 1000 blocks searched',
+    ])
+    // Where it cannot be rewritten, one line for each tenth, and none while it is quick.
+    expect(lines).toEqual([
+      'searching chain 4217, escrow 0x4d: 20% of 1000 blocks',
+      'searching chain 4217, escrow 0x4d: 100% of 1000 blocks',
+    ])
+  })
+
+  it('has hours only where there are any', () => {
+    expect([0, 59.2, 60, 3_599, 3_661].map(clock)).toEqual(['00:00', '01:00', '01:00', '59:59', '1:01:01'])
+  })
+})
+
 describe('force-close', () => {
   it('gets the deposit back with the gateway gone, and goes on after Ctrl-C', async () => {
     const gateway = await ground.stage.gateway()
@@ -101,13 +146,19 @@ describe('force-close', () => {
   }, 120_000)
 
   it('says each step once, and each minute that is left', () => {
-    const lines: string[] = []
-    const show = progressLines((line) => lines.push(line))
+    const { lines, live, line } = shown()
+    const { show, end } = forceCloseLine(line)
     const seconds = [900, 899, 841, 840, 61, 60]
     const rest = { channelId: '0x01', withdrawableAt: 1, txHash: null }
     show({ ...rest, step: 'requesting', secondsLeft: null })
     for (const secondsLeft of seconds) show({ ...rest, step: 'waiting', secondsLeft })
     show({ ...rest, step: 'withdrawing', secondsLeft: 0 })
+    end()
+    // Half of the bar is empty when half of the time is left.
+    show({ ...rest, step: 'waiting', secondsLeft: 450 })
+    end()
+    expect(live.at(-1)).toMatch(/^\[█{10}─{10}\] 07:30 left of the grace period, until 1970-01-01T00:00:01Z; Ctrl-C/)
+    lines.pop()
     expect(lines.map((line) => /(\d+) min left/.exec(line)?.[1] ?? line.split(' ')[0])).toEqual([
       'asking',
       '15',

@@ -6,7 +6,6 @@ import {
   type CloseOutcome,
   describeFailure,
   type ForceCloseOutcome,
-  type ForceCloseProgress,
   type ForcedSettlement,
 } from '../../client/index.js'
 import { parseAddress } from '../../protocol/index.js'
@@ -17,6 +16,7 @@ import { inTokens } from '../money.js'
 import { payerOptions } from '../payer.js'
 import type { Given } from '../perform.js'
 import { ownChannel } from './channel.js'
+import { forceCloseLine, stepLine } from './progress.js'
 
 const closeOptions = payerOptions.extend({ url: z.string().optional(), verbose: z.boolean().default(false) })
 
@@ -54,12 +54,9 @@ export async function forceCloseChannel(run: CommandRun, { options, args }: Give
     abort.abort()
   })
   const { signal } = abort
-  const onProgress = run.json ? undefined : progressLines(run.note)
-  const outcome = await mpp.sessions.forceClose(session.channelId, {
-    signal,
-    ...feeToken,
-    ...(onProgress !== undefined && { onProgress }),
-  })
+  const progress = forceCloseLine(stepLine(run))
+  const outcome = await mpp.sessions.forceClose(session.channelId, { signal, ...feeToken, onProgress: progress.show })
+  progress.end()
   return tell(run, session.channelId, outcome, 'Withdrawn', interrupted)
 }
 
@@ -67,24 +64,6 @@ function readFeeToken(text: string) {
   const address = parseAddress(text)
   if (!address.ok) throw usageError(`--fee-token: ${address.detail}`)
   return address.value
-}
-
-const STEPS: Readonly<Record<ForceCloseProgress['step'], string>> = {
-  deciding: 'waiting for what was signed before, which the chain may still include',
-  requesting: 'asking the chain for the close',
-  waiting: 'the grace period is running, in which the payee may still settle',
-  withdrawing: 'withdrawing what is left of the deposit',
-}
-
-/** Says each step once, and what is left of the wait once a minute. */
-export function progressLines(note: (line: string) => void): (progress: ForceCloseProgress) => void {
-  let said = ''
-  return ({ step, secondsLeft }) => {
-    const minutes = step === 'waiting' && secondsLeft !== null ? Math.ceil(secondsLeft / 60) : null
-    const line = minutes === null ? STEPS[step] : `${STEPS[step]}: ${minutes} min left; Ctrl-C, and go on later`
-    if (line !== said) note(line)
-    said = line
-  }
 }
 
 /** Says how the channel ended, or why it did not. @returns the exit code. */

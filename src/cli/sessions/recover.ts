@@ -11,6 +11,7 @@ import { inTokens } from '../money.js'
 import { needPayer, openClient, payerOptions, policyOf } from '../payer.js'
 import type { Given } from '../perform.js'
 import { openStore } from '../store.js'
+import { recoverLine, stepLine } from './progress.js'
 
 const recoverOptions = payerOptions.extend({
   chain: z.array(z.string()).optional(),
@@ -38,15 +39,19 @@ export async function recoverChannels(run: CommandRun, { options }: Given): Prom
     interrupted = signal
     abort.abort()
   })
+  const line = stepLine(run)
   try {
     const report = await mpp.sessions.recover({
       signal: abort.signal,
       reuse: given.reuse,
+      onProgress: recoverLine(line),
       ...(chainIds !== undefined && { chainIds }),
       ...(fromBlock !== undefined && { fromBlock }),
     })
+    line.end()
     return await tell(run, report)
   } catch (error) {
+    line.end()
     if (interrupted === null) throw error
     run.note('Left before everything was looked at. What was found so far is in the ledger; recover again to go on.')
     return EXIT_OF_SIGNAL[interrupted]
