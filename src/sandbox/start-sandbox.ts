@@ -6,7 +6,7 @@ import type { Address } from '../protocol/hex.js'
 import { lowerCase, readDecimals, ZERO_ADDRESS } from '../tempo/index.js'
 import { type LocalChain, startChain } from './chain/start-chain.js'
 import type { AccountRoutes, VirtualKeys } from './gateway/account-routes.js'
-import type { BookChannel, BookCounts } from './gateway/books.js'
+import type { BookChannel, BookCharge, BookCounts } from './gateway/books.js'
 import { startGateway } from './gateway/gateway.js'
 import type { InjectionOptions } from './gateway/injection.js'
 import type { GatewayExchange } from './gateway/server.js'
@@ -23,6 +23,8 @@ export interface SandboxOptions extends GatewayOptions {
   readonly operator?: Address
   /** Called with every request, its bytes as they arrived, before it is handled. */
   readonly observe?: (exchange: GatewayExchange) => void
+  /** Called with every run that was charged, once it is on the books and before it is answered. */
+  readonly charged?: (charge: BookCharge) => void
 }
 
 export interface Sandbox {
@@ -101,6 +103,7 @@ async function startOnChain(
     port: options.port ?? 0,
     options,
     observe: options.observe,
+    charged: options.charged,
   })
   const { accountRoutes } = gateway
   return {

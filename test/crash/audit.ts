@@ -5,8 +5,9 @@ import { getContractEvents } from 'viem/actions'
 import { Abis } from 'viem/tempo'
 import type { Address } from '../../src/protocol/index.js'
 import { CHANNEL_RESERVE } from '../../src/sandbox/chain/addresses.js'
-import type { LocalChain, Sandbox } from '../../src/sandbox/index.js'
+import type { BookCharge, LocalChain, Sandbox } from '../../src/sandbox/index.js'
 import { readChannel, readTokenBalance } from '../../src/tempo/index.js'
+import { idOf } from './request.js'
 import type { Line } from './task.js'
 import { FUNDS } from './world.js'
 
@@ -16,7 +17,7 @@ export interface Audit {
   readonly lost: bigint
   /** How many channels more than one were funded at the same time. */
   readonly doubleChannels: number
-  /** How many runs more were charged than requests were made. */
+  /** Of the runs that were charged, how many were not the first one for their request. */
   readonly doublePaid: number
   /** Runs that were charged and whose answer nobody got. */
   readonly unheard: number
@@ -29,13 +30,15 @@ export interface AuditInput {
   readonly gateway: Sandbox
   readonly payer: Address
   readonly lines: readonly Line[]
+  /** What the gateway has charged for, run by run. */
+  readonly charges: readonly BookCharge[]
   /** Vouchers that the gateway saw and the policy does not allow. */
   readonly beyond: readonly string[]
 }
 
 const magnitude = (amount: bigint): bigint => (amount < 0n ? -amount : amount)
 
-export async function auditCase({ chain, gateway, payer, lines, beyond }: AuditInput): Promise<Audit> {
+export async function auditCase({ chain, gateway, payer, lines, charges, beyond }: AuditInput): Promise<Audit> {
   const problems: string[] = beyond.map((excess) => `a voucher beyond the policy was seen: ${excess}`)
   const client = chain.client()
   const { token } = chain
@@ -51,24 +54,54 @@ export async function auditCase({ chain, gateway, payer, lines, beyond }: AuditI
   if (payerHas + payeeHas + reserveHas !== FUNDS) {
     problems.push(`payer ${payerHas} + payee ${payeeHas} + reserve ${reserveHas} is not ${FUNDS}`)
   }
-  const { channels, counts } = gateway.books()
+  const { channels } = gateway.books()
   const captured = channels.reduce((sum, channel) => sum + BigInt(channel.captured), 0n)
   if (captured !== payeeHas) problems.push(`the books say ${captured} captured, the payee has ${payeeHas}`)
   for (const { status, captured: taken, spent } of channels) {
     if (status === 'closed' && taken !== spent) problems.push(`${taken} captured of a channel that spent ${spent}`)
   }
-  const asked = new Set(lines.flatMap((line) => (line.say === 'asking' ? [line.id] : [])))
-  const answered = new Set(lines.flatMap((line) => (line.say === 'paid' && line.ok ? [line.id] : [])))
-  const unheard = counts.completions - answered.size
-  if (unheard < 0) problems.push(`${answered.size} answers, ${counts.completions} on the books`)
+  const spent = channels.reduce((sum, channel) => sum + BigInt(channel.spent), 0n)
+  const charged = charges.reduce((sum, { cost }) => sum + cost, 0n)
+  if (spent !== charged) problems.push(`the books say ${spent} spent, the runs cost ${charged}`)
+  const requests = compareRequests(lines, charges)
+  problems.push(...requests.problems)
   problems.push(...leftOver(lines))
   return {
     lost: magnitude(FUNDS - payerHas - captured),
     doubleChannels: Math.max(0, events.mostAtOnce - 1),
-    doublePaid: Math.max(0, counts.completions - asked.size),
-    unheard: Math.max(0, unheard),
+    doublePaid: requests.doublePaid,
+    unheard: requests.unheard,
     problems,
   }
+}
+
+/** Holds what callers asked for and were told against what was charged, request by request. */
+export function compareRequests(
+  lines: readonly Line[],
+  charges: readonly BookCharge[],
+): Pick<Audit, 'doublePaid' | 'unheard' | 'problems'> {
+  const runs = new Map<string, number>()
+  for (const { body } of charges) {
+    const id = idOf(body) ?? 'a request that nobody makes here'
+    runs.set(id, (runs.get(id) ?? 0) + 1)
+  }
+  const asked = new Set(lines.flatMap((line) => (line.say === 'asking' ? [line.id] : [])))
+  const told = new Map(lines.flatMap((line) => (line.say === 'paid' ? [[line.id, line] as const] : [])))
+  const problems: string[] = []
+  for (const [id, { ok }] of told) if (ok && !runs.has(id)) problems.push(`the answer to "${id}" is not on the books`)
+  let unheard = 0
+  for (const id of runs.keys()) {
+    if (!asked.has(id)) problems.push(`"${id}" was charged, and nobody asked for it`)
+    const line = told.get(id)
+    if (line?.ok === true) continue
+    unheard += 1
+    // Whoever is alive to hear it is told that it may have been paid for; whoever was killed hears nothing.
+    if (line !== undefined && line.code !== 'outcome_unknown') {
+      problems.push(`"${id}" was charged, and its caller was told ${line.code}`)
+    }
+  }
+  const doublePaid = [...runs.values()].reduce((sum, times) => sum + times - 1, 0)
+  return { doublePaid, unheard, problems }
 }
 
 /** What the payer's own ledger says at the end: everything is over, nothing is pending. */

@@ -14,11 +14,15 @@ export type Fault =
   | { readonly kind: 'none' }
   | { readonly kind: 'kill'; readonly point: string }
   | { readonly kind: 'disk'; readonly disk: DiskFault }
-  /** The gateway does everything and then drops the connection; nobody is killed. */
-  | { readonly kind: 'answer lost'; readonly on: 'open' | 'voucher' | 'topUp' | 'close' }
+  /** The gateway, or the node, does everything and then drops the connection; nobody is killed. */
+  | { readonly kind: 'answer lost'; readonly on: 'open' | 'voucher' | 'topUp' | 'close' | 'transaction' }
   | LostDisk
+  /** The operation is done, and then the records of before it are restored from a backup. */
+  | { readonly kind: 'restored' }
   /** Killed at `point`, and the node fails while the next process recovers. */
   | { readonly kind: 'node'; readonly node: NodeFault; readonly point: string }
+  /** The node fails from `point` on, under the process that lives on. */
+  | { readonly kind: 'node meanwhile'; readonly node: NodeFault; readonly point: string }
 
 /** Killed at `point`, and the machine with all its records is gone. */
 export interface LostDisk {
@@ -49,8 +53,12 @@ export function pointOf(fault: Fault): string {
       return `answer to ${fault.on} lost`
     case 'disk lost':
       return `${fault.point}, then the records are gone`
+    case 'restored':
+      return 'done, then the records are restored from before'
     case 'node':
       return `${fault.point}, then the node ${fault.node}`
+    case 'node meanwhile':
+      return `${fault.point}, the node ${fault.node}`
   }
 }
 
@@ -69,7 +77,11 @@ export function journeyOf(lines: readonly Line[]): Journey {
 
 /** Runs a case to its end. */
 export async function runCase(stage: Stage, { operation, fault }: Case, grace: Grace | null): Promise<Row & Journey> {
-  const isLost = fault.kind === 'disk lost' || (fault.kind === 'disk' && fault.disk.kind === 'lying')
+  // A backup of before an open knows nothing of the channel, as if the disk were gone.
+  const isLost =
+    fault.kind === 'disk lost' ||
+    (fault.kind === 'disk' && fault.disk.kind === 'lying') ||
+    (fault.kind === 'restored' && operation.name === 'open again')
   const terms = isLost ? termsOfLostRecords(operation) : operation.terms
   const ground = await openGround(stage, terms)
   let waits = grace
@@ -114,17 +126,15 @@ async function interrupt(
   if (after !== undefined && !(await ground.run(after.steps, { kill: after.kill })).killed) {
     problems.push(`the process before did not die at "${after.kill}"`)
   }
-  // Whoever waits for the grace period, or for a node that is to be in the past, begins anew after it.
-  const apart = grace === 'before' || fault.kind === 'node'
-  if (apart && before.length > 0) await ground.run(before)
+  if (before.length > 0) await ground.run(before)
   if (grace === 'before') await waitForGrace()
-  const steps = apart ? [act] : [...before, act]
+  const steps = [act]
   switch (fault.kind) {
     case 'none':
       return (await ground.run(steps)).lines
     case 'answer lost':
-      if (before.length > 0) await ground.run(before)
-      ground.gateway.inject('answer_lost', { on: fault.on })
+      if (fault.on === 'transaction') ground.loseTransactionAnswer()
+      else ground.gateway.inject('answer_lost', { on: fault.on })
       return (await ground.run([act])).lines
     case 'kill': {
       const ended = await ground.run(steps, { kill: fault.point })
@@ -143,8 +153,16 @@ async function interrupt(
       await ground.loseRecords()
       return ended.lines
     }
+    case 'restored': {
+      const restore = await ground.backUp()
+      const { lines } = await ground.run(steps)
+      await restore()
+      return lines
+    }
     case 'node':
       return failNode(ground, operation, fault, problems)
+    case 'node meanwhile':
+      return failNodeMeanwhile(ground, operation, fault, problems)
   }
 }
 
@@ -179,13 +197,49 @@ async function failNode(
   }
 }
 
+/** So long a forced close is left with a node that fails: it waits for a better one. */
+const NODE_FAILS_MS = 3_000
+
+async function failNodeMeanwhile(
+  ground: Ground,
+  { act, grace }: Operation,
+  fault: Extract<Fault, { kind: 'node meanwhile' }>,
+  problems: string[],
+): Promise<readonly Line[]> {
+  const node = await startNode(ground.chain.rpcUrl)
+  let better: ReturnType<typeof setTimeout> | undefined
+  try {
+    const past = await node.newest()
+    let passed = false
+    const heard = (line: Line): void => {
+      if (line.say !== 'point' || line.name !== fault.point) return
+      passed = true
+      fail(node, fault.node, past)
+      if (grace !== undefined) better = setTimeout(() => fail(node, null, past), NODE_FAILS_MS)
+    }
+    // Long enough for a busy machine, before the node begins to fail as well as after.
+    const timeoutMs = fault.node === 'times out' ? 5_000 : 20_000
+    const { lines } = await ground.run([act], { rpc: { url: node.url, timeoutMs, retries: 0 }, heard })
+    if (!passed) problems.push('the point was not passed')
+    return lines
+  } finally {
+    clearTimeout(better)
+    await node.stop()
+  }
+}
+
+/** Makes the node fail, or makes it well again. */
+function fail(node: LaggingNode, fault: NodeFault | null, past: number): void {
+  node.hang(fault === 'times out')
+  node.late(fault === 'answers late' ? 500 : 0)
+  node.stayAt(fault === 'answers from the past' ? past : null)
+}
+
 const OVER: ReadonlySet<string> = new Set(['absent', 'closed', 'withdrawn', 'lost'])
 
 async function recoverOver(ground: Ground, node: LaggingNode, fault: NodeFault, past: number, pays: boolean) {
   const patience = { 'times out': 700, 'answers late': 10_000, 'answers from the past': 10_000 }
-  if (fault === 'times out') node.hang(true)
-  if (fault === 'answers late') node.late(500)
-  if (fault === 'answers from the past') node.stayAt(past)
+  fail(node, fault, past)
   const rpc = { url: node.url, timeoutMs: patience[fault], retries: 0 }
   const request: Step = { do: 'pay', ids: ['in between'] }
   const { lines } = await ground.run(pays ? [{ do: 'recover' }, request] : [{ do: 'recover' }], { rpc })

@@ -1,11 +1,12 @@
 // One case: a payer, a gateway of its own, a folder for its records, and the processes that die and come back on them.
 // Must never share a payer, a payee or a folder with another case, so that each balance accounts for this one alone.
 
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseCredential } from '../../src/protocol/index.js'
 import {
+  type BookCharge,
   type GatewayExchange,
   type GatewayOptions,
   type LocalChain,
@@ -14,7 +15,7 @@ import {
 } from '../../src/sandbox/index.js'
 import { startArrivals } from './arrivals.js'
 import { type Audit, auditCase } from './audit.js'
-import { type Ended, startVictim, type Victim } from './child.js'
+import { type Ended, type Given, type Survivors, startVictim, type Victim } from './child.js'
 import type { Line, Step, Task } from './task.js'
 import { DOOM_HEADER } from './victim/doom.js'
 import type { Payer, World } from './world.js'
@@ -31,6 +32,8 @@ export interface RunOptions {
   readonly kill?: string
   readonly disk?: Task['disk']
   readonly rpc?: Task['rpc']
+  /** Told of everything that this process says. */
+  readonly heard?: (line: Line) => void
 }
 
 export interface Ground {
@@ -39,12 +42,16 @@ export interface Ground {
   readonly payer: Payer
   /** Of all processes of the case, in order. */
   readonly lines: readonly Line[]
-  /** Runs one process from its start to its end. */
+  /** Runs steps with a new client: in a process of their own when it is to die, or in one that lives on. */
   run(steps: readonly Step[], options?: RunOptions): Promise<Ended>
   /** Does what an operator does with records that were set aside. @returns how many there were. */
   removeDamaged(): Promise<number>
+  /** The node takes the next transaction and drops the connection instead of answering. */
+  loseTransactionAnswer(): void
   /** The disk is gone, with all records. */
   loseRecords(): Promise<void>
+  /** Copies the records as an operator would. @returns what puts the copy in the place of what is there then. */
+  backUp(): Promise<() => Promise<void>>
   audit(): Promise<Audit>
   stop(): Promise<void>
 }
@@ -71,16 +78,19 @@ export function createSlots(most: number): Slots {
 export interface Stage {
   readonly world: World
   readonly program: string
+  /** They run what is not to be killed: starting a process for it costs more than the work itself. */
+  readonly survivors: Survivors
   readonly slots: Slots
   /** Told of everything that a process of a case says. */
   readonly heard?: (line: Line) => void
 }
 
-export async function openGround({ world, program, slots, heard }: Stage, terms: Terms): Promise<Ground> {
+export async function openGround({ world, program, survivors, slots, heard }: Stage, terms: Terms): Promise<Ground> {
   const { chain } = world
   const payer = world.payer()
   const lines: Line[] = []
   const beyond: string[] = []
+  const charges: BookCharge[] = []
   let victim: Victim | undefined
   const gateway: Sandbox = await startSandbox({
     ...terms.gateway,
@@ -90,6 +100,7 @@ export async function openGround({ world, program, slots, heard }: Stage, terms:
       const excess = excessOf(exchange, gateway, terms.policy)
       if (excess !== null) beyond.push(excess)
     },
+    charged: (charge) => charges.push(charge),
   })
   const folder = await mkdtemp(join(tmpdir(), 'mpp-flow-crash-'))
   const records = join(folder, 'records')
@@ -100,9 +111,9 @@ export async function openGround({ world, program, slots, heard }: Stage, terms:
     gateway,
     payer,
     lines,
-    run: (steps, { kill, disk = null, rpc = direct } = {}) =>
+    run: (steps, { kill, disk = null, rpc = direct, heard: listen } = {}) =>
       slots(async () => {
-        const task: Task = {
+        const given: Given = {
           key: payer.key,
           url: `${gateway.url}/v1/mpp/chat/completions`,
           chainId: chain.chainId,
@@ -114,10 +125,13 @@ export async function openGround({ world, program, slots, heard }: Stage, terms:
           disk,
           steps: [...steps],
         }
-        victim = startVictim(program, task, (line) => {
+        const hear = (line: Line): void => {
           lines.push(line)
           heard?.(line)
-        })
+          listen?.(line)
+        }
+        if (given.kill === null && disk === null) return survivors.run(given, hear)
+        victim = startVictim(program, given, hear)
         return victim.ended
       }),
     async removeDamaged() {
@@ -125,8 +139,20 @@ export async function openGround({ world, program, slots, heard }: Stage, terms:
       await Promise.all(aside.map((name) => rm(join(records, name))))
       return aside.length
     },
+    loseTransactionAnswer: arrivals.loseNext,
     loseRecords: () => rm(records, { recursive: true }),
-    audit: () => auditCase({ chain, gateway, payer: payer.account.address, lines, beyond }),
+    async backUp() {
+      const names = (await readdir(records)).filter((name) => name.endsWith('.json'))
+      const copies = await Promise.all(
+        names.map(async (name) => ({ name, text: await readFile(join(records, name), 'utf8') })),
+      )
+      return async () => {
+        await rm(records, { recursive: true })
+        await mkdir(records, { mode: 0o700 })
+        await Promise.all(copies.map(({ name, text }) => writeFile(join(records, name), text, { mode: 0o600 })))
+      }
+    },
+    audit: () => auditCase({ chain, gateway, payer: payer.account.address, lines, charges, beyond }),
     async stop() {
       victim?.kill()
       await Promise.all([gateway.stop(), arrivals.stop(), rm(folder, { recursive: true, force: true })])

@@ -4,10 +4,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Sandbox, startSandbox } from '../../src/sandbox/index.js'
+import { type BookCharge, type Sandbox, startSandbox } from '../../src/sandbox/index.js'
 import { serverDatabase } from '../sessions/databases.js'
 import { auditCase } from './audit.js'
-import { startVictim, type Victim } from './child.js'
+import { type Given, startVictim, type Victim } from './child.js'
 import { excessOf } from './ground.js'
 import { AFTERMATH } from './operations.js'
 import type { Line, Step, Task } from './task.js'
@@ -15,7 +15,7 @@ import type { Payer, World } from './world.js'
 
 /** A request costs 0.01: fifty tokens. A voucher's bucket of 1 lasts a hundred requests. */
 const TOKENS = 50
-const POLICY = { maxDeposit: '40', maxExposure: '10' }
+const POLICY = { maxDeposit: '40', maxExposure: '10', timeouts: { leaseMs: 5_000 } }
 const AT_ONCE = 16
 
 export interface CrowdShape {
@@ -81,6 +81,7 @@ export async function runCrowd(
   const { chain } = world
   const payer = world.payer()
   const beyond: string[] = []
+  const charges: BookCharge[] = []
   const gateway: Sandbox = await startSandbox({
     chain,
     bucket: '1',
@@ -89,6 +90,7 @@ export async function runCrowd(
       const excess = excessOf(exchange, gateway, POLICY)
       if (excess !== null) beyond.push(excess)
     },
+    charged: (charge) => charges.push(charge),
   })
   const lines: Line[] = []
   try {
@@ -98,7 +100,7 @@ export async function runCrowd(
     const seconds = (performance.now() - started) / 1000
     const answered = lines.filter((line) => line.say === 'paid' && line.ok).length
     await startVictim(program, task(AFTERMATH), (line) => lines.push(line)).ended
-    const audit = await auditCase({ chain, gateway, payer: payer.account.address, lines, beyond })
+    const audit = await auditCase({ chain, gateway, payer: payer.account.address, lines, charges, beyond })
     const refused = lines.flatMap((line) =>
       line.say === 'paid' && !line.ok ? [`${line.code} (${line.detail ?? 'no detail'})`] : [],
     )
@@ -129,7 +131,7 @@ export async function runCrowd(
 }
 
 function taskFor(gateway: Sandbox, { chain }: World, payer: Payer, { store }: CrowdStore) {
-  return (steps: readonly Step[]): Task => ({
+  return (steps: readonly Step[]): Given => ({
     key: payer.key,
     url: `${gateway.url}/v1/mpp/chat/completions`,
     chainId: chain.chainId,
@@ -146,7 +148,7 @@ function taskFor(gateway: Sandbox, { chain }: World, payer: Payer, { store }: Cr
 /** All processes at once; each that is killed is followed by one that asks for what is left. */
 async function pay(
   program: string,
-  task: (steps: readonly Step[]) => Task,
+  task: (steps: readonly Step[]) => Given,
   { processes, requests, kills }: CrowdShape,
   lines: Line[],
   gateway: Sandbox,

@@ -5,10 +5,12 @@ import { argv, env, exit, stderr } from 'node:process'
 import { Command, Option } from 'commander'
 import { bundleVictim } from './bundle.js'
 import { pointOf } from './cases.js'
+import { createSlots } from './ground.js'
 import { runMatrix } from './matrix.js'
 import { OPERATIONS } from './operations.js'
 import { type CrowdStore, filesForCrowd, postgresForCrowd, runCrowd } from './processes.js'
 import { crowdLine, problemsOf, sumsOf, tableOf } from './report.js'
+import { SABOTAGES, type Sabotage } from './sabotage.js'
 import { startWorld } from './world.js'
 
 const names = OPERATIONS.map(({ name }) => name)
@@ -18,7 +20,8 @@ const program = new Command('crash')
   .option('--json', 'end with one line of JSON')
   .option('--quick', 'a sample that takes less than a minute')
   .option('--processes', 'many processes on one channel, killed at random, instead of the matrix')
-  .option('--at-once <count>', 'how many cases run side by side', Number, 14)
+  .option('--sabotage', 'break the client on purpose, one way at a time, and see that the matrix notices')
+  .option('--at-once <count>', 'how many cases run side by side', Number, 24)
   .addOption(new Option('--only <operation...>', 'only these operations').choices(names))
   .parse(argv)
 
@@ -26,9 +29,12 @@ const options = program.opts<{
   json?: boolean
   quick?: boolean
   processes?: boolean
+  sabotage?: boolean
   atOnce: number
   only?: (typeof names)[number][]
 }>()
+
+const ROWS_BETWEEN_LINES = 20
 
 async function matrix(): Promise<boolean> {
   const started = performance.now()
@@ -36,8 +42,11 @@ async function matrix(): Promise<boolean> {
     quick: options.quick ?? false,
     atOnce: options.atOnce,
     ...(options.only !== undefined && { only: options.only }),
-    onRow: ({ operation, fault, outcome }, done, all) =>
-      void stderr.write(`${done}/${all}  ${operation.name}, ${pointOf(fault)}: ${outcome}\n`),
+    onRow({ operation, fault, outcome }, done, all) {
+      // The table says it all in the end: who only reads the log is told now and then that it goes on.
+      const told = stderr.isTTY === true || done % ROWS_BETWEEN_LINES === 0
+      if (told) stderr.write(`${done}/${all}  ${operation.name}, ${pointOf(fault)}: ${outcome}\n`)
+    },
   })
   const seconds = ((performance.now() - started) / 1000).toFixed(0)
   console.log(`\n${tableOf(rows)}\n`)
@@ -91,7 +100,36 @@ async function crowds(): Promise<boolean> {
   return wrong === 0
 }
 
+/** How many broken clients are tried side by side. */
+const SABOTAGES_AT_ONCE = 3
+
+async function sabotage(): Promise<boolean> {
+  const slots = createSlots(SABOTAGES_AT_ONCE)
+  const results = await Promise.all(SABOTAGES.map((one) => slots(() => trySabotage(one))))
+  const unnoticed = results.filter((noticed) => !noticed).length
+  if (options.json === true) console.log(JSON.stringify({ sabotages: results.length, unnoticed }))
+  return unnoticed === 0
+}
+
+/** Runs the case in which a broken client does harm. @returns whether the harm was noticed for what it is. */
+async function trySabotage({ name, edits, at: [operation, point], caught }: Sabotage): Promise<boolean> {
+  const rows = await runMatrix({
+    quick: true,
+    atOnce: 2,
+    only: [operation],
+    edits,
+    chooses: ({ fault }) => pointOf(fault) === point,
+  })
+  const harmed = rows.filter(({ fault }) => fault.kind !== 'none')
+  const problems = problemsOf(harmed)
+  const noticed = harmed.length === 1 && (caught === 'problems' ? problems.length : sumsOf(harmed)[caught]) > 0
+  const said = problems.map((problem) => `    ${problem}\n`).join('')
+  console.log(`${noticed ? 'noticed' : 'NOT NOTICED'}: ${name} (${caught})\n${said}`)
+  return noticed
+}
+
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => exit(1))
 
-const passed = options.processes === true ? await crowds() : await matrix()
+const chosen = options.sabotage === true ? sabotage : options.processes === true ? crowds : matrix
+const passed = await chosen()
 exit(passed ? 0 : 1)

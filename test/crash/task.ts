@@ -28,6 +28,8 @@ export const stepSchema = z.object({
 export type Step = z.infer<typeof stepSchema>
 
 export const taskSchema = z.object({
+  /** Names the task in what is said of it. */
+  of: z.string(),
   /** A key of the public test mnemonic; it is worth nothing. */
   key: z.string(),
   /** The paid route. */
@@ -38,7 +40,12 @@ export const taskSchema = z.object({
     z.object({ kind: z.literal('files'), folder: z.string() }),
     z.object({ kind: z.literal('postgres'), connection: z.string(), schema: z.string() }),
   ]),
-  policy: z.object({ maxDeposit: z.string(), maxExposure: z.string() }),
+  policy: z.object({
+    maxDeposit: z.string(),
+    maxExposure: z.string(),
+    /** Short ones, so that little time goes by until a dead process's lease has run out. */
+    timeouts: z.object({ leaseMs: z.number() }),
+  }),
   /** What one request costs, in tokens of the model. */
   tokens: z.number(),
   /** The point at which the process ends itself with SIGKILL. */
@@ -86,5 +93,10 @@ export const lineSchema = z.discriminatedUnion('say', [
     list: z.array(z.object({ channelId: z.string(), status: z.string(), pending: z.string().nullable() })),
   }),
   z.object({ say: z.literal('done') }),
+  /** The task ended with an error. */
+  z.object({ say: z.literal('failed'), why: z.string() }),
 ])
 export type Line = z.infer<typeof lineSchema>
+
+/** A line, and the task that it is of. */
+export const saidSchema = z.object({ of: z.string(), line: lineSchema })

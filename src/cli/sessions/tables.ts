@@ -20,16 +20,18 @@ function moment(milliseconds: number): string {
 /** One row per channel. Amounts in tokens. */
 export function channelTable(sessions: readonly SessionSummary[], { bold }: Colors): string {
   const table = new Table({
-    head: ['channel', 'status', 'deposit', 'signed', 'spent', 'refundable', 'last used', 'resource'].map(bold),
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'left', 'left'],
+    head: ['channel', 'status', 'deposit', 'signed', 'accepted', 'spent', 'refundable', 'last used', 'resource'].map(
+      bold,
+    ),
+    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'left', 'left'],
     style: PLAIN,
   })
   for (const session of sessions) {
-    const { channelId, deposit, signed, spent, refundable, usedAt, resource } = session
+    const { channelId, deposit, signed, accepted, spent, refundable, usedAt, resource } = session
     table.push([
       short(channelId),
       statusOf(session),
-      ...[deposit, signed, spent, refundable].map(inTokens),
+      ...[deposit, signed, accepted, spent, refundable].map(inTokens),
       moment(usedAt),
       resource ?? '–',
     ])

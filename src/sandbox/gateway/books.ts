@@ -40,6 +40,15 @@ export interface BookChannel {
   readonly status: 'open' | 'closed'
 }
 
+/** One run that was charged. */
+export interface BookCharge {
+  readonly channelId: Hex
+  /** The request that was answered for it, byte for byte. */
+  readonly body: Uint8Array
+  /** Base units. */
+  readonly cost: bigint
+}
+
 export interface BookCounts {
   /** Requests without a credential. */
   unpaidSends: number

@@ -2,7 +2,7 @@
 // Must never hold anything of a single request.
 import type { Client, LocalAccount } from 'viem'
 import type { Address } from '../../protocol/hex.js'
-import type { Books } from './books.js'
+import type { BookCharge, Books } from './books.js'
 import type { ChallengeDesk } from './challenges.js'
 import type { Injections } from './injection.js'
 import type { KeyedMutex } from './keyed-mutex.js'
@@ -25,6 +25,8 @@ export interface GatewayContext {
   readonly channelMutex: KeyedMutex
   readonly injections: Injections
   readonly replays: Replays
+  /** Told of every run that is charged. */
+  readonly charged: ((charge: BookCharge) => void) | undefined
   readonly settings: () => GatewaySettings
   /** Host and port, the realm of every challenge. */
   readonly realm: () => string

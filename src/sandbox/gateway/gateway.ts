@@ -6,7 +6,7 @@ import { CHANNEL_RESERVE } from '../../protocol/session-request.js'
 import { lowerCase } from '../../tempo/index.js'
 import { type AccountRoutes, createAccountRoutes } from './account-routes.js'
 import { jsonAnswer } from './answer.js'
-import { type Books, createBooks } from './books.js'
+import { type BookCharge, type Books, createBooks } from './books.js'
 import { createChallengeDesk } from './challenges.js'
 import type { GatewayContext } from './context.js'
 import { createInjections, type Injections } from './injection.js'
@@ -28,6 +28,7 @@ export interface GatewayStart {
   readonly port: number
   readonly options: GatewayOptions
   readonly observe?: ((exchange: GatewayExchange) => void) | undefined
+  readonly charged?: ((charge: BookCharge) => void) | undefined
 }
 
 export interface Gateway {
@@ -60,6 +61,7 @@ export async function startGateway(start: GatewayStart): Promise<Gateway> {
     channelMutex: createKeyedMutex(),
     injections: createInjections(),
     replays: createReplays(),
+    charged: start.charged,
     settings: () => settings,
     realm: () => realm,
   }

@@ -127,6 +127,7 @@ async function payFor(
   await requireVoucher(gateway, payload)
   const reserved = await gateway.channelMutex.run(payload.channelId, () => reserve(gateway, payload, work.quote))
   const result = await runReserved(gateway, payload, reserved, work)
+  gateway.charged?.({ channelId: payload.channelId, body: request.body, cost: result.cost })
   return {
     status: 200,
     headers: { 'content-type': result.contentType, ...receiptHeader(credential, reserved) },

@@ -4,7 +4,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { type FileLayer, nodeFileLayer } from '../../../src/files/index.js'
 import type { DiskFault } from '../task.js'
-import { die, type Points, say } from './points.js'
+import { die, type Points, type Say } from './points.js'
 
 const half = (text: string): string => text.slice(0, Math.floor(text.length / 2))
 
@@ -18,7 +18,7 @@ function contentOf(path: string): string | null {
 }
 
 /** Counts the writes of armed steps, and dies in the one that the fault names. */
-export function faultyDisk(fault: DiskFault | null, points: Points): FileLayer {
+export function faultyDisk(fault: DiskFault | null, points: Points, say: Say): FileLayer {
   let writes = 0
   const strikes = (kind: DiskFault['kind']): boolean =>
     points.armed && fault !== null && fault.kind === kind && fault.write === writes

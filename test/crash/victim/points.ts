@@ -4,9 +4,12 @@
 import { writeSync } from 'node:fs'
 import type { Line } from '../task.js'
 
-/** A line that is out even if the process is killed right after. */
-export function say(line: Line): void {
-  writeSync(1, `${JSON.stringify(line)}\n`)
+/** Says a line of one task. */
+export type Say = (line: Line) => void
+
+/** Lines of the task `of` that are out even if the process is killed right after. */
+export function sayingOf(of: string): Say {
+  return (line) => void writeSync(1, `${JSON.stringify({ of, line })}\n`)
 }
 
 /** Ends this process as a power cut would: nothing after it runs, no handler, no flush. */
@@ -27,7 +30,7 @@ export interface Points {
   around<T>(what: string, work: () => Promise<T>): Promise<T>
 }
 
-export function createPoints(kill: string | null): Points {
+export function createPoints(kill: string | null, say: Say): Points {
   const passed = new Map<string, number>()
   let armed = false
   function isLast(label: string): boolean {

@@ -1,7 +1,7 @@
-// A process that pays, closes or recovers as it is told, until it is done or dies at the point that it was told.
-// Must never pay for anything twice by itself, nor do anything after the point at which it was to die.
+// A process that pays, closes or recovers as it is told, task by task, until it is done or dies at the point it was told.
+// Must never pay for anything twice by itself, nor share a store or a client between two tasks.
 
-import { text } from 'node:stream/consumers'
+import { createInterface } from 'node:readline'
 import { createClient, http } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { tempoModerato } from 'viem/chains'
@@ -11,14 +11,18 @@ import { parseHex } from '../../../src/protocol/index.js'
 import { requestFor } from '../request.js'
 import { type Step, type Task, taskSchema } from '../task.js'
 import { faultyDisk } from './disk.js'
-import { createPoints, type Points, say } from './points.js'
+import { createPoints, type Points, type Say, sayingOf } from './points.js'
 import { storeWithPoints } from './store-points.js'
 import { fetchWithPoints, rpcFetchWithPoints } from './wire-points.js'
 
 /** A store, and what must be closed after it. */
-async function openStore(task: Task, points: Points): Promise<{ store: SessionStore; close(): Promise<void> }> {
+async function openStore(
+  task: Task,
+  points: Points,
+  say: Say,
+): Promise<{ store: SessionStore; close(): Promise<void> }> {
   if (task.store.kind === 'files') {
-    const store = fileStore(task.store.folder, { layer: faultyDisk(task.disk, points) })
+    const store = fileStore(task.store.folder, { layer: faultyDisk(task.disk, points, say) })
     return { store, close: async () => undefined }
   }
   const { Pool } = await import('pg')
@@ -52,7 +56,14 @@ function clientOf(task: Task, store: SessionStore, points: Points): MppClient {
   })
 }
 
-async function payOne(mpp: MppClient, task: Task, id: string): Promise<void> {
+/** What a step works with. */
+interface Work {
+  readonly mpp: MppClient
+  readonly task: Task
+  readonly say: Say
+}
+
+async function payOne({ mpp, task, say }: Work, id: string): Promise<void> {
   say({ say: 'asking', id })
   const outcome = await mpp.pay(task.url, requestFor(id, task.tokens))
   const ok = outcome.status === 'succeeded' && outcome.response.ok
@@ -68,25 +79,25 @@ async function live(mpp: MppClient) {
   return (await mpp.sessions.list()).filter(({ status }) => !ended.has(status))
 }
 
-const STEPS: Readonly<Record<Step['do'], (mpp: MppClient, step: Step, task: Task) => Promise<void>>> = {
-  async pay(mpp, { ids = [] }, task) {
-    for (const id of ids) await payOne(mpp, task, id)
+const STEPS: Readonly<Record<Step['do'], (work: Work, step: Step) => Promise<void>>> = {
+  async pay(work, { ids = [] }) {
+    for (const id of ids) await payOne(work, id)
   },
-  async crowd(mpp, { ids = [], atOnce = 1 }, task) {
+  async crowd(work, { ids = [], atOnce = 1 }) {
     const left = [...ids]
     const one = async (): Promise<void> => {
-      for (let id = left.shift(); id !== undefined; id = left.shift()) await payOne(mpp, task, id)
+      for (let id = left.shift(); id !== undefined; id = left.shift()) await payOne(work, id)
     }
     await Promise.all(Array.from({ length: atOnce }, one))
   },
-  async close(mpp, _step, task) {
+  async close({ mpp, task, say }) {
     for (const { channelId } of await live(mpp)) {
       const outcome = await mpp.sessions.close(channelId, { url: task.url })
       const code = outcome.status === 'failed' ? `${outcome.failure.code} ${outcome.failure.detail ?? ''}` : null
       say({ say: 'ended', how: 'close', channelId, status: outcome.status, code })
     }
   },
-  async force(mpp, { untilWaiting = false }) {
+  async force({ mpp, say }, { untilWaiting = false }) {
     for (const { channelId } of await live(mpp)) {
       const stop = new AbortController()
       const outcome = await mpp.sessions.forceClose(channelId, {
@@ -100,7 +111,7 @@ const STEPS: Readonly<Record<Step['do'], (mpp: MppClient, step: Step, task: Task
       say({ say: 'ended', how: 'force', channelId, status: outcome.status, code })
     }
   },
-  async recover(mpp, _step, task) {
+  async recover({ mpp, task, say }) {
     const { channels, searches, unreadable } = await mpp.sessions.recover({ chainIds: [task.chainId] })
     say({
       say: 'recovered',
@@ -115,7 +126,7 @@ const STEPS: Readonly<Record<Step['do'], (mpp: MppClient, step: Step, task: Task
       })),
     })
   },
-  async list(mpp) {
+  async list({ mpp, say }) {
     const list = await mpp.sessions.list()
     say({
       say: 'sessions',
@@ -124,15 +135,32 @@ const STEPS: Readonly<Record<Step['do'], (mpp: MppClient, step: Step, task: Task
   },
 }
 
-const task = taskSchema.parse(JSON.parse(await text(process.stdin)))
-const points = createPoints(task.kill)
-const { store, close } = await openStore(task, points)
-const mpp = clientOf(task, store, points)
-for (const step of task.steps) {
-  points.arm(step.armed ?? false)
-  await STEPS[step.do](mpp, step, task)
-  points.arm(false)
+async function perform(task: Task): Promise<void> {
+  const say = sayingOf(task.of)
+  const points = createPoints(task.kill, say)
+  const { store, close } = await openStore(task, points, say)
+  const mpp = clientOf(task, store, points)
+  try {
+    for (const step of task.steps) {
+      points.arm(step.armed ?? false)
+      await STEPS[step.do]({ mpp, task, say }, step)
+      points.arm(false)
+    }
+  } finally {
+    await close()
+  }
 }
-await close()
-say({ say: 'done' })
+
+const running: Promise<void>[] = []
+for await (const text of createInterface(process.stdin)) {
+  const task = taskSchema.parse(JSON.parse(text))
+  const say = sayingOf(task.of)
+  running.push(
+    perform(task).then(
+      () => say({ say: 'done' }),
+      (error: unknown) => say({ say: 'failed', why: error instanceof Error ? error.message : String(error) }),
+    ),
+  )
+}
+await Promise.all(running)
 process.exit(0)
