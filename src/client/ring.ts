@@ -2,7 +2,7 @@
 // Must never be serialised or logged: this is where the secrets of a flow live while it runs.
 
 import type { Client, LocalAccount } from 'viem'
-import type { SessionView } from '../../machines/index.js'
+import type { Amount, SessionView } from '../../machines/index.js'
 import type { Challenge, SessionRequest } from '../protocol/index.js'
 import type { ChannelPlace, HeldLease, Ledger, SessionRecord, Slot } from '../sessions/index.js'
 import { StoreError } from '../sessions/index.js'
@@ -30,6 +30,8 @@ export interface FlowResources {
   /** Close credentials of this flow that the gateway would not take. */
   closesRefused: number
   reserved: boolean
+  /** The highest voucher that was there when this flow first looked, or that it has signed or sent since. Base units. */
+  known: Amount | null
   ended: boolean
 }
 
@@ -69,6 +71,7 @@ export function openFlow(ring: Ring, id: string, request: CapturedRequest): Flow
     recordKey: null,
     closesRefused: 0,
     reserved: false,
+    known: null,
     ended: false,
   }
   ring.flows.set(id, flow)

@@ -170,6 +170,25 @@ describe('two clients that share one store', () => {
     expect(await two.sessions.list()).toEqual(await one.sessions.list())
   })
 
+  it('do not use up each other’s bound of refreshes, each with one request at a time', async () => {
+    // Each voucher is good for two requests: mostly it is used up by others before its turn comes.
+    const gateway = await stage.gateway({ bucket: '0.2', latencyMs: 5 })
+    const payer = counted(stage.payer())
+    const store = memoryStore()
+    const clients = Array.from({ length: 10 }, () => stage.client(payer.account, { store, policy: POLICY }))
+    const outcomes = await Promise.all(
+      clients.map(async (mpp) => {
+        const own: PaymentOutcome[] = []
+        for (let paid = 0; paid < 8; paid += 1) own.push(await mpp.pay(gateway.chat, chat(500)))
+        return own
+      }),
+    )
+    expect(tally(outcomes.flat())).toEqual({ succeeded: 80 })
+    const [first] = clients
+    if (first === undefined) throw new Error('there is no client')
+    await expectOrder(gateway, first, payer)
+  })
+
   it('and two payers on one gateway do not get in each other’s way', async () => {
     const gateway = await stage.gateway()
     const payers = [counted(stage.payer()), counted(stage.payer())]

@@ -16,6 +16,7 @@ export async function acquireSession(scope: EffectScope<EffectInput>): Promise<P
   await reserve(ring, flow.id)
   const now = await ring.ledger.read(placed.key)
   const record = isBusy(now) ? await settled(scope, placed.key) : now
+  flow.known ??= record?.session.signed ?? '0'
   return { type: 'SESSION_ACQUIRED', session: await viewFor(ring, placed, record) }
 }
 

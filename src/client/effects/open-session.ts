@@ -72,5 +72,6 @@ async function signAndStore(
     validBefore,
   } as const
   const stored = await ring.ledger.apply(key, place, event, { lease, voucher, transaction })
+  flow.known = cumulative
   return { type: 'OPEN_SIGNED', session: await viewFor(ring, placed, stored), deposit: plan.deposit, cumulative }
 }

@@ -40,14 +40,18 @@ async function sendWith(
   const { flights } = ring.ledger
   flow.slot ??= flights.enter(placed.key)
   const othersBefore = flights.outstanding(placed.key) > 1
+  // A voucher that somebody else has signed since this flow looked, here or in another process: whoever did shares it.
+  const foreign = exceeds(cumulative, flow.known ?? cumulative)
+  flow.known = cumulative
   try {
     const { paidMs } = ring.policy.timeouts
     const answer = await send(ring, flow, { credential, cumulative, withBody: true, timeoutMs: paidMs, onLeave })
     keepAnswer(flow, answer)
     const event = paidEvent(answer)
-    const contended = othersBefore || flights.outstanding(placed.key) > 1
-    const overtaken = !answer.ok && (await signedSince(ring, placed, cumulative))
-    return 'contended' in event ? { ...event, contended, overtaken } : event
+    if (answer.ok || !('contended' in event)) return event
+    const { overtaken, shared } = await movedSince(ring, placed, record, cumulative)
+    const contended = othersBefore || flights.outstanding(placed.key) > 1 || foreign || shared
+    return { ...event, contended, overtaken }
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
     // The challenge is no answer to this send: the caller must not be handed it as one.
@@ -58,14 +62,25 @@ async function sendWith(
   }
 }
 
-/** Whether a higher voucher than `cumulative` has been signed: sends overtake each other on their way. */
-async function signedSince(ring: Ring, { key }: PlacedFlow, cumulative: string): Promise<boolean> {
+/**
+ * What others have done to the channel since `sent` was read, in this process or another: whether a higher voucher was
+ * signed (sends overtake each other on their way), and whether they share the channel at all.
+ */
+async function movedSince(
+  ring: Ring,
+  { key }: PlacedFlow,
+  sent: SessionRecord,
+  cumulative: string,
+): Promise<{ readonly overtaken: boolean; readonly shared: boolean }> {
   try {
     const record = await ring.ledger.read(key)
-    return record !== undefined && exceeds(record.session.signed, cumulative)
+    if (record === undefined) return { overtaken: false, shared: false }
+    const overtaken = exceeds(record.session.signed, cumulative)
+    // Only answers to others can have been booked: this one was refused.
+    return { overtaken, shared: overtaken || exceeds(record.session.spent, sent.session.spent) }
   } catch {
     // The answer is what counts: without the ledger it is taken as it is, which is the stricter reading.
-    return false
+    return { overtaken: false, shared: false }
   }
 }
 

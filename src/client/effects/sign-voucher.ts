@@ -22,6 +22,7 @@ export async function signVoucher(scope: EffectScope<PlannedInput>): Promise<Pay
     const voucher = await signing('voucher', () => sign(ring.voucherSigner, next))
     const event = { type: 'VOUCHER_SIGNED', cumulative: plan.cumulative } as const
     const record = await ring.ledger.apply(placed.key, placed.place, event, { lease, voucher })
+    flow.known = plan.cumulative
     return { ...event, session: await viewFor(ring, placed, record) }
   } finally {
     // A channel that is being opened keeps its lease until the server has answered the open.
