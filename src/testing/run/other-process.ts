@@ -208,9 +208,17 @@ export function createOtherProcess(ground: PathGround, store: SessionStore): Oth
     )
   }
 
+  /** Asks the chain for a forced close, and leaves it there: its grace period runs. */
   async function requestClose(): Promise<void> {
-    const now = await readChainTime(chain)
-    await apply({ type: 'CLOSE_REQUESTED', withdrawableAt: now + 900 })
+    const { session } = await current()
+    const waiting = new AbortController()
+    await clientOn(store, {}).sessions.forceClose(session.channelId ?? '', {
+      signal: waiting.signal,
+      onProgress: ({ step }) => {
+        if (step === 'waiting') waiting.abort()
+      },
+    })
+    return mustBe('closeRequested')
   }
 
   return {
