@@ -15,7 +15,7 @@ import type { Payer, World } from './world.js'
 
 /** A request costs 0.01: fifty tokens. A voucher's bucket of 1 lasts a hundred requests. */
 const TOKENS = 50
-const POLICY = { maxDeposit: '40', maxExposure: '10', timeouts: { leaseMs: 5_000 } }
+const POLICY = { maxDeposit: '40', maxExposure: '10', timeouts: { leaseMs: 3_000 } }
 const AT_ONCE = 16
 
 export interface CrowdShape {
@@ -41,6 +41,8 @@ export interface CrowdResult extends CrowdShape {
   /** On the gateway's books, and asked for by a process that was killed before it had the answer. */
   readonly unheard: number
   readonly opens: number
+  /** Paid sends of each answer: beyond one, what was refused because others were faster. */
+  readonly sendsPerAnswer: number
   /** Base units. */
   readonly lost: number
   readonly doubleChannels: number
@@ -120,6 +122,7 @@ export async function runCrowd(
       answered,
       unheard: audit.unheard,
       opens,
+      sendsPerAnswer: gateway.books().counts.paidSends / answered,
       lost: Number(audit.lost),
       doubleChannels: audit.doubleChannels,
       doublePaid: audit.doublePaid,
