@@ -150,6 +150,8 @@ async function interrupt(
     case 'disk lost': {
       const ended = await ground.run(steps, { kill: fault.point })
       if (!ended.killed) problems.push('the point was not passed')
+      // Nobody replaces a disk while a request is under way; an open that no record and no chain shows cannot be known.
+      await ground.answered()
       await ground.loseRecords()
       return ended.lines
     }

@@ -23,6 +23,8 @@ import type { Payer, World } from './world.js'
 /** Tokens of one request; at the sandbox's price they cost 0.1. */
 const TOKENS = 500
 
+const ANSWERED_WITHIN_MS = 30_000
+
 export interface Terms {
   readonly gateway: GatewayOptions
   readonly policy: Task['policy']
@@ -48,6 +50,8 @@ export interface Ground {
   removeDamaged(): Promise<number>
   /** The node takes the next transaction and drops the connection instead of answering. */
   loseTransactionAnswer(): void
+  /** Waits until the gateway has dealt with everything that was paid for. @throws when it takes too long. */
+  answered(): Promise<void>
   /** The disk is gone, with all records. */
   loseRecords(): Promise<void>
   /** Copies the records as an operator would. @returns what puts the copy in the place of what is there then. */
@@ -92,11 +96,13 @@ export async function openGround({ world, program, survivors, slots, heard }: St
   const beyond: string[] = []
   const charges: BookCharge[] = []
   let victim: Victim | undefined
+  let paidFor = 0
   const gateway: Sandbox = await startSandbox({
     ...terms.gateway,
     chain,
     observe: (exchange) => {
       if (headerOf(exchange, DOOM_HEADER) !== undefined) victim?.kill()
+      if (headerOf(exchange, 'authorization') !== undefined) paidFor += 1
       const excess = excessOf(exchange, gateway, terms.policy)
       if (excess !== null) beyond.push(excess)
     },
@@ -140,6 +146,15 @@ export async function openGround({ world, program, survivors, slots, heard }: St
       return aside.length
     },
     loseTransactionAnswer: arrivals.loseNext,
+    async answered() {
+      const deadline = Date.now() + ANSWERED_WITHIN_MS
+      for (;;) {
+        const { completions, rejectedCredentials, topUps, closes, replays } = gateway.books().counts
+        if (completions + rejectedCredentials + topUps + closes + replays >= paidFor) return
+        if (Date.now() > deadline) throw new Error('the gateway did not answer everything that was paid for')
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    },
     loseRecords: () => rm(records, { recursive: true }),
     async backUp() {
       const names = (await readdir(records)).filter((name) => name.endsWith('.json'))
