@@ -85,14 +85,45 @@ function bodyOf({ bytes, rest }: Peeked): BodyInit {
   })
 }
 
-/** A response like `response`, with another body stream. `url` is kept: `new Response` would lose it. */
-function withBody(response: Response, body: BodyInit | null): Response {
-  const { status, headers, url } = response
+/** What an answer is besides its body. Held without the response itself, whose streams are a flow's largest part. */
+interface Head extends Pick<Response, 'status' | 'statusText' | 'headers' | 'url'> {
+  readonly hasBody: boolean
+}
+
+/** A response of that head, with another body stream. `url` is kept: `new Response` would lose it. */
+function withBody({ status, statusText: phrase, headers, url, hasBody }: Head, peeked: Peeked): Response {
   // Bytes above Latin-1 come off the wire, but a Response is not made with them; nobody may depend on the phrase.
-  const statusText = /^[\t\x20-\x7e\x80-\xff]*$/.test(response.statusText) ? response.statusText : ''
-  const again = new Response(body, { status, statusText, headers })
+  const statusText = /^[\t\x20-\x7e\x80-\xff]*$/.test(phrase) ? phrase : ''
+  const again = new Response(hasBody ? bodyOf(peeked) : null, { status, statusText, headers })
   Object.defineProperty(again, 'url', { value: url })
   return again
+}
+
+/** An answer whose body was looked at. The response for the caller is made when it is first asked for. */
+function lookedAt(
+  head: Head,
+  peeked: Peeked,
+  about: Pick<Answer, 'code' | 'offered' | 'offerProblem' | 'facts'>,
+): Answer {
+  // No Response can be made with such a status: then there is no answer, and that must be known now.
+  let whole = head.status > HIGHEST_STATUS ? withBody(head, peeked) : undefined
+  return {
+    get response() {
+      whole ??= withBody(head, peeked)
+      return whole
+    },
+    ok: false,
+    headers: head.headers,
+    discard: async () => (whole === undefined ? peeked.rest?.cancel() : whole.body?.cancel()),
+    ...about,
+  }
+}
+
+/** An answer that is handed on as it is. */
+function untouched(response: Response, offered: ChallengeList, facts: AnswerFacts): Answer {
+  const { ok, headers } = response
+  const discard = async (): Promise<void> => response.body?.cancel()
+  return { response, ok, headers, discard, code: null, offered, offerProblem: null, facts }
 }
 
 /**
@@ -101,7 +132,7 @@ function withBody(response: Response, body: BodyInit | null): Response {
  * @param cumulative what the credential that was answered authorised, in base units; null when none was sent
  */
 export async function readAnswer(response: Response, cumulative: string | null): Promise<Answer> {
-  const { status, headers } = response
+  const { status, statusText, headers, url } = response
   const list = status >= 400 ? parseChallenges(headers.get('www-authenticate')) : null
   const offered = list?.ok === true ? list.value : NO_CHALLENGES
   const offerProblem = list?.ok === false && list.reason !== 'absent' ? list.detail : null
@@ -115,25 +146,12 @@ export async function readAnswer(response: Response, cumulative: string | null):
     retryAfterMs: retryAfterMs(headers, Date.now()),
     contended: false,
   }
-  const { ok } = response
-  if (status < 400) {
-    const discard = async (): Promise<void> => response.body?.cancel()
-    return { response, ok, headers, discard, code: null, offered, offerProblem, facts }
-  }
+  if (status < 400) return untouched(response, offered, facts)
+  const head = { status, statusText, headers, url, hasBody: response.body !== null }
   const peeked = await peek(response, MAX_PROBLEM_BYTES)
   const text = new TextDecoder().decode(peeked.bytes.subarray(0, MAX_PROBLEM_BYTES))
   const problem = readProblem({ contentType: headers.get('content-type'), body: text })
-  const copy = (): Response => withBody(response, response.body === null ? null : bodyOf(peeked))
-  // No Response can be made with such a status: then there is no answer, and that must be known now.
-  let whole = status > HIGHEST_STATUS ? copy() : undefined
-  return {
-    get response() {
-      whole ??= copy()
-      return whole
-    },
-    ok,
-    headers,
-    discard: async () => (whole === undefined ? peeked.rest?.cancel() : whole.body?.cancel()),
+  return lookedAt(head, peeked, {
     code: problem.code ?? problem.problem ?? null,
     offered,
     offerProblem,
@@ -142,5 +160,5 @@ export async function readAnswer(response: Response, cumulative: string | null):
       requestId: facts.requestId ?? problem.requestId ?? null,
       requiredTopUp: problem.requiredTopUp?.toString() ?? null,
     },
-  }
+  })
 }

@@ -91,7 +91,7 @@ async function withChannels(channels: number, policy?: Policy): Promise<Setting>
 
 async function growth({ quick }: Task): Promise<SectionResult> {
   await times(quick ? QUICK_WARM_UP : WARM_UP, await client())
-  const rounds = quick ? 3 : 24
+  const rounds = quick ? 2 : 24
   const figures: Record<string, Spread> = {}
   const compare = async (title: string, key: string, settings: readonly Setting[]): Promise<Table> => {
     const costs = await measureSettings(settings, rounds)

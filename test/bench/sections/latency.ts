@@ -22,13 +22,13 @@ const SIZES: readonly Size[] = [
   { name: '1 MB', bytes: 1_048_576, rounds: 16, requests: 8 },
 ]
 const QUICK_SIZES: readonly Size[] = [
-  { name: '1 KB', bytes: 1_024, rounds: 8, requests: 40 },
+  { name: '1 KB', bytes: 1_024, rounds: 8, requests: 25 },
   { name: '100 KB', bytes: 102_400, rounds: 4, requests: 10 },
   { name: '1 MB', bytes: 1_048_576, rounds: 4, requests: 4 },
 ]
 /** Until then the engine is still compiling what a request runs through. */
 const WARM_UP = 3_000
-const QUICK_WARM_UP = 400
+const QUICK_WARM_UP = 150
 const COUNTED = 20
 
 interface Measured {

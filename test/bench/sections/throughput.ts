@@ -18,7 +18,7 @@ import { ratios, type Spread, spreadOf, turnOrder } from '../statistics.js'
 const CONCURRENCIES = [1, 8, 32, 128, 512]
 /** Until then the engine is still compiling what a request runs through. */
 const WARM_UP = 3_000
-const QUICK_WARM_UP = 400
+const QUICK_WARM_UP = 150
 
 /** Requests a second. The benchmark library sends batches and waits for the slowest of each, so the loop is our own. */
 async function rate(send: Send, body: string, concurrency: number, requests: number): Promise<number> {
@@ -47,9 +47,9 @@ async function throughput({ quick, origin }: Task): Promise<SectionResult> {
   const figures: Record<string, Spread> = {}
   const rows: string[][] = []
   for (const concurrency of CONCURRENCIES) {
-    const requests = Math.max(quick ? 80 : 400, concurrency * (quick ? 1 : 3))
+    const requests = Math.max(quick ? 40 : 400, concurrency * (quick ? 1 : 3))
     // Those that a target is about are measured more often.
-    const rounds = quick ? (concurrency > 32 ? 2 : 4) : concurrency === 32 ? 30 : 12
+    const rounds = concurrency === 32 ? (quick ? 5 : 30) : quick ? 1 : 12
     const others = concurrency === 1 || !refuses ? [manager, alternative] : [alternative]
     const subjects: readonly Subject[] = [...shared, ...others]
     const rates = subjects.map((): number[] => [])
