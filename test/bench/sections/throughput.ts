@@ -49,7 +49,7 @@ async function throughput({ quick, origin }: Task): Promise<SectionResult> {
   for (const concurrency of CONCURRENCIES) {
     const requests = Math.max(quick ? 40 : 400, concurrency * (quick ? 1 : 3))
     // Those that a target is about are measured more often.
-    const rounds = concurrency === 32 ? (quick ? 5 : 30) : quick ? 1 : 12
+    const rounds = concurrency === 32 ? (quick ? 5 : 20) : quick ? 1 : concurrency > 32 ? 6 : 12
     const others = concurrency === 1 || !refuses ? [manager, alternative] : [alternative]
     const subjects: readonly Subject[] = [...shared, ...others]
     const rates = subjects.map((): number[] => [])
