@@ -73,6 +73,8 @@ export interface SessionView {
 /** What a rejection says must be different the next time. */
 export interface Demand {
   readonly kind: 'voucher' | 'deposit' | 'signature'
+  /** The channel that it was made for; null: none was known yet. */
+  readonly channelId: string | null
   /** The cumulative amount that was refused. */
   readonly above: Amount
   /** The deposit this side believed in when it was refused. */

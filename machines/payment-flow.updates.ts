@@ -175,6 +175,7 @@ function demand(context: PaymentFlowContext, event: PaymentFlowEvent, kind: Dema
   return {
     demand: {
       kind,
+      channelId: context.session?.channelId ?? null,
       above: facts?.cumulative ?? context.session?.signed ?? '0',
       depositAbove: context.session?.deposit ?? '0',
       step: facts?.requiredTopUp ?? null,

@@ -123,7 +123,8 @@ function planTopUp(input: PlanningInput, cumulative: Amount, least: Amount): Pla
  * // → { kind: 'reuse', cumulative: '1000000' } while the current voucher is enough
  * ```
  */
-export function plan(input: PlanningInput, strategy: Strategy = defaultStrategy): Plan {
+export function plan(asked: PlanningInput, strategy: Strategy = defaultStrategy): Plan {
+  const input = { ...asked, demand: demandOn(asked) }
   const { challenge, session, demand } = input
   if (session.status === 'closeRequested' || session.status === 'withdrawable') {
     // Somebody else may have called it off, or the payee may have settled since: only the chain knows.
@@ -144,7 +145,9 @@ export function plan(input: PlanningInput, strategy: Strategy = defaultStrategy)
   const enough = exceeds(session.signed, '0') && !exceeds(required, session.signed)
   // A refused signature is made anew, unless somebody has signed a higher voucher since.
   const refusedSignature = demand?.kind === 'signature' && !exceeds(session.signed, demand.above)
-  if (enough && refusedSignature) return { kind: 'sign', cumulative: session.signed }
+  // Above the deposit nothing is signed, not even anew: the paid send finds that, and the deposit grows first.
+  const covered = !exceeds(session.signed, session.deposit)
+  if (enough && refusedSignature && covered) return { kind: 'sign', cumulative: session.signed }
   if (enough && !refusedDeposit) return { kind: 'reuse', cumulative: session.signed }
   const least = exceeds(session.signed, '0') ? required : max(required, challenge.amount)
   const cumulative = enough ? session.signed : max(least, add(session.signed, challenge.minVoucherDelta))
@@ -161,6 +164,12 @@ export function plan(input: PlanningInput, strategy: Strategy = defaultStrategy)
   if (refusedDeposit) return planTopUp(input, cumulative, max(shortfall, demand.step ?? challenge.amount, '1'))
   if (exceeds(shortfall, '0')) return planTopUp(input, cumulative, shortfall)
   return { kind: 'sign', cumulative }
+}
+
+/** What was asked of one channel is not asked of the one that took its place: its amounts begin anew. */
+function demandOn({ demand, session }: PlanningInput): Demand | null {
+  if (demand === null || demand.channelId === null || session.channelId === null) return demand
+  return demand.channelId === session.channelId ? demand : null
 }
 
 /**

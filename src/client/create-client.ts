@@ -8,6 +8,7 @@ import { createLedger, memoryStore, type SessionStore } from '../sessions/index.
 import { voucherSignerOf } from '../tempo/index.js'
 import { type CapturedRequest, captureRequest } from './capture.js'
 import { type ChainSource, chainClients } from './chain-clients.js'
+import { type Clock, WALL_CLOCK } from './clock.js'
 import { asActors, createEffects } from './effects/index.js'
 import { finalAnswer, repeatHabit } from './final-answer.js'
 import { createFlows, type Inspector, notesOf, type PaymentFlowActor, type RunningFlow } from './flows.js'
@@ -121,10 +122,14 @@ export function createMppClient(options: MppClientOptions): MppClient {
 }
 
 /**
- * The same client over a machine that is given: for tests that change the machine and must notice. Not part of the
- * package's interface.
+ * The same client over a machine and a clock that are given: for tests that change the machine and must notice, and that
+ * do not wait. Not part of the package's interface.
  */
-export function clientRunning(base: typeof paymentFlowMachine, options: MppClientOptions): MppClient {
+export function clientRunning(
+  base: typeof paymentFlowMachine,
+  options: MppClientOptions,
+  clock: Clock = WALL_CLOCK,
+): MppClient {
   const policy = resolvePolicy(options.policy)
   const ring: Ring = {
     ledger: createLedger({ store: options.store ?? memoryStore(), leaseTtlMs: policy.timeouts.leaseMs }),
@@ -135,6 +140,7 @@ export function clientRunning(base: typeof paymentFlowMachine, options: MppClien
     // Looked up at each call, so that a patched global fetch is used.
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
     flows: new Map(),
+    clock,
   }
   const effects = createEffects(ring)
   const machine = base.provide({

@@ -4,7 +4,6 @@
 import type { HeldLease, SessionRecord } from '../sessions/index.js'
 import { toChainFailure } from '../tempo/index.js'
 import { reconcile } from './effects/reconcile.js'
-import { pause } from './effects/wait.js'
 import type { Ring } from './ring.js'
 
 const LOOK_EVERY_MS = 200
@@ -43,7 +42,7 @@ export async function sendAndLook(
       result.record?.session.pending?.transactionHash !== record.session.pending?.transactionHash
     )
       return { decided: true, refusal }
-    await pause(LOOK_EVERY_MS, signal)
+    await ring.clock.pause(LOOK_EVERY_MS, signal)
   }
   return { decided: false, refusal }
 }

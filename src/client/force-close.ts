@@ -8,7 +8,6 @@ import { ChainFailure, findClosing, readNewestBlock, signRequestClose, signWithd
 import { channelOf } from './effects/credential.js'
 import { signing } from './effects/effect.js'
 import { reconcile } from './effects/reconcile.js'
-import { pause } from './effects/wait.js'
 import {
   causeOf,
   type ForceCloseOutcome,
@@ -133,7 +132,7 @@ async function untilOver(run: Run): Promise<ForceCloseOutcome> {
       const advice = 'Force the close again if it is still wanted.'
       return forceCloseFailure(channelId, 'session_unavailable', why, null, advice)
     }
-    if (waitMs > 0) await pause(waitMs, signal)
+    if (waitMs > 0) await ring.clock.pause(waitMs, signal)
   }
 }
 

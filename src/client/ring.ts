@@ -8,6 +8,7 @@ import type { ChannelPlace, HeldLease, Ledger, SessionRecord, Slot } from '../se
 import { StoreError } from '../sessions/index.js'
 import type { Answer } from './answer.js'
 import type { CapturedRequest } from './capture.js'
+import type { Clock } from './clock.js'
 import type { ResolvedPolicy } from './policy.js'
 
 /** What one flow keeps outside of its machine. */
@@ -44,6 +45,7 @@ export interface Ring {
   readonly clientFor: (chainId: number) => Promise<Client>
   readonly fetch: typeof globalThis.fetch
   readonly flows: Map<string, FlowResources>
+  readonly clock: Clock
 }
 
 /** A flow whose challenge was accepted, so that its channel is known. */

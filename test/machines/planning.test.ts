@@ -117,6 +117,7 @@ const LIVE: ReadonlySet<SessionStatus> = new Set(['opening', 'open', 'toppingUp'
 
 const demand: Arbitrary<Demand> = fc.record({
   kind: fc.constantFrom('voucher', 'deposit', 'signature'),
+  channelId: fc.constantFrom(null, CHANNEL, CHANNEL),
   above: amount,
   depositAbove: amount,
   step: maybe(amount),
@@ -377,6 +378,24 @@ describe('an open channel', () => {
     })
   })
 
+  it('signs nothing above the deposit, not even anew', () => {
+    check(WITH_OPEN, (drawn) => {
+      const overdrawn = { ...drawn.session, deposit: subtract(drawn.session.signed, '1') }
+      const demand = { ...signatureDemand, above: overdrawn.signed }
+      const input = generous({ ...drawn, session: overdrawn, demand, turn: 'idle' })
+      fc.pre(exceeds(overdrawn.signed, '1'))
+      expect(plan(input).kind).not.toBe('sign')
+    })
+  })
+
+  it('asks nothing of a channel that was asked of the one before it', () => {
+    check(WITH_OPEN, (input) => {
+      const { demand } = input
+      fc.pre(demand !== null)
+      expect(plan({ ...input, demand: { ...demand, channelId: '0xbefore' } })).toEqual(plan({ ...input, demand: null }))
+    })
+  })
+
   it('tops up when its deposit was refused, unless somebody has topped up since', () => {
     check(WITH_OPEN, (drawn) => {
       const { deposit } = drawn.session
@@ -408,7 +427,14 @@ describe('an open channel', () => {
   })
 })
 
-const signatureDemand: Demand = { kind: 'signature', above: '0', depositAbove: '0', step: null, contentions: 0 }
+const signatureDemand: Demand = {
+  kind: 'signature',
+  channelId: CHANNEL,
+  above: '0',
+  depositAbove: '0',
+  step: null,
+  contentions: 0,
+}
 
 /** The channel after a plan was carried out. */
 function carriedOut(session: SessionView, made: Plan): SessionView {
@@ -466,7 +492,14 @@ describe('buckets of 1 with a suggested deposit of 5', () => {
     reconciled: false,
     turn: 'none',
   }
-  const refreshed: Demand = { kind: 'voucher', above: ONE, depositAbove: '5000000', step: null, contentions: 0 }
+  const refreshed: Demand = {
+    kind: 'voucher',
+    channelId: CHANNEL,
+    above: ONE,
+    depositAbove: '5000000',
+    step: null,
+    contentions: 0,
+  }
 
   it('opens with the suggestion and signs one bucket', () => {
     expect(plan(base)).toEqual({ kind: 'open', cumulative: ONE, deposit: '5000000' })

@@ -12,12 +12,13 @@ import {
   parseHex,
 } from '../../protocol/index.js'
 import type { SessionRecord } from '../../sessions/index.js'
+import type { Clock } from '../clock.js'
 import type { PlacedFlow } from '../ring.js'
 
 /** Whether a challenge must not be answered any more. */
-export function isExpired(challenge: Challenge): boolean {
+export function isExpired(challenge: Challenge, clock: Clock): boolean {
   const expires = expiresAt(challenge)
-  return !expires.ok || (expires.value !== undefined && expires.value <= Date.now())
+  return !expires.ok || (expires.value !== undefined && expires.value <= clock.now())
 }
 
 /** The channel of a record. @throws Error when the record has none, or one that cannot be read. */

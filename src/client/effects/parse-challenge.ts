@@ -50,7 +50,7 @@ export async function parseChallenge(scope: EffectScope<ParseChallengeInput>): P
       passOver -= 1
       continue
     }
-    const refused = refuseTerms(ring, terms.value) ?? (await refuseChallenge(flow, challenge))
+    const refused = refuseTerms(ring, terms.value) ?? (await refuseChallenge(ring, flow, challenge))
     if (refused === null) return accept(ring, flow, challenge, terms.value)
     refusal = refused
   }
@@ -77,12 +77,12 @@ function refuseTerms({ policy }: Ring, terms: SessionRequest): Refusal | null {
 }
 
 /** Holds the challenge against the clock and the bytes that would be paid for. */
-async function refuseChallenge(flow: FlowResources, challenge: Challenge): Promise<Refusal | null> {
+async function refuseChallenge({ clock }: Ring, flow: FlowResources, challenge: Challenge): Promise<Refusal | null> {
   const header = credentialHeaderOf(challenge)
   if (!header.ok) return { type: 'CHALLENGE_UNSUPPORTED', reason: header.detail }
   const expires = expiresAt(challenge)
   if (!expires.ok) return { type: 'CHALLENGE_REJECTED', reason: expires.detail }
-  if (expires.value !== undefined && expires.value <= Date.now()) return { type: 'CHALLENGE_EXPIRED' }
+  if (expires.value !== undefined && expires.value <= clock.now()) return { type: 'CHALLENGE_EXPIRED' }
   if (challenge.digest === undefined) return null
   const digest = parseDigest(challenge.digest)
   if (!digest.ok) return { type: 'CHALLENGE_REJECTED', reason: digest.detail }

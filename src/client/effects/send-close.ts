@@ -13,7 +13,6 @@ import { SendFailure, send } from '../send.js'
 import { channelOf, closeCredential, isExpired } from './credential.js'
 import { type EffectScope, signing } from './effect.js'
 import { isGone, reconcile } from './reconcile.js'
-import { pause } from './wait.js'
 
 /** Input of the `sendClose` effect. */
 export interface SendCloseInput extends EffectInput {
@@ -42,7 +41,7 @@ export async function sendClose(scope: EffectScope<SendCloseInput>): Promise<Pay
   if (!CLOSABLE.has(record.status) || record.session.pending !== null) {
     return { type: 'SESSION_UNAVAILABLE', reason: `the channel is ${record.status}, it cannot be closed now` }
   }
-  if (isExpired(placed.challenge)) return { type: 'CHALLENGE_EXPIRED' }
+  if (isExpired(placed.challenge, ring.clock)) return { type: 'CHALLENGE_EXPIRED' }
   return closeAtSigned(scope, placed, lease, record)
 }
 
@@ -150,7 +149,7 @@ async function confirmClose(
       await ring.ledger.apply(key, place, { type: 'CLOSE_CONFIRMED', settled, refunded }, { lease })
       return { type: 'CLOSE_CONFIRMED', settled, refunded, txHash: closing.txHash }
     }
-    await pause(LOOK_EVERY_MS, signal)
+    await ring.clock.pause(LOOK_EVERY_MS, signal)
   }
   if (gone) {
     // It is over, but the node does not say what was settled: no figure is better than a made-up one.

@@ -21,7 +21,7 @@ export async function sendPaid(scope: EffectScope<EffectInput>): Promise<Payment
   if (record.status !== 'opening' && exceeds(credential.cumulative, record.session.deposit)) {
     return { type: 'DEPOSIT_TOO_LOW', session: await viewFor(ring, placed, record) }
   }
-  if (isExpired(placed.challenge)) return { type: 'CHALLENGE_EXPIRED' }
+  if (isExpired(placed.challenge, ring.clock)) return { type: 'CHALLENGE_EXPIRED' }
   return sendWith(scope, placed, record, credential)
 }
 

@@ -11,7 +11,6 @@ import { SendFailure, send } from '../send.js'
 import { type Authorisation, authorise, holdDepositLimit, withinTotal } from './authorise.js'
 import { channelOf, isExpired } from './credential.js'
 import { type EffectScope, signing } from './effect.js'
-import { pause } from './wait.js'
 
 /** How often, and how many times, the chain is asked for a top-up that the gateway reported as done. */
 const LOOK_EVERY_MS = 250
@@ -22,7 +21,7 @@ export async function topUpSession(scope: EffectScope<PlannedInput>): Promise<Pa
   const first = await authorise(scope, 'topUp')
   if ('changed' in first) return { type: 'SESSION_CHANGED', session: first.changed }
   try {
-    if (isExpired(first.placed.challenge)) return { type: 'CHALLENGE_EXPIRED' }
+    if (isExpired(first.placed.challenge, scope.ring.clock)) return { type: 'CHALLENGE_EXPIRED' }
     const { limits } = scope.input.context
     const signed = await withinTotal(scope.ring, first.placed, limits, scope.signal, async (): Promise<Signed> => {
       // Planned once more: another channel may have taken the room while this one waited.
@@ -144,7 +143,7 @@ async function depositReaching(
       const { deposit, block } = await sightChannel(client, where)
       if (deposit >= wanted) return { deposit: deposit.toString(), block }
     }
-    await pause(LOOK_EVERY_MS, signal)
+    await ring.clock.pause(LOOK_EVERY_MS, signal)
   }
   return null
 }

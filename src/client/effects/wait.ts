@@ -12,23 +12,7 @@ export interface WaitInput extends EffectInput {
 /** The share of a wait that is drawn by lot on top of it, so that clients do not come back all at once. */
 const JITTER = 0.2
 
-/** Resolves after `ms`. @throws the signal's reason when it is aborted before. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason)
-    const stop = (): void => {
-      clearTimeout(timer)
-      reject(signal.reason)
-    }
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop)
-      resolve()
-    }, ms)
-    signal.addEventListener('abort', stop, { once: true })
-  })
-}
-
-export async function wait({ input, signal }: EffectScope<WaitInput>): Promise<PaymentFlowEvent> {
-  await pause(input.ms * (1 + Math.random() * JITTER), signal)
+export async function wait({ ring, input, signal }: EffectScope<WaitInput>): Promise<PaymentFlowEvent> {
+  await ring.clock.pause(input.ms * (1 + Math.random() * JITTER), signal)
   return { type: 'WAITED' }
 }

@@ -12,7 +12,17 @@ import {
 import { answer, answered, plainAnswers, rejectionsIn, serverFailed } from './answers.js'
 import type { Cause, ChainTruth, Finding } from './causes.js'
 import type { EventCase } from './event-case.js'
-import { BUCKET, dropped, ended, FOUND, included, MODEL_CHALLENGE, MODEL_CHANNEL, sessionOf } from './payloads.js'
+import {
+  BUCKET,
+  dropped,
+  ended,
+  FOUND,
+  included,
+  MODEL_CHALLENGE,
+  MODEL_CHANNEL,
+  nextChannel,
+  sessionOf,
+} from './payloads.js'
 import type { FlowSnapshot } from './payment-flow-model.js'
 
 type Of<Type extends PaymentFlowEvent['type']> = Extract<PaymentFlowEvent, { readonly type: Type }>
@@ -61,6 +71,10 @@ function changed(does: 'opens' | 'signs' | 'tops-up' | 'closes', session: Sessio
 
 function requesting(context: PaymentFlowContext): readonly EventCase[] {
   const closing = context.purpose === 'close'
+  // A close looks into the ledger before it sends.
+  if (closing && context.session?.status === 'closed') {
+    return [one('ALREADY_CLOSED/known', CLIENT, { type: 'ALREADY_CLOSED' }), ...OF_THE_STORE, CANCEL]
+  }
   // What the policy and the ledger say before anything was sent, they would have said at the first send.
   const first = context.references.httpStatus === null && Object.keys(context.counts).length === 0
   return [
@@ -77,7 +91,6 @@ function requesting(context: PaymentFlowContext): readonly EventCase[] {
       ? [one('POLICY_DENIED', { by: 'policy', forbids: 'origin' }, { type: 'POLICY_DENIED', reason: 'origin' })]
       : []),
     ...(first && closing ? [one('ALREADY_CLOSED', { by: 'ledger', finds: 'closed' }, { type: 'ALREADY_CLOSED' })] : []),
-    // Only a close looks into the ledger before it sends.
     ...(closing ? OF_THE_STORE : []),
     CANCEL,
   ]
@@ -151,7 +164,7 @@ function opened(session: SessionView, context: PaymentFlowContext): Of<'OPEN_SIG
     session: {
       ...session,
       status: 'opening',
-      channelId: MODEL_CHANNEL,
+      channelId: nextChannel(context),
       deposit: '0',
       signed: cumulative,
       accepted: '0',
@@ -170,11 +183,15 @@ function interference(context: PaymentFlowContext): readonly EventCase[] {
   const { plan } = context
   const holdsLease = context.approvedDeposit !== null || session.pending !== null
   if (holdsLease || plan === null) return []
-  if (plan.kind === 'open') return [changed('opens', FOUND.open)]
+  if (plan.kind === 'open') return [changed('opens', { ...FOUND.open, channelId: nextChannel(context) })]
   if (plan.kind === 'topUp') {
     return [changed('tops-up', { ...session, deposit: add(session.deposit, plan.additionalDeposit) })]
   }
-  return plan.kind === 'sign' ? [changed('signs', { ...session, signed: plan.cumulative })] : []
+  if (plan.kind !== 'sign') return []
+  // A bucket more, whatever this flow was about to sign: also what is to be signed anew is settled by a higher voucher only.
+  const signed = add(session.signed, BUCKET)
+  const possible = !exceeds(signed, session.deposit) && !exceeds(plan.cumulative, signed)
+  return possible ? [changed('signs', { ...session, signed })] : []
 }
 
 function awaitingApproval(context: PaymentFlowContext): readonly EventCase[] {
@@ -299,7 +316,8 @@ function paying(context: PaymentFlowContext): readonly EventCase[] {
     serverFailed(cumulative, 500, true),
     REFUSED,
     one('OUTCOME_UNKNOWN', { by: 'connection', is: 'broken' }, { type: 'OUTCOME_UNKNOWN', reason: 'no answer' }),
-    ...(opening ? [] : [changed('closes', ended(session))]),
+    // A channel that is being topped up cannot be closed.
+    ...(session.status === 'open' ? [changed('closes', ended(session))] : []),
     EXPIRY,
     ...OF_THE_STORE,
     CANCEL,
@@ -332,7 +350,12 @@ function waiting(): readonly EventCase[] {
 }
 
 function sendingClose(context: PaymentFlowContext): readonly EventCase[] {
-  const { signed, deposit } = sessionOf(context)
+  const { signed, deposit, status } = sessionOf(context)
+  // The chain has said that it is over: there is nothing left to send.
+  if (status === 'closed') {
+    const settled = { type: 'CLOSE_CONFIRMED', settled: signed, refunded: deposit, txHash: null } as const
+    return [one('CLOSE_CONFIRMED/known', CLIENT, settled), ...OF_THE_STORE, CANCEL]
+  }
   // The lease is held from the first close on: nobody else touches the channel then.
   const first = Object.keys(context.counts).length === 0 && context.authorised.paidSends === 0
   return [

@@ -4,16 +4,16 @@
 import type { Cause } from './causes.js'
 import type { EventCase } from './event-case.js'
 
-const OF_CAUSE: Readonly<Partial<Record<Cause['by'], number>>> = { clock: 30, connection: 5, chain: 10 }
+const OF_CAUSE: Readonly<Partial<Record<Cause['by'], number>>> = { connection: 2, chain: 5 }
 const OF_CHAIN: Readonly<Partial<Record<string, number>>> = {
   'as-before': 1,
   included: 1,
   ended: 5,
-  expired: 100,
-  'about-to-expire': 100,
+  expired: 20,
+  'about-to-expire': 20,
 }
 /** An answer that is lost is looked for on the chain for seconds. */
-const OF_CASE: Readonly<Partial<Record<string, number>>> = { TOP_UP_UNCONFIRMED: 30 }
+const OF_CASE: Readonly<Partial<Record<string, number>>> = { TOP_UP_UNCONFIRMED: 3 }
 
 /** Compared with an ordinary send, which costs one. */
 export function costOf({ name, cause }: Pick<EventCase, 'name' | 'cause'>): number {

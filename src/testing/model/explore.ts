@@ -14,6 +14,13 @@ export function recoveriesOf({ context }: FlowSnapshot): number {
   return Object.values(context.counts).reduce<number>((sum, taken) => sum + (taken ?? 0), 0)
 }
 
+/** Whether what is demanded was asked of the channel that the flow has now. */
+export function ofThisChannel({ demand, session }: FlowSnapshot['context']): boolean {
+  const of = demand?.channelId ?? null
+  const now = session?.channelId ?? null
+  return of === null || now === null || of === now
+}
+
 /** All that decides where a flow can go from here, as text. */
 export function keyOf({ status, value, context }: FlowSnapshot): string {
   const { session, plan, demand, authorised, references } = context
@@ -26,7 +33,14 @@ export function keyOf({ status, value, context }: FlowSnapshot): string {
     context.skipChallenges,
     session && [session.status, session.deposit, session.signed, session.spent, session.pendingAmount],
     plan,
-    demand && [demand.kind, demand.above, demand.depositAbove, demand.step, Math.min(demand.contentions, 2)],
+    demand && [
+      demand.kind,
+      ofThisChannel(context),
+      demand.above,
+      demand.depositAbove,
+      demand.step,
+      Math.min(demand.contentions, 2),
+    ],
     context.reconciled,
     context.approvedDeposit,
     context.turn,

@@ -1,300 +1,223 @@
 // Generates tours: long paths that together take every pair of consecutive recoveries.
 // Must never count a pair that no tour takes: what is known to be possible is reported beside what was taken.
 
-import { exceeds, stateName, subtract } from '../../../machines/index.js'
-import { casesFor } from './cases.js'
-import { costOf } from './cost.js'
+import { exceeds } from '../../../machines/index.js'
 import type { EventCase } from './event-case.js'
 import { startOf } from './explore.js'
 import { finished, transitionsOf } from './finish.js'
-import { BUCKET } from './payloads.js'
 import type { FlowSnapshot } from './payment-flow-model.js'
 import { type PathPlan, planOf } from './plan.js'
-import { type Setting, TOUR_SETTINGS } from './settings.js'
-import { TRANSITIONS, take } from './transitions.js'
+import { follow, type Leg, placeOf, RecoveryMap } from './recovery-map.js'
+import { type PairScope, pairOf, partsOf, type RecoveryPair } from './recovery-pairs.js'
+import { type Explored, type Setting, TOUR_SETTINGS } from './settings.js'
 
-/** Two recoveries, one right after the other: `paying mpp_invalid_challenge [withinBound] → paying RATE_LIMITED …`. */
-export type RecoveryPair = string
-
-/**
- * Which recoveries are told apart: each arrow (`every`), or arrows that differ in more than the name of their event
- * (`unlike`): those of one state with the same guard, target and actions are the same to a flow.
- */
-export type PairScope = 'every' | 'unlike'
-
-const RECOVERIES = new Map(
-  TRANSITIONS.filter(({ recovers }) => recovers).map((transition) => [transition.id, transition]),
-)
-
-/** Under which name an arrow is told from others. */
-function nameOf(id: string, scope: PairScope): string {
-  const transition = RECOVERIES.get(id)
-  return scope === 'every' || transition === undefined ? id : transition.likeness
-}
-
-/** How much a tour may cost: what waits for clocks and nodes is spread over many. */
+/** How long a tour may be: one that leaves its path costs all that would have come after it. */
 const LONGEST_TOUR = 40
-const DEAREST_TOUR = 150
-/** How many recoveries in a row a tour may take again to get to where new ones follow. */
-const MOST_STALE = 2
+const DEAREST_TOUR = 250
+/** How many recoveries a tour may take again to get to where a new pair follows. */
+const LONGEST_DETOUR = 3
+/** How often a tour may find that a leg of the map cannot be gone from where it really stands. */
+const MOST_ERRORS = 10
 
-/** The pairs among the transitions of a path. */
-export function pairsOf(transitions: readonly string[], scope: PairScope): readonly RecoveryPair[] {
-  const recoveries = transitions.filter((id) => RECOVERIES.has(id))
-  return recoveries.slice(1).map((id, at) => pairOf(recoveries[at] ?? '', id, scope))
-}
-
-function pairOf(first: string, second: string, scope: PairScope): RecoveryPair {
-  return `${nameOf(first, scope)} → ${nameOf(second, scope)}`
-}
-
-/** A recovery that can come next, and the cases that lead to it, itself included, by name. */
-interface Continuation {
-  readonly recovery: string
-  readonly cases: readonly string[]
-  readonly cost: number
-}
-
-/** Where a flow stands, as far as it decides which recoveries can come next: how amounts compare, and no counts. */
-function placeOf({ value, context }: FlowSnapshot): string {
-  const { session, plan, demand } = context
-  const room = session === null ? '0' : subtract(session.deposit, session.signed)
-  return JSON.stringify([
-    stateName(value),
-    context.challenge?.unitType ?? (context.challenge === null ? 'none' : 'bucket'),
-    Math.min(context.unreadChallenges, 1),
-    context.skipChallenges,
-    session && [
-      session.status,
-      session.signed === '0',
-      session.pendingAmount === '0',
-      exceeds(session.signed, session.deposit),
-    ],
-    room === '0',
-    exceeds(BUCKET, room),
-    session && demand && [exceeds(session.signed, demand.above), exceeds(session.deposit, demand.depositAbove)],
-    plan && [plan.kind, 'resumes' in plan],
-    demand?.kind,
-    context.reconciled,
-    context.approvedDeposit === null,
-    context.turn,
-    context.afterBackoff,
-    context.disputed,
-    // Those that are bounded by one, whatever the policy says, and what changes by having waited.
-    ['OPERATION_UNDECIDED', 'mpp_commit_failed', 'mpp_method_unsupported', 'method-unsupported'].map(
-      (name) => (context.counts[name] ?? 0) > 0,
-    ),
-    context.authorised.paidSends > 0,
-  ])
-}
-
-/** Every recovery that can come next without another one before it, each by its shortest way. */
-function continuations(from: FlowSnapshot): readonly Continuation[] {
-  const found = new Map<string, Continuation>()
-  const seen = new Set([placeOf(from)])
-  const queue: { readonly snapshot: FlowSnapshot; readonly cases: readonly string[]; readonly cost: number }[] = [
-    { snapshot: from, cases: [], cost: 0 },
-  ]
-  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-    for (const given of casesFor(next.snapshot)) {
-      const { snapshot, transitions } = take(next.snapshot, given.event)
-      const cases = [...next.cases, given.name]
-      const cost = next.cost + costOf(given)
-      const recovery = transitions.find(({ recovers }) => recovers)
-      if (snapshot.status !== 'active') continue
-      if (recovery !== undefined) {
-        if (!found.has(recovery.id)) found.set(recovery.id, { recovery: recovery.id, cases, cost })
-        continue
-      }
-      const place = placeOf(snapshot)
-      if (seen.has(place)) continue
-      seen.add(place)
-      queue.push({ snapshot, cases, cost })
-    }
-  }
-  return [...found.values()]
-}
-
-/** A way to a pair: cases up to and including its first recovery, and how its second follows. */
-interface Witness {
+/** A flow that stands right behind a recovery, or at its start, and how it got there. */
+interface Standing {
+  readonly snapshot: FlowSnapshot
+  readonly place: string
   readonly cases: readonly EventCase[]
-  readonly last: string
-  readonly next: Continuation
+  /** Name of the recovery; null at the start. */
+  readonly last: string | null
+}
+
+/** A way to a pair: where its first recovery has led, and how the second follows. */
+interface Witness {
+  readonly behind: Standing
+  readonly next: Leg
 }
 
 interface Tour {
-  snapshot: FlowSnapshot
-  readonly cases: EventCase[]
-  last: string | null
+  at: Standing
   recoveries: number
   cost: number
-  /** How many recoveries in a row made no new pair. */
-  stale: number
+  /** Legs that could not be gone. */
+  readonly errors: Set<Leg>
 }
 
-function cheapestFirst(all: readonly Continuation[]): readonly Continuation[] {
-  return [...all].sort((a, b) => a.cost - b.cost)
+/** A place that the map leads to, and by which legs. */
+interface Reached {
+  readonly place: string
+  readonly last: string | null
+  readonly before: Reached | null
+  readonly leg: Leg | null
+  readonly cost: number
 }
 
-/** Generates tours until no pair that is known can be reached in a new one. */
+function legsTo({ before, leg }: Reached): readonly Leg[] {
+  return before === null || leg === null ? [] : [...legsTo(before), leg]
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+/** Finds the pairs that are possible in a setting, and makes tours that take them. */
 class Guide {
-  readonly known = new Set<RecoveryPair>()
   readonly taken = new Set<RecoveryPair>()
-  /** What is known to be able to follow each recovery, and has not yet: the pairs that are left. */
-  readonly #left = new Map<string, Set<string>>()
-  /** A way to each pair that is known. */
+  readonly #map: RecoveryMap
   readonly #witnesses = new Map<RecoveryPair, Witness>()
-  readonly #continuations = new Map<string, readonly Continuation[]>()
+  /** The same pairs as `taken`, by their first recovery. */
+  readonly #takenAfter = new Map<string, Set<string>>()
+  /** Recoveries with the places behind them from which what can follow was noted. */
+  readonly #noted = new Set<string>()
 
   constructor(
     private readonly setting: Setting,
-    private readonly scope: PairScope,
-  ) {}
-
-  #pair(first: string, second: string): RecoveryPair {
-    return pairOf(first, second, this.scope)
+    scope: PairScope,
+    before: ReadonlySet<RecoveryPair>,
+  ) {
+    for (const pair of before) this.#take(...partsOf(pair))
+    this.#map = new RecoveryMap(scope)
   }
 
-  /** How much that is new can follow a recovery, as far as it is known. */
-  #newAfter(recovery: string): number {
-    return this.#left.get(nameOf(recovery, this.scope))?.size ?? 0
+  get known(): Iterable<RecoveryPair> {
+    return this.#witnesses.keys()
   }
 
-  /** What can come next; worked out once for all that stand at the same place. */
-  #from({ snapshot, last, cases }: Tour): readonly Continuation[] {
-    const place = placeOf(snapshot)
-    const before = this.#continuations.get(place)
-    const all = before ?? continuations(snapshot)
-    this.#continuations.set(place, all)
-    if (last !== null) this.#note(last, all, before === undefined ? [...cases] : null)
-    return all
+  #start(): Standing {
+    const snapshot = startOf(this.setting)
+    return { snapshot, place: placeOf(snapshot), cases: [], last: null }
   }
 
-  /** Goes on by named cases; false when they do not lead there from this very snapshot. */
-  #follow(tour: Tour, { cases, recovery, cost }: Continuation): boolean {
-    let { snapshot } = tour
-    const followed: EventCase[] = []
-    let reached: string | undefined
-    for (const name of cases) {
-      const given = casesFor(snapshot).find((known) => known.name === name)
-      if (given === undefined) return false
-      const taken = take(snapshot, given.event)
-      reached = taken.transitions.find(({ recovers }) => recovers)?.id
-      snapshot = taken.snapshot
-      followed.push(given)
-    }
-    if (reached !== recovery || snapshot.status !== 'active') return false
-    tour.snapshot = snapshot
-    tour.cases.push(...followed)
-    tour.recoveries += 1
-    tour.cost += cost
-    tour.last = recovery
-    return true
+  #go(from: Standing, leg: Leg): Standing | undefined {
+    const gone = follow(from.snapshot, leg)
+    if (gone === undefined) return undefined
+    const { snapshot } = gone
+    return { snapshot, place: placeOf(snapshot), cases: [...from.cases, ...gone.cases], last: leg.name }
   }
 
-  /** One step of a tour: to a recovery that makes a new pair, else to one from which new pairs can be made. */
-  #step(tour: Tour): boolean {
-    const { last } = tour
-    const all = this.#from(tour)
-    const fresh = all.filter(({ recovery }) => last === null || !this.taken.has(this.#pair(last, recovery)))
-    tour.stale = fresh.length > 0 ? 0 : tour.stale + 1
-    if (tour.stale > MOST_STALE) return false
-    for (const candidate of fresh.length > 0 ? cheapestFirst(fresh) : this.#mostNewFirst(all)) {
-      if (tour.cost > 0 && tour.cost + candidate.cost > DEAREST_TOUR) return false
-      if (!this.#follow(tour, candidate)) continue
-      if (last !== null) this.#take(last, candidate.recovery)
-      return true
-    }
-    return false
-  }
-
-  #take(first: string, second: string): void {
-    const pair = this.#pair(first, second)
-    this.known.add(pair)
-    this.taken.add(pair)
-    const left = this.#left.get(nameOf(first, this.scope)) ?? new Set()
-    for (const next of left) if (this.#pair(first, next) === pair) left.delete(next)
-  }
-
-  /** Nothing new from here: to where the most new follows. */
-  #mostNewFirst(all: readonly Continuation[]): readonly Continuation[] {
-    return all
-      .map((next) => ({ next, value: this.#newAfter(next.recovery) / next.cost }))
-      .filter(({ value }) => value > 0)
-      .sort((a, b) => b.value - a.value)
-      .map(({ next }) => next)
-  }
-
-  /** Only what was worked out from this very flow, after these cases, is known for certain to be able to follow `last`. */
-  #note(last: string, all: readonly Continuation[], cases: readonly EventCase[] | null): void {
-    const name = nameOf(last, this.scope)
-    const left = this.#left.get(name) ?? new Set()
-    this.#left.set(name, left)
-    for (const next of all) {
-      const pair = this.#pair(last, next.recovery)
-      if (!this.taken.has(pair)) left.add(next.recovery)
-      const kept = this.#witnesses.get(pair)
-      if (cases === null || (kept !== undefined && kept.cases.length <= cases.length)) continue
-      this.known.add(pair)
-      this.#witnesses.set(pair, { cases, last, next })
+  /**
+   * Goes to every place that is not more than so many recoveries away, and one further with channels that few flows have;
+   * notes a way to every pair. Each is gone from the beginning of a flow: a pair is known only if a flow can take it.
+   */
+  explore(depth: number): void {
+    const start = this.#start()
+    const seen = new Set([start.place])
+    let level: readonly Standing[] = [start]
+    for (let at = 0; at <= depth + 1 && level.length > 0; at += 1) {
+      const origins = at <= depth ? level : level.filter(isOverdrawn)
+      level = origins.flatMap((from) =>
+        this.#map.legs(from.place, from.snapshot).flatMap((leg) => {
+          if (this.#noted.has(`${leg.name} ${leg.to}`)) return []
+          const to = this.#go(from, leg)
+          if (to === undefined) return []
+          this.#note(to)
+          if (seen.has(to.place)) return []
+          seen.add(to.place)
+          return [to]
+        }),
+      )
     }
   }
 
-  #start(): Tour {
-    return { snapshot: startOf(this.setting), cases: [], last: null, recoveries: 0, cost: 0, stale: 0 }
+  /** Notes what can follow from where a flow really stands. */
+  #note(behind: Standing): void {
+    const { last, place, snapshot } = behind
+    const arc = `${last} ${place}`
+    if (last === null || this.#noted.has(arc)) return
+    this.#noted.add(arc)
+    for (const next of this.#map.legs(place, snapshot)) {
+      const pair = pairOf(last, next.name)
+      if (this.#witnesses.has(pair) || follow(snapshot, next) === undefined) continue
+      this.#witnesses.set(pair, { behind, next })
+    }
   }
 
-  #begin(first: Continuation): Tour | undefined {
-    const tour = this.#start()
-    return this.#follow(tour, first) ? tour : undefined
-  }
-
-  /** The tour that goes straight to a pair that no other tour came by, and on from there. */
-  #directed({ cases, last, next }: Witness): Tour | undefined {
-    const tour = this.#start()
-    for (const given of cases) tour.snapshot = take(tour.snapshot, given.event).snapshot
-    tour.cases.push(...cases)
-    tour.last = last
-    if (!this.#follow(tour, next)) return undefined
-    this.#take(last, next.recovery)
-    return tour
-  }
-
-  #missing(): Witness | undefined {
-    for (const [pair, witness] of this.#witnesses) if (!this.taken.has(pair)) return witness
+  /** The legs to the nearest new pair, its second recovery included; undefined when none is near. */
+  #nearest({ at, errors }: Tour): readonly Leg[] | undefined {
+    let reached: readonly Reached[] = [{ place: at.place, last: at.last, before: null, leg: null, cost: 0 }]
+    const seen = new Set<string>()
+    for (let detour = 0; detour <= LONGEST_DETOUR; detour += 1) {
+      let best: Reached | undefined
+      const next: Reached[] = []
+      for (const before of reached) {
+        const { place, last } = before
+        const after = last === null ? undefined : (this.#takenAfter.get(last) ?? NONE)
+        for (const leg of this.#map.known(place)) {
+          if (errors.has(leg)) continue
+          const cost = before.cost + leg.cost
+          const isNew = after !== undefined && !after.has(leg.name)
+          if (isNew && (best === undefined || cost < best.cost)) {
+            best = { place: leg.to, last: leg.name, before, leg, cost }
+          }
+          if (seen.has(leg.arc)) continue
+          seen.add(leg.arc)
+          next.push({ place: leg.to, last: leg.name, before, leg, cost })
+        }
+      }
+      if (best !== undefined) return legsTo(best)
+      reached = next
+    }
     return undefined
   }
 
-  #wander(tour: Tour): void {
-    while (tour.recoveries < LONGEST_TOUR && this.#step(tour));
+  #take(first: string, second: string): void {
+    this.taken.add(pairOf(first, second))
+    const after = this.#takenAfter.get(first) ?? new Set()
+    this.#takenAfter.set(first, after.add(second))
   }
 
-  #finish(tour: Tour): PathPlan {
-    const whole = finished(this.setting, tour.cases)
+  /** One recovery further; false when it cannot be gone from here. */
+  #step(tour: Tour, leg: Leg): boolean {
+    const to = this.#go(tour.at, leg)
+    if (to === undefined) return false
+    if (tour.at.last !== null) this.#take(tour.at.last, leg.name)
+    tour.at = to
+    tour.recoveries += 1
+    tour.cost += leg.cost
+    this.#note(to)
+    return true
+  }
+
+  /** On from new pair to new pair, as long as there is one near. */
+  #wander(tour: Tour): void {
+    while (tour.recoveries < LONGEST_TOUR && tour.errors.size < MOST_ERRORS) {
+      const legs = this.#nearest(tour)
+      if (legs === undefined || tour.cost + costOf(legs) > DEAREST_TOUR) return
+      const wrong = legs.find((leg) => !this.#step(tour, leg))
+      if (wrong !== undefined) tour.errors.add(wrong)
+    }
+  }
+
+  /** The tour that begins with the way to a pair. */
+  #begin({ behind, next }: Witness): Tour {
+    const tour: Tour = { at: behind, recoveries: 0, cost: 0, errors: new Set() }
+    if (!this.#step(tour, next)) throw new Error('a pair that was found cannot be taken again')
+    return tour
+  }
+
+  #finish({ at }: Tour): PathPlan {
+    const whole = finished(this.setting, at.cases)
     return planOf(this.setting, whole, transitionsOf(this.setting, whole))
   }
 
-  /** Tours that begin with each recovery in turn, as long as they find new pairs. */
+  /** Tours to every pair that is known and was not taken; what they find on their way is known from then on. */
   tours(): readonly PathPlan[] {
     const tours: PathPlan[] = []
-    for (const first of this.#from(this.#start())) {
-      for (;;) {
-        const before = this.taken.size
-        const tour = this.#begin(first)
-        if (tour === undefined) break
-        this.#wander(tour)
-        if (this.taken.size === before) break
-        tours.push(this.#finish(tour))
-      }
-    }
-    for (let pair = this.#missing(); pair !== undefined; pair = this.#missing()) {
-      const tour = this.#directed(pair)
-      if (tour === undefined) throw new Error('a pair that was found cannot be taken again')
+    for (const [pair, witness] of this.#witnesses) {
+      if (this.taken.has(pair)) continue
+      const tour = this.#begin(witness)
       this.#wander(tour)
       tours.push(this.#finish(tour))
     }
     return tours
   }
+}
+
+/** More is signed than deposited. */
+function isOverdrawn({ snapshot }: Standing): boolean {
+  const { session } = snapshot.context
+  return session !== null && exceeds(session.signed, session.deposit) && session.status !== 'opening'
+}
+
+function costOf(legs: readonly Leg[]): number {
+  return legs.reduce((sum, { cost }) => sum + cost, 0)
 }
 
 /** What the tours are made of and for. */
@@ -307,12 +230,12 @@ export interface PairTours {
 /**
  * Paths that together take every pair of consecutive recoveries. They are long: dozens of recoveries each.
  */
-export function pairTours(scope: PairScope = 'unlike', settings: readonly Setting[] = TOUR_SETTINGS): PairTours {
+export function pairTours(scope: PairScope = 'unlike', explored: readonly Explored[] = TOUR_SETTINGS): PairTours {
   const known = new Set<RecoveryPair>()
   const taken = new Set<RecoveryPair>()
-  const tours = settings.flatMap((setting) => {
-    const guide = new Guide(setting, scope)
-    for (const pair of taken) guide.taken.add(pair)
+  const tours = explored.flatMap(({ setting, depth }) => {
+    const guide = new Guide(setting, scope, taken)
+    guide.explore(depth)
     const made = guide.tours()
     for (const pair of guide.known) known.add(pair)
     for (const pair of guide.taken) taken.add(pair)

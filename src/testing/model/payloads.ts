@@ -14,8 +14,13 @@ import type { Finding } from './causes.js'
 export const BUCKET = '1000000'
 /** What challenges suggest as a deposit, in base units. */
 export const SUGGESTED_DEPOSIT = '5000000'
-/** Stands for whatever id the channel of a flow has. */
+/** Stands for whatever id the first channel of a flow has. */
 export const MODEL_CHANNEL = `0x${'c1'.repeat(32)}`
+
+/** The id of a channel that is opened now: another one than any before. */
+export function nextChannel({ references }: Pick<PaymentFlowContext, 'references'>): string {
+  return references.channelId === null ? MODEL_CHANNEL : `0x${(BigInt(references.channelId) + 1n).toString(16)}`
+}
 
 export function facts(more: Partial<AnswerFacts>): AnswerFacts {
   return {

@@ -77,12 +77,21 @@ const MANY = 10_000
 const RICH: Partial<FlowLimits> = { maxDeposit: '2000000000', maxExposure: '2000000000' }
 const ROOMY = { bounds: everyBound(MANY) }
 
-/** The settings that together allow every pair of consecutive recoveries. */
-export const TOUR_SETTINGS: readonly Setting[] = [
-  setting('tour', ROOMY, { ...RICH, retryCommitFailed: true }),
-  setting('tour with approval', ROOMY, { ...RICH, approval: true, retryCommitFailed: true }),
-  setting('tour with little exposure', ROOMY, { ...RICH, maxExposure: '900000', retryCommitFailed: true }),
-  setting('tour of closes', { ...ROOMY, purpose: 'close' }),
+/** A setting, and how many recoveries deep it is explored. */
+export interface Explored {
+  readonly setting: Setting
+  readonly depth: number
+}
+
+/** The settings that together allow every pair of consecutive recoveries, each explored until nothing new comes of it. */
+export const TOUR_SETTINGS: readonly Explored[] = [
+  { setting: setting('tour', ROOMY, { ...RICH, retryCommitFailed: true }), depth: 1 },
+  { setting: setting('tour with approval', ROOMY, { ...RICH, approval: true, retryCommitFailed: true }), depth: 0 },
+  {
+    setting: setting('tour with little exposure', ROOMY, { ...RICH, maxExposure: '900000', retryCommitFailed: true }),
+    depth: 1,
+  },
+  { setting: setting('tour of closes', { ...ROOMY, purpose: 'close' }), depth: 12 },
 ]
 
 /** The input of the machine for a setting. */

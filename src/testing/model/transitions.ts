@@ -121,10 +121,15 @@ export interface Taken {
   readonly transitions: readonly ModelTransition[]
 }
 
+/** The arrow that an event takes, without the decisions that follow; undefined when the state does not know it. */
+export function arrowFor(snapshot: FlowSnapshot, event: PaymentFlowEvent): ModelTransition | undefined {
+  const [own] = paymentFlowModel.getTransitionData(snapshot, event)
+  return own === undefined ? undefined : BY_DEFINITION.get(own)
+}
+
 /** Takes one event. No transitions: the state does not know it. */
 export function take(snapshot: FlowSnapshot, event: PaymentFlowEvent): Taken {
-  const [own] = paymentFlowModel.getTransitionData(snapshot, event)
-  const known = own === undefined ? undefined : BY_DEFINITION.get(own)
+  const known = arrowFor(snapshot, event)
   if (known === undefined) return { snapshot, transitions: [] }
   const transitions = [known]
   let last = snapshot

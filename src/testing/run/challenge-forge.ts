@@ -13,8 +13,8 @@ import {
 } from '../../protocol/index.js'
 import type { ChallengeKind, GatewayAnswer } from '../model/causes.js'
 
-/** How long a short-lived challenge can be answered: longer than a busy machine needs to come to the point. */
-const SHORT_LIFE_MS = 3_000
+/** How long a short-lived challenge can be answered: longer than any machine needs to come to the point. */
+const SHORT_LIFE_MS = 120_000
 const PAST = '2020-01-01T00:00:00Z'
 
 export interface ChallengeForge {

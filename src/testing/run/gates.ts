@@ -7,6 +7,7 @@ import type { GatewayAnswer } from '../model/causes.js'
 import type { PlanStep } from '../model/plan.js'
 import type { Director } from './director.js'
 import type { OtherProcess } from './other-process.js'
+import type { PathClock } from './path-clock.js'
 import type { RpcRelay } from './rpc-relay.js'
 import type { ScriptedGateway } from './scripted-gateway.js'
 import { lookAt, type SeenSend } from './sends.js'
@@ -30,6 +31,7 @@ export interface GateOptions {
   readonly store: SessionStore
   readonly payer: LocalAccount
   readonly other: OtherProcess
+  readonly clock: PathClock
 }
 
 /** Waits until the flow gives up: what was asked for will not come. */
@@ -40,19 +42,27 @@ function never(signal: AbortSignal | null | undefined): Promise<never> {
   })
 }
 
+function offers(cause: PlanStep['cause']): boolean {
+  return cause.by === 'gateway' && cause.answer.challenges > 0
+}
+
 /** The answer of a step, with the challenges and the receipt that later steps need it to carry. */
 export function fittingAnswer(answer: GatewayAnswer, after: readonly PlanStep[]): GatewayAnswer {
   const [next] = after
   const receipt = next?.cause.by === 'receipt' ? next.cause.is : answer.receipt
-  // Until the next answer brings its own challenges, these are the ones that are read and answered.
-  const renewed = after.findIndex(({ cause }) => cause.by === 'gateway' && cause.answer.challenges > 0)
-  const until = renewed < 0 ? after : after.slice(0, renewed + 1)
-  const read = until.find(({ cause }) => cause.by === 'challenge')?.cause
-  const challenge = read?.by === 'challenge' ? read.is : answer.challenge
-  return { ...answer, receipt, challenge, shortLived: until.some(({ cause }) => cause.by === 'clock') }
+  const read = after.findIndex(({ cause }) => cause.by === 'challenge')
+  const cause = after[read]?.cause
+  // Another answer comes before challenges are read: they are that one's.
+  const renewed = after.slice(0, Math.max(read, 0)).some((step) => offers(step.cause))
+  if (cause?.by !== 'challenge' || renewed) return { ...answer, receipt, shortLived: false }
+  // What was read is answered until the next ones are read.
+  const later = after.slice(read + 1)
+  const replaced = later.findIndex((step) => step.cause.by === 'challenge')
+  const until = replaced < 0 ? later : later.slice(0, replaced)
+  return { ...answer, receipt, challenge: cause.is, shortLived: until.some((step) => step.cause.by === 'clock') }
 }
 
-export function createGates({ director, begun, gateway, relay, store, payer, other }: GateOptions): Gates {
+export function createGates({ director, begun, gateway, relay, store, payer, other, clock }: GateOptions): Gates {
   /** What a step wants to have done is done once, before anything else of that step. */
   const done = new WeakMap<PlanStep, Promise<void>>()
   let isDown = false
@@ -64,7 +74,7 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
     if (cause.by === 'chain' && 'shows' in cause) await other.decide(cause.shows)
     if (cause.by === 'chain' && 'is' in cause) relay.reach(false)
     if (cause.by === 'wallet' && cause.is === 'empty') await other.emptyWallet()
-    if (cause.by === 'clock') await passing(gateway.expiry())
+    if (cause.by === 'clock') clock.passes(gateway.expiry())
   }
 
   /** Before the ledger is asked. @throws what the plan wants the store to throw. */
@@ -129,15 +139,11 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
     }),
     restore() {
       relay.reach(true)
+      clock.restore()
       if (isDown) comingBack = gateway.comeBack()
       isDown = false
     },
   }
-}
-
-function passing(moment: number | null): Promise<void> {
-  if (moment === null) throw new Error('no challenge that runs out was handed out')
-  return new Promise((resolve) => setTimeout(resolve, Math.max(0, moment - Date.now()) + 20))
 }
 
 /** The same account, which refuses to sign whenever `refuses` says so. */

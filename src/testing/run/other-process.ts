@@ -1,8 +1,8 @@
 // What happened before a flow began, and what another process with the same wallet does meanwhile: all of it for real.
 // Must never write into the ledger what no process could have written, except where a path is about exactly that.
 
-import { createClient, http } from 'viem'
-import { sendRawTransactionSync } from 'viem/actions'
+import { createClient, http, TransactionReceiptNotFoundError } from 'viem'
+import { getTransactionReceipt, sendRawTransactionSync } from 'viem/actions'
 import { tempoModerato } from 'viem/chains'
 import { Actions } from 'viem/tempo'
 import { add } from '../../../machines/index.js'
@@ -12,6 +12,7 @@ import {
   type ChangeOptions,
   createLedger,
   type HeldLease,
+  isEnded,
   memoryStore,
   type SessionRecord,
   type SessionStore,
@@ -56,8 +57,10 @@ export function createOtherProcess(ground: PathGround, store: SessionStore): Oth
     }
   }
 
-  async function current(): Promise<SessionRecord> {
-    const record = (await store.list()).find(({ session }) => session.channelId !== null)
+  async function current(kept: SessionStore = store): Promise<SessionRecord> {
+    const known = (await kept.list()).filter(({ session }) => session.channelId !== null)
+    // Channels that have ended are kept beside the one that took their place.
+    const record = known.find((one) => !isEnded(one)) ?? known.sort((a, b) => b.usedAt - a.usedAt)[0]
     if (record === undefined) throw new Error('the ledger holds no channel')
     return record
   }
@@ -114,12 +117,11 @@ export function createOtherProcess(ground: PathGround, store: SessionStore): Oth
     await copied.update(record.key, () => ({ ...open, session }))
     const client = clientOn(copied, {})
     if (record.status === 'opening') await pay(client)
-    await close(client)
+    await close(client, copied)
   }
 
-  async function close(client: MppClient): Promise<void> {
-    const [session] = await client.sessions.list()
-    const outcome = await client.sessions.close(session?.channelId ?? '')
+  async function close(client: MppClient, kept: SessionStore): Promise<void> {
+    const outcome = await client.sessions.close((await current(kept)).session.channelId ?? '')
     if (outcome.status === 'failed') {
       throw new Error(`closing the channel failed: ${outcome.failure.code} ${outcome.failure.detail ?? ''}`)
     }
@@ -176,7 +178,7 @@ export function createOtherProcess(ground: PathGround, store: SessionStore): Oth
         return requestClose()
       case 'closed':
         await prepare('open')
-        return close(clientOn(store, {}))
+        return close(clientOn(store, {}), store)
     }
   }
 
@@ -184,6 +186,18 @@ export function createOtherProcess(ground: PathGround, store: SessionStore): Oth
     const { pendingTransaction } = (await current()).secrets
     if (pendingTransaction === null) throw new Error('nothing signed is pending')
     await sendRawTransactionSync(chain, { serializedTransaction: pendingTransaction })
+  }
+
+  async function isIncluded(): Promise<boolean> {
+    const hash = parseHex((await current()).session.pending?.transactionHash, 32)
+    if (!hash.ok) return false
+    return getTransactionReceipt(chain, { hash: hash.value }).then(
+      () => true,
+      (error) => {
+        if (error instanceof TransactionReceiptNotFoundError) return false
+        throw error
+      },
+    )
   }
 
   async function mustBe(status: SessionRecord['status']): Promise<void> {
@@ -236,7 +250,7 @@ export function createOtherProcess(ground: PathGround, store: SessionStore): Oth
         case 'tops-up':
           return topUpNow()
         case 'closes':
-          return close(clientOn(store, {}))
+          return close(clientOn(store, {}), store)
         case 'notes-loss':
           await closeBehind()
           return apply({ type: 'CHANNEL_GONE' })
@@ -253,8 +267,10 @@ export function createOtherProcess(ground: PathGround, store: SessionStore): Oth
         case 'as-before':
           return
         case 'included':
-          // The request arrives late; one that never left this machine was sent by another process.
-          if (!(await gateway.deliverLate())) await broadcast()
+          // The request arrives late. One that never left this machine, or that nobody would take any more, was sent to
+          // the chain by another process.
+          await gateway.deliverLate()
+          if (!(await isIncluded())) await broadcast()
           return
         case 'ended':
           return closeBehind()

@@ -4,12 +4,13 @@
 import { Actor, type AnyActor } from 'xstate'
 import { paymentFlowMachine } from '../../../machines/index.js'
 import { clientRunning } from '../../client/create-client.js'
-import type { Policy } from '../../client/index.js'
+import type { MppClientOptions, Policy } from '../../client/index.js'
 import { memoryStore } from '../../sessions/index.js'
 import { endOf, type PathPlan, type PlanStep } from '../model/plan.js'
 import { type Divergence, direct } from './director.js'
 import { createGates } from './gates.js'
 import { createOtherProcess } from './other-process.js'
+import { createPathClock } from './path-clock.js'
 import { startRpcRelay } from './rpc-relay.js'
 import type { SendKind } from './sends.js'
 import type { PathGround, PathNeeds, PathTarget } from './target.js'
@@ -28,11 +29,11 @@ export interface PathResult {
 export interface RunOptions {
   /** The machine that the client runs. Default: the payment-flow machine, from which the paths are made. */
   readonly machine?: typeof paymentFlowMachine
-  /** How long one step may take. Default 20 s. */
+  /** How long one step may take. Default 45 s. */
   readonly stepTimeoutMs?: number
 }
 
-const STEP_TIMEOUT_MS = 20_000
+const STEP_TIMEOUT_MS = 45_000
 
 /** The policy that allows what the setting of a path allows, and no more. */
 function policyOf({ setting, steps }: PathPlan, ground: PathGround, asked: () => undefined): Policy {
@@ -118,7 +119,9 @@ async function runOn(
   }
 
   const director = direct({ plan, onStep: rests, onDivergence: stop })
-  const gates = createGates({ director, begun: () => actor !== undefined, gateway, relay, store, payer, other })
+  const clock = createPathClock(() => director.current())
+  const begunYet = (): boolean => actor !== undefined
+  const gates = createGates({ director, begun: begunYet, gateway, relay, store, payer, other, clock })
   const asked = (): undefined => {
     const cause = director.current()?.cause
     // Answered later, as a person would, by an event.
@@ -128,7 +131,7 @@ async function runOn(
     }
     return undefined
   }
-  const client = clientRunning(machine, {
+  const options: MppClientOptions = {
     account: gates.account,
     rpcUrl: relay.url,
     store: gates.store,
@@ -144,7 +147,8 @@ async function runOn(
       }
       director.inspect(event)
     },
-  })
+  }
+  const client = clientRunning(machine, options, clock)
   const begun = plan.setting.purpose === 'pay' ? client.createFlow(gateway.url, ground.request) : null
   const [record] = await store.list()
   rests(plan.steps[0])

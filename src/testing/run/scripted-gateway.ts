@@ -19,7 +19,7 @@ export interface ScriptedGateway {
   /** No connection is made until `comeBack`. */
   goDown(): Promise<void>
   comeBack(): Promise<void>
-  /** The newest request that was not carried out reaches the gateway after all; false when there is none. */
+  /** The newest open or top-up that was not carried out reaches the gateway after all; false when there is none. */
   deliverLate(): Promise<boolean>
   /** When the newest short-lived challenge runs out, in milliseconds since the epoch. */
   expiry(): number | null
@@ -83,7 +83,7 @@ export async function startScriptedGateway({ target }: { readonly target: string
 
   async function scripted(answer: GatewayAnswer, arrived: Arrived): Promise<Response> {
     if (answer.carriedOut) return withReceipt(await forward(arrived), answer)
-    if (arrived.kind !== 'unpaid') undelivered = arrived
+    if (carriesTransaction(arrived)) undelivered = arrived
     requests += 1
     const headers = new Headers({ 'content-type': 'application/json', 'x-request-id': `scripted-${requests}` })
     if (answer.retryAfter !== null) headers.set('retry-after', String(answer.retryAfter))
@@ -101,7 +101,7 @@ export async function startScriptedGateway({ target }: { readonly target: string
     // What no script speaks of is another process's, with another body: challenges for that are of no use to the flow.
     if (arrived.kind === 'unpaid' && answer !== undefined) asked = arrived
     if (answer === 'broken') {
-      if (arrived.kind !== 'unpaid') undelivered = arrived
+      if (carriesTransaction(arrived)) undelivered = arrived
       outgoing.destroy()
       return
     }
@@ -153,6 +153,10 @@ export async function startScriptedGateway({ target }: { readonly target: string
     expiry: forge.expiry,
     stop: close,
   }
+}
+
+function carriesTransaction({ kind }: Arrived): boolean {
+  return kind === 'open' || kind === 'topUp'
 }
 
 async function read(incoming: IncomingMessage): Promise<Arrived> {

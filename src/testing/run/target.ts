@@ -3,7 +3,7 @@
 
 import type { LocalAccount } from 'viem'
 import type { Policy } from '../../client/index.js'
-import { type LocalChain, startChain, startSandbox } from '../../sandbox/index.js'
+import { type LocalChain, type Sandbox, startChain, startSandbox } from '../../sandbox/index.js'
 import { type ScriptedGateway, startScriptedGateway } from './scripted-gateway.js'
 
 /** Where one path is run. */
@@ -89,48 +89,81 @@ export function gatewayTarget(options: GatewayTargetOptions): PathTarget {
   }
 }
 
-/** How many paths one sandbox target has payers for. Accounts cost a moment each when the chain starts. */
+/** How many payers there are, the last of whom pays fees. Accounts cost a moment each when the chain starts. */
 const ACCOUNTS = 64
+const OWN_ACCOUNTS = 9
 
 /**
- * The sandbox as a target: each path gets a gateway of its own, on one chain; paths that move the clock get a chain of
- * their own.
+ * The sandbox as a target: each path gets a gateway of its own, on one chain; paths that move the clock have a chain to
+ * themselves as long as they run.
  *
  * @throws AnvilMissing when the chain's program is not installed.
  */
 export async function sandboxTarget(): Promise<PathTarget> {
   const shared = await startChain({ accounts: ACCOUNTS })
+  // Every gateway has a payee of its own, so that accounts can be used again; the last one pays fees.
+  const payers = shared.accounts.slice(0, -1)
+  const idle: OwnChain[] = []
   let next = 0
+  let stopped = false
 
-  async function ground(chain: LocalChain, payer: LocalAccount, own: boolean): Promise<PathGround> {
+  async function ground(chain: LocalChain, payer: LocalAccount): Promise<PathGround & { readonly sandbox: Sandbox }> {
     const sandbox = await startSandbox({ chain })
     const gateway = await startScriptedGateway({ target: `${sandbox.url}/v1/mpp/chat/completions` })
     return {
+      sandbox,
       gateway,
       rpcUrl: chain.rpcUrl,
       payer,
       request: CHAT,
-      ...(own && { advanceTime: (seconds: number) => sandbox.advanceTime(seconds) }),
       async stop() {
         await gateway.stop()
         await sandbox.stop()
-        if (own) await chain.stop()
+      },
+    }
+  }
+
+  /** On a chain that nobody else is on meanwhile. Who is left without funds is not used again. */
+  async function ownGround(emptiesWallet: boolean): Promise<PathGround> {
+    const own = idle.pop() ?? (await startOwnChain())
+    const payer = own.payers.shift()
+    if (payer === undefined) throw new Error('the chain has no accounts')
+    const { sandbox, ...rest } = await ground(own.chain, payer)
+    return {
+      ...rest,
+      advanceTime: (seconds) => sandbox.advanceTime(seconds),
+      async stop() {
+        await rest.stop()
+        if (!emptiesWallet) own.payers.push(payer)
+        if (stopped || own.payers.length === 0) await own.chain.stop()
+        else idle.push(own)
       },
     }
   }
 
   return {
     async open({ movesClock, emptiesWallet }) {
-      // Every gateway has a payee of its own, so that accounts can be used again; the last one pays fees.
-      const account = shared.accounts[next % (ACCOUNTS - 1)]
+      if (movesClock || emptiesWallet) return ownGround(emptiesWallet)
+      const payer = payers[next % payers.length]
       next += 1
-      if (account === undefined) throw new Error('the chain has no accounts')
-      if (!movesClock && !emptiesWallet) return ground(shared, account, false)
-      const chain = await startChain({ accounts: 2 })
-      const own = chain.accounts[0]
-      if (own === undefined) throw new Error('the chain has no accounts')
-      return ground(chain, own, true)
+      if (payer === undefined) throw new Error('the chain has no accounts')
+      const { sandbox: _, ...rest } = await ground(shared, payer)
+      return rest
     },
-    stop: () => shared.stop(),
+    async stop() {
+      stopped = true
+      await Promise.all([shared, ...idle.splice(0).map(({ chain }) => chain)].map((chain) => chain.stop()))
+    },
   }
+}
+
+/** A chain for one path at a time, and those of its accounts that have funds. */
+interface OwnChain {
+  readonly chain: LocalChain
+  readonly payers: LocalAccount[]
+}
+
+async function startOwnChain(): Promise<OwnChain> {
+  const chain = await startChain({ accounts: OWN_ACCOUNTS })
+  return { chain, payers: chain.accounts.slice(0, -1) }
 }
