@@ -7,13 +7,13 @@ import { checkModel } from '../../testing/model/check.js'
 import { coverageOf } from '../../testing/model/coverage.js'
 import { MUTANTS } from '../../testing/model/mutants.js'
 import { pairTours } from '../../testing/model/pairs.js'
-import { type PairScope, pairsOf } from '../../testing/model/recovery-pairs.js'
+import { type PairScope, pairsOf, recoveriesIn } from '../../testing/model/recovery-pairs.js'
 import { killMutants } from '../../testing/run/kill-mutants.js'
 import { type PathRun, runPaths } from '../../testing/run/run-all.js'
 import type { CommandRun } from '../command-run.js'
 import { EXIT } from '../exit.js'
 import type { Given } from '../perform.js'
-import { coverageLines, pathLines, spaceLines, survivorLines } from './report.js'
+import { coverageLines, pairLines, pathLines, spaceLines, survivorLines } from './report.js'
 
 const modelOptions = z.object({
   pairs: z.boolean().default(false),
@@ -65,8 +65,10 @@ async function cover(run: CommandRun, target: PathTarget, given: Options, json: 
   }
   const taken = new Set(executed.flatMap((plan) => pairsOf(plan.transitions, scope)))
   const done = [...pairs.known].filter((pair) => taken.has(pair)).length
-  if (json) await run.writeJson({ ...summary, pairs: { total: pairs.known.size, executed: done } })
-  else await run.write(`pairs of recoveries: ${done} of ${pairs.known.size} executed\n`)
+  const total = pairs.known.size
+  const recoveries = recoveriesIn(scope)
+  if (json) await run.writeJson({ ...summary, pairs: { total, executed: done, left_out: recoveries ** 2 - total } })
+  else for (const line of pairLines(total, done, recoveries)) await run.write(`${line}\n`)
   return good.length === runs.length && done === pairs.known.size ? EXIT.ok : EXIT.failed
 }
 

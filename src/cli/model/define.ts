@@ -10,6 +10,7 @@ the sandbox, over HTTP, and reports what of the machine was executed.
 
 With --json the last line is one JSON document:
   {"states":{"total","executed"},"transitions":{…},"codes":{…},"paths"}
+  --pairs:  besides, "pairs":{"total","executed","left_out"}
   --check:  {"spaces","states","transitions","violations"}
   --mutate: {"mutants","killed","survivors"}`
 

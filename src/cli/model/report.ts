@@ -23,6 +23,14 @@ export function coverageLines(coverage: Coverage, paths: number, good: number): 
   ]
 }
 
+/** The pairs that were executed, and why the others were not even tried. */
+export function pairLines(total: number, executed: number, recoveries: number): readonly string[] {
+  return [
+    `pairs of recoveries: ${executed} of ${total} executed`,
+    `left out: ${recoveries ** 2 - total} of the ${recoveries} × ${recoveries} pairs. After the first of them no flow comes to the second without another recovery in between.`,
+  ]
+}
+
 /** The paths that did not go as planned, and how. */
 export function pathLines(runs: readonly PathRun[]): readonly string[] {
   return runs.flatMap(({ plan, result, problem }) => {

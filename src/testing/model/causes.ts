@@ -32,7 +32,7 @@ export interface GatewayAnswer {
   /** How many fresh challenges stand on the answer. */
   readonly challenges: 0 | 1 | 2
   readonly challenge: ChallengeKind
-  /** Whether the challenges run out within seconds. */
+  /** Whether the challenges run out before the flow is over. */
   readonly shortLived: boolean
   readonly receipt: ReceiptKind
   /** Seconds of `Retry-After`; null: no such header. */

@@ -22,6 +22,11 @@ export function nameOf(id: string, scope: PairScope): string {
   return scope === 'every' || transition === undefined ? id : transition.likeness
 }
 
+/** How many recoveries are told apart: any two of them, in order, are a pair, but not every pair can be taken. */
+export function recoveriesIn(scope: PairScope): number {
+  return new Set([...RECOVERIES.keys()].map((id) => nameOf(id, scope))).size
+}
+
 /** The pair of two recoveries, by their names. */
 export function pairOf(first: string, second: string): RecoveryPair {
   return `${first}${THEN}${second}`

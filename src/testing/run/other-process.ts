@@ -53,7 +53,9 @@ export function createOtherProcess(ground: PathGround, store: SessionStore): Oth
   async function pay(client: MppClient): Promise<void> {
     const outcome = await client.pay(gateway.url, ground.request)
     if (outcome.status === 'failed') {
-      throw new Error(`a payment before the path failed: ${outcome.failure.code} ${outcome.failure.detail ?? ''}`)
+      const { code, detail } = outcome.failure
+      const hint = code === 'limit_exceeded' ? '; paths are made for a gateway with a bucket of one token' : ''
+      throw new Error(`a payment before the path failed: ${code} ${detail ?? ''}${hint}`)
     }
   }
 
