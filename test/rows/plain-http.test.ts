@@ -342,14 +342,14 @@ describe.concurrent('HTTP without a code: the paid request', () => {
   })
 
   it('no answer in time → outcome_unknown, not sent again', async () => {
-    const here = await ground({ policy: { timeouts: { paidMs: 1500 } } })
+    const here = await ground({ policy: { timeouts: { paidMs: 3000 } } })
     here.scripted.always('voucher', hang)
     const outcome = await here.mpp.pay(here.scripted.chat, request())
     const failure = expectFailure(outcome, 'outcome_unknown', {
       httpStatus: 402,
       authorised: { cumulative: '1000000', paidSends: 1 },
     })
-    expect(failure.detail).toBe('no answer within 1500 ms')
+    expect(failure.detail).toBe('no answer within 3000 ms')
     expect(kinds(here.sends())).toEqual(['unpaid', 'voucher'])
   })
 
