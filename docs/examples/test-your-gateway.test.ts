@@ -18,7 +18,7 @@ async function payer(): Promise<LocalAccount> {
   const account = privateKeyToAccount(PAYER_KEY)
   const created = privateKeyToAccount(generatePrivateKey())
   const transfer = { to: created.address, token: PATH_USD, amount: 25_000_000n } as const
-  await Actions.token.transferSync(chain, { account, ...transfer, nonceKey: 'expiring' })
+  await Actions.token.transferSync(chain, { account, ...transfer, nonceKey: BigInt(created.address), nonce: 0 })
   return created
 }
 
