@@ -1,0 +1,53 @@
+// The tours through pairs of recoveries: nothing that is possible is left out, and none counts that is not there.
+// Must never run them all: that is what `npm run model -- --pairs` is for.
+
+import { describe, expect, it } from 'vitest'
+import { startOf } from '../../src/testing/model/explore.js'
+import { pairTours } from '../../src/testing/model/pairs.js'
+import { follow, placeOf, RecoveryMap } from '../../src/testing/model/recovery-map.js'
+import { pairOf, pairsOf, recoveriesIn } from '../../src/testing/model/recovery-pairs.js'
+import { TOUR_SETTINGS } from '../../src/testing/model/settings.js'
+
+const CLOSES = TOUR_SETTINGS.filter(({ setting }) => setting.purpose === 'close')
+
+describe('the tours of closes', () => {
+  const { tours, known } = pairTours('unlike', CLOSES)
+  const taken = new Set(tours.flatMap(({ transitions }) => pairsOf(transitions, 'unlike')))
+
+  it('take every pair that is known', () => {
+    expect(known.size).toBeGreaterThan(200)
+    expect([...known].filter((pair) => !taken.has(pair))).toEqual([])
+  })
+
+  it('come to an end, each of them', () => {
+    expect(tours.filter(({ ends }) => ends === null)).toEqual([])
+  })
+
+  it('know every pair that a flow comes by when it goes wherever the map leads', () => {
+    const [closes] = CLOSES
+    if (closes === undefined) throw new Error('there is no tour of closes')
+    const map = new RecoveryMap('unlike')
+    let missing = 0
+    // Walks that choose by turns: always the same ones, and none of them made for a pair.
+    for (let walk = 0; walk < 200; walk += 1) {
+      let snapshot = startOf(closes.setting)
+      let last: string | null = null
+      for (let step = 0; step < 12; step += 1) {
+        const legs = map.legs(placeOf(snapshot), snapshot)
+        const leg = legs[(walk * 7 + step * (walk + 3)) % legs.length]
+        const gone = leg === undefined ? undefined : follow(snapshot, leg)
+        if (leg === undefined || gone === undefined) break
+        if (last !== null && !known.has(pairOf(last, leg.name))) missing += 1
+        last = leg.name
+        snapshot = gone.snapshot
+      }
+    }
+    expect(missing).toBe(0)
+  })
+})
+
+describe('recoveries', () => {
+  it('are fewer where those that are alike count once', () => {
+    expect(recoveriesIn('unlike')).toBeLessThan(recoveriesIn('every'))
+  })
+})
