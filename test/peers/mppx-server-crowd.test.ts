@@ -40,7 +40,7 @@ const ends = (outcomes: readonly PaymentOutcome[]) =>
 
 const ROOMY = { suggestedDeposit: '50', policy: { maxExposure: '50' } }
 const cases: readonly (MeetingOptions & { readonly what: string; readonly refusals: readonly string[] })[] = [
-  { what: 'priced per request, exposure and deposit tight', suggestedDeposit: '2', refusals: [] },
+  { what: 'priced per request, exposure and deposit tight', suggestedDeposit: '2', refusals: ['verification-failed'] },
   { what: 'priced per request, with room', ...ROOMY, refusals: ['verification-failed'] },
   {
     what: 'priced by the bucket',
