@@ -20,6 +20,7 @@ import { type RecoverOptions, recover } from './recover.js'
 import type { RecoveryReport } from './recover-report.js'
 import type { Ring } from './ring.js'
 import { findSession, listSessions, type SessionSummary, type TokenTotals, totalSessions } from './sessions.js'
+import { transportOver } from './transport/index.js'
 import { notStarted, unclosable } from './unstarted.js'
 
 /** What a client is made from. */
@@ -38,7 +39,10 @@ export interface MppClientOptions {
   readonly policy?: Policy
   /** Where the ledger is kept. Default: in memory, so that channels are forgotten with the process. */
   readonly store?: SessionStore
-  /** Default: the global fetch. */
+  /**
+   * Sends the requests. Default: the global fetch; in Node, when nobody has replaced that, the HTTP client that it is made
+   * of, which sends the same bytes and heeds `setGlobalDispatcher`.
+   */
   readonly fetch?: typeof globalThis.fetch
   readonly inspect?: Inspector
 }
@@ -137,8 +141,7 @@ export function clientRunning(
     account: options.account,
     voucherSigner: options.voucherSigner ?? voucherSignerOf(options.account),
     clientFor: chainClients(options),
-    // Looked up at each call, so that a patched global fetch is used.
-    fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
+    transport: transportOver(options.fetch),
     flows: new Map(),
     clock,
   }

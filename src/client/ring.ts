@@ -10,6 +10,7 @@ import type { Answer } from './answer.js'
 import type { CapturedRequest } from './capture.js'
 import type { Clock } from './clock.js'
 import type { ResolvedPolicy } from './policy.js'
+import type { Transport } from './transport/index.js'
 
 /** What one flow keeps outside of its machine. */
 export interface FlowResources {
@@ -43,7 +44,7 @@ export interface Ring {
   readonly account: LocalAccount
   readonly voucherSigner: LocalAccount
   readonly clientFor: (chainId: number) => Promise<Client>
-  readonly fetch: typeof globalThis.fetch
+  readonly transport: Transport
   readonly flows: Map<string, FlowResources>
   readonly clock: Clock
 }

@@ -5,6 +5,7 @@ import { credentialHeaderOf } from '../protocol/index.js'
 import { type Answer, readAnswer } from './answer.js'
 import type { OnLeave } from './effects/effect.js'
 import type { FlowResources, Ring } from './ring.js'
+import type { Exchange } from './transport/index.js'
 
 /** A request that got no answer. `left` is false only when it provably never reached the server. */
 export class SendFailure extends Error {
@@ -75,25 +76,32 @@ function headerOfCredential({ challenge }: FlowResources): string {
  */
 export async function send(ring: Ring, flow: FlowResources, options: SendOptions): Promise<Answer> {
   const { onLeave, timeoutMs, withBody } = options
-  const body = withBody ? await flow.request.body() : undefined
-  const abort = new AbortController()
-  const { signal: callers } = flow.request
-  const timer = setTimeout(() => abort.abort(new DOMException('no answer in time', 'TimeoutError')), timeoutMs)
-  const stay = onLeave(() => abort.abort())
+  const { request, url } = flow
+  const body = withBody ? await request.body() : undefined
+  let exchange: Exchange | null = null
+  let left = false
+  let timedOut = false
+  const stay = onLeave(() => {
+    left = true
+    exchange?.abort()
+  })
+  if (left) throw new SendFailure(false, 'cancelled before anything was sent')
+  const timer = setTimeout(() => {
+    timedOut = true
+    exchange?.abort()
+  }, timeoutMs)
   try {
-    const response = await ring.fetch(flow.url, {
-      ...flow.request.options,
-      method: withBody ? flow.request.method : 'POST',
+    exchange = ring.transport({
+      url,
+      method: withBody ? request.method : 'POST',
       headers: headersFor(flow, options),
-      redirect: 'manual',
-      // The caller's own signal also reaches the body of the answer, which is handed on unread.
-      signal: callers === null ? abort.signal : AbortSignal.any([abort.signal, callers]),
-      ...(body !== undefined && { body }),
+      body,
+      options: request.options,
+      signal: request.signal,
     })
-    return await readAnswer(response, options.cumulative ?? null)
+    return await readAnswer(await exchange.answer, options.cumulative ?? null)
   } catch (error) {
     const code = connectionCode(error)
-    const timedOut = error instanceof DOMException && error.name === 'TimeoutError'
     const reason = timedOut ? `no answer within ${timeoutMs} ms` : `no answer (${code ?? 'connection failed'})`
     throw new SendFailure(code === null || !NEVER_LEFT.has(code), reason)
   } finally {

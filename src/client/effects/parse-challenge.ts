@@ -110,7 +110,7 @@ function accept(ring: Ring, flow: FlowResources, challenge: Challenge, terms: Se
   }
   Object.assign(flow, { challenge, terms, place, key })
   // The header stands beside every challenge of its answer; a challenge's own snapshot goes before it.
-  const header = parseSnapshotHeader(flow.answer?.headers.get('payment-session-snapshot') ?? null)
+  const header = parseSnapshotHeader(flow.answer?.header('payment-session-snapshot') ?? null)
   const snapshot = terms.snapshot ?? (header.ok ? header.value : undefined)
   return {
     type: 'CHALLENGE_ACCEPTED',

@@ -135,7 +135,7 @@ async function confirmClose(
   const { channelId } = channelOf(record)
   const client = await ring.clientFor(place.chainId)
   const where = { channelId, escrow: place.escrow }
-  const receipt = parseReceipt(answer.headers.get('payment-receipt'))
+  const receipt = parseReceipt(answer.header('payment-receipt'))
   const txHash = receipt.ok ? receipt.value.txHash : undefined
   let gone = false
   for (let look = 0; look < LOOKS; look += 1) {

@@ -82,9 +82,8 @@ async function sendFollowing(ring: Ring, flow: FlowResources, onLeave: OnLeave):
   const options = { withBody: true, timeoutMs: ring.policy.timeouts.unpaidMs, onLeave }
   for (let hops = 0; ; hops += 1) {
     const answer = await send(ring, flow, options)
-    const { headers } = answer
     const { status } = answer.facts
-    const location = headers.get('location')
+    const location = answer.header('location')
     if ((status !== 307 && status !== 308) || location === null || hops === MOST_REDIRECTS) return answer
     const next = URL.canParse(location, flow.url) ? new URL(location, flow.url) : null
     if (next === null || next.origin !== flow.url.origin || flow.request.accountOwned || isAccountOwned(next))

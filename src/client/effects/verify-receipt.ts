@@ -10,7 +10,7 @@ import type { EffectScope } from './effect.js'
 export async function verifyReceipt({ ring, flow }: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {
   const placed = placedFlow(ring, flow.id)
   try {
-    const receipt = parseReceipt(flow.answer?.headers.get('payment-receipt'))
+    const receipt = parseReceipt(flow.answer?.header('payment-receipt'))
     if (!receipt.ok) {
       return receipt.reason === 'absent'
         ? { type: 'RECEIPT_MISSING' }

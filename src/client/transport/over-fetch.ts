@@ -1,0 +1,44 @@
+// Sends by a fetch: the platform's, or one that the caller gave.
+// Must never hand on another response than the one that came, unless its body was looked at.
+
+import { type BodySource, type Head, Incoming } from './incoming.js'
+import { aborted, type Exchange, type Outgoing } from './transport.js'
+
+/** Sends one request by that fetch. */
+export function sendOverFetch(fetch: typeof globalThis.fetch, outgoing: Outgoing): Exchange {
+  const { url, method, headers, body, options, signal } = outgoing
+  const own = new AbortController()
+  const answer = fetch(url, {
+    ...options,
+    method,
+    headers,
+    redirect: 'manual',
+    signal: signal === null ? own.signal : AbortSignal.any([own.signal, signal]),
+    ...(body !== undefined && { body }),
+  }).then(incoming)
+  return { answer, abort: () => own.abort(aborted()) }
+}
+
+function incoming(response: Response): Incoming {
+  const { status, statusText, url, headers, body } = response
+  const head: Head = { status, statusText, url, fields: { get: (name) => headers.get(name), all: headers } }
+  return new Incoming(head, body === null ? null : sourceOf(body), response)
+}
+
+/** Reads the stream once somebody asks; until then the stream is whoever's that has the response. */
+export function sourceOf(stream: ReadableStream<Uint8Array>): BodySource {
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined
+  const reading = (): ReadableStreamDefaultReader<Uint8Array> => {
+    reader ??= stream.getReader()
+    return reader
+  }
+  return {
+    async read() {
+      const next = await reading().read()
+      // Whoever filled the stream may go on to use that memory.
+      return next.done ? null : next.value.slice()
+    },
+    rest: () => null,
+    cancel: (reason) => reading().cancel(reason),
+  }
+}
