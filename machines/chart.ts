@@ -74,9 +74,9 @@ interface Start {
 /** A transition out of one leaf, with everything done on its way. */
 interface Arrow {
   readonly guard: Pure | null
-  /** What a trace says led there, where no event did. */
-  readonly decision: string | null
-  readonly stops: readonly Invocation[]
+  /** What a trace says of it; null for the beginning. */
+  readonly step: TraceStep | null
+  readonly stops: readonly Effect[]
   /** Context updates and effects to start, in the order in which they are done. */
   readonly work: readonly (Pure | Start)[]
   readonly target: string
@@ -181,14 +181,19 @@ function compile(machine: AnyStateMachine) {
     const { guard, target: targets, actions: references } = transition
     const name = guard === undefined ? null : named(guard)
     const updates = references.map(updateOf)
-    const common = {
+    // Where no event led there, the guard's name says what did.
+    const event = transition.eventType === '' ? (name ?? 'otherwise') : transition.eventType
+    const arrow = (to: string, stops: readonly Effect[], work: Arrow['work']): Arrow => ({
       guard: name === null ? null : pureFunction(guards[name], name),
-      decision: transition.eventType === '' ? (name ?? 'otherwise') : null,
-    }
+      step: Object.freeze({ state: to, event }),
+      stops,
+      work,
+      target: to,
+    })
     if (targets === undefined || targets.length === 0) {
       // XState calls that a forbidden event: it is taken, and it cannot be taken.
       if (updates.length === 0) throw new Unknown(`${transition.eventType} in ${transition.source.id}`)
-      return { ...common, stops: [], work: updates, target: nameOf(leaf) }
+      return arrow(nameOf(leaf), [], updates)
     }
     const [target] = targets
     if (target === undefined || targets.length > 1) throw new Unknown(transition.source.id)
@@ -196,10 +201,11 @@ function compile(machine: AnyStateMachine) {
     const stops = around(leaf)
       .filter((node) => isWithin(node, domain))
       .flatMap(left)
+      .map((invocation): Effect => ({ kind: 'stop', invocation }))
     const path = [...around(target).reverse(), ...beginnings(target).slice(1)]
     const work = [...updates, ...path.filter((node) => isWithin(node, domain)).flatMap(entered)]
     // A state that leads to itself without being entered anew stays as it is, and so do those in it when it has none.
-    return { ...common, stops, work, target: nameOf(path.at(-1) ?? target) }
+    return arrow(nameOf(path.at(-1) ?? target), stops, work)
   }
 
   function leafOf(node: AnyStateNode): Leaf {
@@ -232,7 +238,7 @@ function compile(machine: AnyStateMachine) {
   if (last === undefined) throw new Unknown('no state to begin with')
   const start: Arrow = {
     guard: null,
-    decision: null,
+    step: null,
     stops: [],
     work: first.flatMap(entered),
     target: nameOf(last),
@@ -265,7 +271,7 @@ export function chartOf(machine: AnyStateMachine): Chart<object, Data['event'], 
   }
 
   /** Follows an arrow, and the decisions behind it, to where the chart rests. */
-  function follow(first: Arrow, before: object, event: Data['event'], isStart: boolean): Taken<object> {
+  function follow(first: Arrow, before: object, event: Data['event']): Taken<object> {
     const steps: TraceStep[] = []
     const effects: Effect[] = []
     let context = before
@@ -273,14 +279,14 @@ export function chartOf(machine: AnyStateMachine): Chart<object, Data['event'], 
     let leaf = leafAt(first.target)
     let state = first.target
     while (arrow !== undefined) {
-      for (const invocation of arrow.stops) effects.push({ kind: 'stop', invocation })
+      effects.push(...arrow.stops)
       for (const work of arrow.work) {
         if (typeof work === 'function') context = Object.assign({ ...context }, work({ context, event }))
         else effects.push({ kind: 'start', invocation: work.invocation, input: work.input({ context, event }) })
       }
       state = arrow.target
       leaf = leafAt(state)
-      if (!isStart || arrow !== first) steps.push({ state, event: arrow.decision ?? event.type })
+      if (arrow.step !== null) steps.push(arrow.step)
       const data: Data = { context, event }
       arrow = leaf.final ? undefined : leaf.always.find(({ guard }) => guard === null || Boolean(guard(data)))
     }
@@ -292,7 +298,7 @@ export function chartOf(machine: AnyStateMachine): Chart<object, Data['event'], 
       const event = { type: 'xstate.init', input }
       const initial: unknown = machine.config.context
       const context: object = typeof initial === 'function' ? initial({ input }) : Object.assign({}, initial)
-      return follow(start, context, event, true)
+      return follow(start, context, event)
     },
     take({ state, context, done }, event) {
       if (done) return undefined
@@ -300,7 +306,7 @@ export function chartOf(machine: AnyStateMachine): Chart<object, Data['event'], 
       const arrow = leafAt(state)
         .on.get(event.type)
         ?.find(({ guard }) => guard === null || Boolean(guard(data)))
-      return arrow === undefined ? undefined : follow(arrow, context, event, false)
+      return arrow === undefined ? undefined : follow(arrow, context, event)
     },
     outputOf(context) {
       const output: unknown = machine.root.output

@@ -1,33 +1,61 @@
 // Captures a request once: method, URL, headers and the exact bytes of its body, to be sent identically each time.
 // Must never read the body twice, nor keep a Bearer key for a route that is paid with a credential.
 
+import { HeaderFields } from './transport/index.js'
+
+/** Fetch options of the caller that are sent along as they are, such as `credentials` or `cache`. */
+export type OtherOptions = Omit<RequestInit, 'body' | 'headers' | 'method' | 'redirect' | 'signal'>
+
 /** A request as every send of a flow uses it. */
 export interface CapturedRequest {
   readonly method: string
-  readonly url: URL
+  /** Shared with other requests: never changed. */
+  readonly url: Readonly<URL>
   /** What the caller set, without any Authorization on a paid route, unless its origin is one that gets it. */
-  readonly headers: Headers
+  readonly headers: HeaderFields
   /** The same bytes at each call; undefined for a request without a body. */
-  readonly body: () => Promise<Uint8Array<ArrayBuffer> | undefined>
+  readonly body: CapturedBody
   /** False when the body certainly has no member `stream`. */
   readonly mayAskForStream: boolean
-  /** Other fetch options of the caller, such as `credentials` or `cache`. */
-  readonly options: Omit<RequestInit, 'body' | 'headers' | 'method' | 'redirect' | 'signal'>
+  readonly options: OtherOptions
   /** Whether the route belongs to the account-owned API, which takes a Bearer key and is never paid per request. */
   readonly accountOwned: boolean
   readonly signal: AbortSignal | null
 }
 
+/** The bytes, now or as soon as they are read. */
+export type CapturedBody = Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> | undefined
+
 /** Routes that are paid by the account behind a Virtual Key. A payment credential must never be sent there. */
 const ACCOUNT_OWNED = /\/v1\/(chat\/completions|models(\/[^/]+)?)$/
 
 /** Whether a URL is a route of the account-owned API. */
-export function isAccountOwned(url: URL): boolean {
+export function isAccountOwned(url: Readonly<URL>): boolean {
   return ACCOUNT_OWNED.test(url.pathname) && !url.pathname.includes('/mpp/')
 }
 
 function base(): string | undefined {
   return typeof location === 'undefined' ? undefined : location.href
+}
+
+/** Agents ask for the same few URLs again and again. */
+const readBefore = new Map<string, URL>()
+const MOST_KEPT = 16
+
+/** The URL without its fragment, which is never sent. */
+function urlOf(input: string | URL): Readonly<URL> {
+  const text = String(input)
+  const known = readBefore.get(text)
+  if (known !== undefined) return known
+  const from = base()
+  const url = new URL(text, from)
+  url.hash = ''
+  // A page may move, and what is relative to it with it.
+  if (from === undefined) {
+    if (readBefore.size === MOST_KEPT) readBefore.clear()
+    readBefore.set(text, url)
+  }
+  return url
 }
 
 /** Fetch upper-cases these methods, and leaves all others as they are written. */
@@ -36,17 +64,24 @@ function normalMethod(method: string): string {
   return ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT'].includes(upper) ? upper : method
 }
 
+const UTF8 = new TextEncoder()
+
 /** A body whose bytes are known at once, without going through `Request`. */
-function immediateBytes(
-  body: RequestInit['body'],
-): { bytes: Uint8Array<ArrayBuffer>; type: string | null } | undefined {
-  if (typeof body === 'string') return { bytes: new TextEncoder().encode(body), type: 'text/plain;charset=UTF-8' }
+function immediateBytes(body: RequestInit['body']): Uint8Array<ArrayBuffer> | undefined {
+  if (typeof body === 'string') return UTF8.encode(body)
   // Copied, because the caller may go on to use its own buffer.
-  if (body instanceof Uint8Array) return { bytes: body.slice(), type: null }
-  return undefined
+  return body instanceof Uint8Array ? body.slice() : undefined
 }
 
 const NO_ORIGINS: ReadonlySet<string> = new Set()
+const NO_OPTIONS: OtherOptions = Object.freeze({})
+const CAPTURED: ReadonlySet<string> = new Set(['body', 'headers', 'method', 'redirect', 'signal'])
+
+function otherOptions(init: RequestInit): OtherOptions {
+  if (Object.keys(init).every((name) => CAPTURED.has(name))) return NO_OPTIONS
+  const { body: _body, headers: _headers, method: _method, redirect: _redirect, signal: _signal, ...options } = init
+  return options
+}
 
 /**
  * Captures what `fetch(input, init)` would send. Takes every body that fetch takes: string, typed array, Blob,
@@ -60,54 +95,58 @@ export function captureRequest(
   init: RequestInit = {},
   authenticated: ReadonlySet<string> = NO_ORIGINS,
 ): CapturedRequest {
-  const { body, headers, method, redirect: _redirect, signal, ...options } = init
+  const { body, headers, method, signal } = init
+  const options = otherOptions(init)
   const immediate = input instanceof Request ? undefined : immediateBytes(body)
   if (immediate !== undefined && !(input instanceof Request)) {
-    const url = new URL(String(input), base())
-    const own = new Headers(headers)
-    if (immediate.type !== null && !own.has('content-type')) own.set('content-type', immediate.type)
+    const url = urlOf(input)
     const verb = normalMethod(method ?? 'GET')
     if (verb === 'GET' || verb === 'HEAD') throw new TypeError('a GET or HEAD request cannot have a body')
-    const request = {
-      method: verb,
-      url,
-      headers: own,
-      body: async () => immediate.bytes,
-      mayAskForStream: typeof body !== 'string' || body.includes('"stream"'),
-      options,
-      signal: signal ?? null,
-    }
-    return finish(request, authenticated)
+    const own = HeaderFields.from(headers)
+    const typed = typeof body !== 'string' || own.has('content-type')
+    return finish(
+      {
+        method: verb,
+        url,
+        headers: typed ? own : own.with('content-type', 'text/plain;charset=UTF-8'),
+        body: immediate,
+        mayAskForStream: typeof body !== 'string' || body.includes('"stream"'),
+        options,
+        signal: signal ?? null,
+      },
+      authenticated,
+    )
   }
   const needsDuplex = body instanceof ReadableStream || input instanceof Request
-  const request = new Request(input instanceof Request ? input : new URL(String(input), base()), {
+  const request = new Request(input instanceof Request ? input : urlOf(input), {
     ...init,
     ...(needsDuplex && { duplex: 'half' }),
   })
   const bytes = request.body === null ? undefined : request.arrayBuffer().then((buffer) => new Uint8Array(buffer))
   // The first send reports a stream that breaks; until then nobody is waiting for it.
   bytes?.catch(() => undefined)
-  const captured = {
-    method: request.method,
-    url: new URL(request.url),
-    headers: new Headers(request.headers),
-    body: async () => bytes,
-    mayAskForStream: true,
-    options,
-    signal: request.signal,
-  }
-  return finish(captured, authenticated)
+  return finish(
+    {
+      method: request.method,
+      url: urlOf(request.url),
+      headers: HeaderFields.from(request.headers),
+      body: bytes,
+      mayAskForStream: true,
+      options,
+      signal: request.signal,
+    },
+    authenticated,
+  )
 }
 
-function finish(request: Omit<CapturedRequest, 'accountOwned'>, authenticated: ReadonlySet<string>): CapturedRequest {
-  const accountOwned = isAccountOwned(request.url)
-  request.url.hash = ''
-  const isPayment = /^payment\b/i.test(request.headers.get('authorization') ?? '')
-  const keeps = accountOwned || authenticated.has(request.url.origin)
-  if (!keeps || isPayment) request.headers.delete('authorization')
-  request.headers.delete('payment-authorization')
-  if (!accountOwned) {
-    if (!request.headers.has('idempotency-key')) request.headers.set('idempotency-key', crypto.randomUUID())
-  }
-  return { ...request, accountOwned }
+function finish(
+  { method, url, headers: given, body, mayAskForStream, options, signal }: Omit<CapturedRequest, 'accountOwned'>,
+  authenticated: ReadonlySet<string>,
+): CapturedRequest {
+  const accountOwned = isAccountOwned(url)
+  const isPayment = /^payment\b/i.test(given.get('authorization') ?? '')
+  const keeps = (accountOwned || authenticated.has(url.origin)) && !isPayment
+  let headers = keeps ? given.without('payment-authorization') : given.without('authorization', 'payment-authorization')
+  if (!accountOwned && !headers.has('idempotency-key')) headers = headers.with('idempotency-key', crypto.randomUUID())
+  return { method, url, headers, body, mayAskForStream, options, accountOwned, signal }
 }

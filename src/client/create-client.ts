@@ -158,28 +158,29 @@ export function clientRunning(
   })
   const flows = createFlows(ring, machine, effects, options.inspect)
 
-  async function outcomeOf(run: RunningFlow): Promise<PaymentOutcome> {
-    return paymentOutcome(await run.done, notesOf(run))
+  async function outcomeOf(running: RunningFlow): Promise<PaymentOutcome> {
+    return paymentOutcome(await running.done, notesOf(running))
   }
 
   const capture = (input: RequestInfo | URL, init?: RequestInit): CapturedRequest =>
     captureRequest(input, init, policy.authenticatedOrigins)
 
-  const run = (request: CapturedRequest): Promise<PaymentOutcome> => outcomeOf(flows.start(request, { purpose: 'pay' }))
+  const start = (request: CapturedRequest): RunningFlow => flows.start(request, { purpose: 'pay' })
 
   return {
     createFlow: (input, init, more) => flows.createActor(capture(input, init), { purpose: 'pay' }, more?.inspect),
     outcomeOf: async (actor) => outcomeOf(flows.runningOf(actor)),
     async pay(input, init) {
       try {
-        return await run(capture(input, init))
+        return await outcomeOf(start(capture(input, init)))
       } catch (error) {
         return notStarted(error)
       }
     },
     async fetch(input, init) {
       const request = capture(input, init)
-      const outcome = await run(request)
+      const running = start(request)
+      const outcome = paymentOutcome(await running.done, notesOf(running))
       const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined)
       return finalAnswer(outcome, repeatHabit(request.headers), signal)
     },

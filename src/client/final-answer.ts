@@ -3,6 +3,7 @@
 
 import { CODE_FACTS, type Failure } from '../../machines/index.js'
 import { describeFailure, PaymentFlowError, type PaymentOutcome } from './outcome.js'
+import type { HeaderFields } from './transport/index.js'
 
 /**
  * What a caller does on its own when a request fails, as far as its headers tell.
@@ -20,7 +21,7 @@ const REPEATED_STATUSES: ReadonlySet<number> = new Set([408, 409])
 const PAYMENT_REQUIRED = 402
 
 /** How the caller of a request with these headers repeats it. */
-export function repeatHabit(headers: Headers): RepeatHabit {
+export function repeatHabit(headers: Pick<HeaderFields, 'get' | 'has'>): RepeatHabit {
   if (headers.has('x-stainless-retry-count')) return 'unless_told'
   return /(^|\s)ai-sdk\//.test(headers.get('user-agent') ?? '') ? 'by_status' : 'nothing'
 }

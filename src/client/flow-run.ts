@@ -7,10 +7,12 @@ import type {
   PaymentFlowEvent,
   PaymentFlowInput,
   PaymentFlowOutput,
+  Position,
   paymentFlowMachine,
   Taken,
   TraceStep,
 } from '../../machines/index.js'
+import type { Listener, Stoppable } from './effects/effect.js'
 import type { Effects } from './effects/index.js'
 
 /** What a trace calls the beginning of a flow. */
@@ -19,82 +21,92 @@ export const START = 'START'
 /** The payment-flow machine as tables. */
 export type FlowChart = ChartOf<typeof paymentFlowMachine>
 
-/** A flow that runs without an actor. */
-export interface FlowRun {
-  send(event: PaymentFlowEvent): void
-}
-
 export interface FlowWatch {
   /** The flow took a step. */
-  readonly step: (step: TraceStep) => void
-  readonly over: (output: PaymentFlowOutput) => void
+  step(step: TraceStep): void
+  over(output: PaymentFlowOutput): void
   /** The chart itself broke: a guard or an update threw. */
-  readonly broke: (error: unknown) => void
+  broke(error: unknown): void
 }
 
-/** Starts a flow. Like an actor's, its events are taken one after the other, each with all that follows from it. */
-export function runFlow(chart: FlowChart, effects: Effects, input: PaymentFlowInput, watch: FlowWatch): FlowRun {
-  const running = new Map<string, () => void>()
-  const waiting: PaymentFlowEvent[] = []
-  let busy = true
-  let ended = false
+/** An effect that was started, under the name that its state knows it by. */
+interface Started {
+  readonly id: string
+  readonly work: Stoppable
+}
 
-  function end(tell: () => void): void {
-    ended = true
-    for (const stop of running.values()) stop()
-    running.clear()
-    tell()
+/** A flow that runs without an actor. Like an actor's, its events are taken one after the other, each with all that follows. */
+export class FlowRun implements Listener {
+  readonly #chart: FlowChart
+  readonly #effects: Effects
+  readonly #watch: FlowWatch
+  #position: Position<PaymentFlowContext>
+  #started: Started[] = []
+  /** Null while nothing is being taken, which is most of the time. */
+  #waiting: PaymentFlowEvent[] | null = []
+  #ended = false
+
+  constructor(chart: FlowChart, effects: Effects, input: PaymentFlowInput, watch: FlowWatch) {
+    this.#chart = chart
+    this.#effects = effects
+    this.#watch = watch
+    const begun = chart.begin(input)
+    this.#position = begun.position
+    watch.step({ state: begun.position.state, event: START })
+    this.#take(() => begun)
   }
 
-  function perform({ effects: work }: Taken<unknown>): void {
+  send(event: PaymentFlowEvent): void {
+    if (this.#ended) return
+    if (this.#waiting !== null) this.#waiting.push(event)
+    else {
+      this.#waiting = []
+      this.#take(() => this.#chart.take(this.#position, event))
+    }
+  }
+
+  /** Takes what that comes to, and then what was reported meanwhile. */
+  #take(first: () => Taken<PaymentFlowContext> | undefined): void {
+    try {
+      this.#advance(first())
+      for (let next = this.#waiting?.shift(); next !== undefined && !this.#ended; next = this.#waiting?.shift()) {
+        this.#advance(this.#chart.take(this.#position, next))
+      }
+    } catch (error) {
+      this.#end()
+      this.#watch.broke(error)
+    } finally {
+      this.#waiting = null
+    }
+  }
+
+  #advance(taken: Taken<PaymentFlowContext> | undefined): void {
+    if (taken === undefined) return
+    this.#position = taken.position
+    for (const step of taken.steps) this.#watch.step(step)
+    this.#perform(taken)
+    if (!taken.position.done) return
+    this.#end()
+    this.#watch.over(this.#chart.outputOf(taken.position.context))
+  }
+
+  #perform({ effects: work }: Taken<unknown>): void {
     for (const effect of work) {
       const { id, src } = effect.invocation
       if (effect.kind === 'stop') {
-        running.get(id)?.()
-        running.delete(id)
-      } else if (isEffect(effects, src)) running.set(id, effects[src](effect.input, send))
-      else throw new Error(`there is no effect called ${src}`)
+        for (const started of this.#started) if (started.id === id) started.work.stop()
+        this.#started = this.#started.filter((started) => started.id !== id)
+      } else if (isEffect(this.#effects, src)) {
+        this.#started.push({ id, work: this.#effects[src](effect.input, this) })
+      } else throw new Error(`there is no effect called ${src}`)
     }
   }
 
-  function advance(taken: Taken<PaymentFlowContext>): void {
-    position = taken.position
-    for (const step of taken.steps) watch.step(step)
-    perform(taken)
-    if (position.done) end(() => watch.over(chart.outputOf(taken.position.context)))
+  #end(): void {
+    this.#ended = true
+    for (const { work } of this.#started) work.stop()
+    this.#started = []
   }
-
-  function drain(): void {
-    try {
-      for (let event = waiting.shift(); event !== undefined && !ended; event = waiting.shift()) {
-        const taken = chart.take(position, event)
-        if (taken !== undefined) advance(taken)
-      }
-    } catch (error) {
-      end(() => watch.broke(error))
-    } finally {
-      busy = false
-    }
-  }
-
-  function send(event: PaymentFlowEvent): void {
-    if (ended) return
-    waiting.push(event)
-    if (busy) return
-    busy = true
-    drain()
-  }
-
-  const begun = chart.begin(input)
-  let { position } = begun
-  watch.step({ state: position.state, event: START })
-  try {
-    advance(begun)
-  } catch (error) {
-    end(() => watch.broke(error))
-  }
-  drain()
-  return { send }
 }
 
 function isEffect(effects: Effects, name: string): name is keyof Effects {

@@ -13,9 +13,10 @@ import {
 } from '../../machines/index.js'
 import type { CapturedRequest } from './capture.js'
 import type { Effects } from './effects/index.js'
-import { type FlowRun, runFlow, START } from './flow-run.js'
+import { FlowRun, START } from './flow-run.js'
 import type { FlowNotes } from './outcome.js'
 import { endFlow, type FlowResources, openFlow, type Ring } from './ring.js'
+import { UnwatchedFlow } from './unwatched-flow.js'
 
 /** An XState inspector: a function or an observer, such as `createBrowserInspector().inspect` gives. */
 export type Inspector = ((event: InspectionEvent) => void) | Observer<InspectionEvent>
@@ -59,6 +60,9 @@ export function createFlows(
   const { limits, bounds } = ring.policy
   // An inspector is shown XState's own actors; flows that nobody watches need none.
   const chart = watching === undefined ? chartOf(machine) : null
+  // Names that no other process gives: other processes see them in the ledger.
+  const series = crypto.randomUUID()
+  let started = 0
   const actors = new WeakMap<PaymentFlowActor, RunningFlow>()
 
   function inputOf(id: string, request: CapturedRequest, purpose: FlowPurpose): PaymentFlowInput {
@@ -69,16 +73,6 @@ export function createFlows(
       limits,
       bounds,
       ...purpose,
-    }
-  }
-
-  /** Ends the flow's hold on things before anybody hears of its end. */
-  function ending(resources: FlowResources, cancel: () => void): () => Promise<void> {
-    const { signal } = resources.request
-    signal?.addEventListener('abort', cancel, { once: true })
-    return () => {
-      signal?.removeEventListener('abort', cancel)
-      return endFlow(ring, resources)
     }
   }
 
@@ -100,7 +94,14 @@ export function createFlows(
     })
     trace.push({ state: stateName(actor.getSnapshot().value), event: START })
     timing.push(Date.now())
-    const over = ending(resources, () => actor.send({ type: 'CANCEL' }))
+    const cancel = (): void => actor.send({ type: 'CANCEL' })
+    const { signal } = request
+    signal?.addEventListener('abort', cancel, { once: true })
+    // Ends the flow's hold on things before anybody hears of its end.
+    const over = (): Promise<void> => {
+      signal?.removeEventListener('abort', cancel)
+      return endFlow(ring, resources)
+    }
     const done = new Promise<PaymentFlowOutput>((resolve, reject) => {
       actor.subscribe({
         complete: () => {
@@ -136,31 +137,13 @@ export function createFlows(
       if (request.signal?.aborted === true) actor.send({ type: 'CANCEL' })
       return run
     }
-    const id = crypto.randomUUID()
+    started += 1
+    const id = `${series}.${started}`
     const resources = openFlow(ring, id, request)
     prepare?.(resources)
-    const trace: TraceStep[] = []
-    const timing: number[] = []
-    const done = new Promise<PaymentFlowOutput>((resolve, reject) => {
-      let flow: FlowRun | undefined
-      const over = ending(resources, () => flow?.send({ type: 'CANCEL' }))
-      flow = runFlow(chart, effects, inputOf(id, request, purpose), {
-        step: (step) => {
-          trace.push(step)
-          timing.push(Date.now())
-        },
-        over: (output) => {
-          const settle = (): void => resolve(output)
-          over().then(settle, settle)
-        },
-        broke: (error) => {
-          const settle = (): void => reject(error)
-          over().then(settle, settle)
-        },
-      })
-      if (request.signal?.aborted === true) flow.send({ type: 'CANCEL' })
-    })
-    return { resources, trace, timing, done }
+    const unwatched = new UnwatchedFlow(ring, resources)
+    unwatched.start((watch) => new FlowRun(chart, effects, inputOf(id, request, purpose), watch))
+    return unwatched
   }
 
   function runningOf(actor: PaymentFlowActor): RunningFlow {

@@ -17,7 +17,7 @@ export interface FlowResources {
   readonly id: string
   readonly request: CapturedRequest
   /** Where the request is answered from: moves with a redirect inside the origin. */
-  url: URL
+  url: Readonly<URL>
   /** The newest answer: its challenges are read from here, and the caller gets its response. */
   answer: Answer | null
   challenge: Challenge | null

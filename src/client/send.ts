@@ -1,11 +1,12 @@
 // Sends a flow's captured bytes over HTTP, with or without a credential.
 // Must never send a credential anywhere but to the origin that was challenged, nor follow a redirect with one.
 
+import type { EffectInput } from '../../machines/index.js'
 import { credentialHeaderOf } from '../protocol/index.js'
 import { type Answer, readAnswer } from './answer.js'
-import type { OnLeave } from './effects/effect.js'
-import type { FlowResources, Ring } from './ring.js'
-import type { Exchange } from './transport/index.js'
+import type { EffectScope, Stoppable } from './effects/effect.js'
+import type { FlowResources } from './ring.js'
+import type { Exchange, HeaderFields, Incoming, Outgoing, Transport } from './transport/index.js'
 
 /** A request that got no answer. `left` is false only when it provably never reached the server. */
 export class SendFailure extends Error {
@@ -26,7 +27,6 @@ export interface SendOptions {
   /** Management requests (top-up, close) go to the same URL without the body. */
   readonly withBody: boolean
   readonly timeoutMs: number
-  readonly onLeave: OnLeave
 }
 
 /** Errors of a connection that was never made. */
@@ -51,15 +51,13 @@ function connectionCode(error: unknown): string | null {
   return null
 }
 
-function headersFor(flow: FlowResources, { credential, withBody }: SendOptions): Headers {
-  const headers = new Headers(flow.request.headers)
-  if (credential !== undefined) headers.set(headerOfCredential(flow), credential)
-  if (!withBody) {
-    for (const name of ['content-type', 'content-encoding', 'content-length', 'content-language']) headers.delete(name)
-    // The key belongs to the request that is paid for; a management request is another operation.
-    headers.delete('idempotency-key')
-  }
-  return headers
+/** What describes the body that a management request goes without, and the key of the request that is paid for. */
+const OF_THE_REQUEST = ['content-type', 'content-encoding', 'content-length', 'content-language', 'idempotency-key']
+
+function headersFor(flow: FlowResources, { credential, withBody }: SendOptions): HeaderFields {
+  const { headers } = flow.request
+  const own = withBody ? headers : headers.without(...OF_THE_REQUEST)
+  return credential === undefined ? own : own.with(headerOfCredential(flow), credential)
 }
 
 function headerOfCredential({ challenge }: FlowResources): string {
@@ -74,38 +72,70 @@ function headerOfCredential({ challenge }: FlowResources): string {
  *
  * @throws SendFailure when there is no answer.
  */
-export async function send(ring: Ring, flow: FlowResources, options: SendOptions): Promise<Answer> {
-  const { onLeave, timeoutMs, withBody } = options
-  const { request, url } = flow
-  const body = withBody ? await request.body() : undefined
-  let exchange: Exchange | null = null
-  let left = false
-  let timedOut = false
-  const stay = onLeave(() => {
-    left = true
-    exchange?.abort()
-  })
-  if (left) throw new SendFailure(false, 'cancelled before anything was sent')
-  const timer = setTimeout(() => {
-    timedOut = true
-    exchange?.abort()
-  }, timeoutMs)
+export async function send(scope: EffectScope<EffectInput>, options: SendOptions): Promise<Answer> {
+  const { flow, ring } = scope
+  const captured = flow.request.body
+  const body = captured instanceof Promise ? await captured : captured
+  const sending = new Sending(options.timeoutMs)
+  scope.stopOnLeave(sending)
   try {
-    exchange = ring.transport({
-      url,
-      method: withBody ? request.method : 'POST',
-      headers: headersFor(flow, options),
-      body,
-      options: request.options,
-      signal: request.signal,
-    })
-    return await readAnswer(await exchange.answer, options.cumulative ?? null)
+    const incoming = await sending.begin(ring.transport, outgoing(flow, options, body))
+    return await readAnswer(incoming, options.cumulative ?? null)
   } catch (error) {
-    const code = connectionCode(error)
-    const reason = timedOut ? `no answer within ${timeoutMs} ms` : `no answer (${code ?? 'connection failed'})`
-    throw new SendFailure(code === null || !NEVER_LEFT.has(code), reason)
+    throw sending.failure(error)
   } finally {
-    clearTimeout(timer)
-    stay()
+    sending.end()
+    scope.doneWith(sending)
+  }
+}
+
+function outgoing(flow: FlowResources, options: SendOptions, body: Uint8Array<ArrayBuffer> | undefined): Outgoing {
+  const { method, options: others, signal } = flow.request
+  const headers = headersFor(flow, options)
+  return options.withBody
+    ? { url: flow.url, method, headers, body, options: others, signal }
+    : { url: flow.url, method: 'POST', headers, body: undefined, options: others, signal }
+}
+
+/** One exchange and its timer. Stopped before it began, it never begins. */
+class Sending implements Stoppable {
+  readonly #timeoutMs: number
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #exchange: Exchange | null = null
+  #stopped = false
+  #late = false
+
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs
+  }
+
+  begin(transport: Transport, request: Outgoing): Promise<Incoming> {
+    if (this.#stopped) throw new SendFailure(false, 'cancelled before anything was sent')
+    this.#timer = setTimeout(() => this.#expire(), this.#timeoutMs)
+    this.#exchange = transport(request)
+    return this.#exchange.answer
+  }
+
+  /** The state was left. */
+  stop(): void {
+    this.#stopped = true
+    this.#exchange?.abort()
+  }
+
+  /** The answer is there, or none will be. */
+  end(): void {
+    clearTimeout(this.#timer)
+  }
+
+  failure(error: unknown): SendFailure {
+    if (error instanceof SendFailure) return error
+    const code = connectionCode(error)
+    const reason = this.#late ? `no answer within ${this.#timeoutMs} ms` : `no answer (${code ?? 'connection failed'})`
+    return new SendFailure(code === null || !NEVER_LEFT.has(code), reason)
+  }
+
+  #expire(): void {
+    this.#late = true
+    this.#exchange?.abort()
   }
 }

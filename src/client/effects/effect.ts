@@ -7,9 +7,6 @@ import { StoreError } from '../../sessions/index.js'
 import { ChainFailure } from '../../tempo/index.js'
 import { type FlowResources, flowOf, type Ring } from '../ring.js'
 
-/** Asks to be called once, when a state is left. */
-export type OnLeave = (stop: () => void) => () => void
-
 /** What an effect works with. */
 export interface EffectScope<Input extends EffectInput> {
   readonly ring: Ring
@@ -17,10 +14,17 @@ export interface EffectScope<Input extends EffectInput> {
   readonly input: Input
   /** Aborted when the state is left. Made when it is first looked at. */
   readonly signal: AbortSignal
-  /** Calls back when the state is left, or at once when it was; the function that it returns takes that back. */
-  readonly onLeave: OnLeave
+  /** Stops that when the state is left, or at once when it was. */
+  stopOnLeave(work: Stoppable): void
+  /** It is over by itself. */
+  doneWith(work: Stoppable): void
   /** Tells of a step on the way; the effect goes on. */
-  readonly tell: (event: PaymentFlowEvent) => void
+  tell(event: PaymentFlowEvent): void
+}
+
+/** Something under way that can be stopped. */
+export interface Stoppable {
+  stop(): void
 }
 
 /** An effect's work. Null: it reports nothing, the event comes from outside (an approval by a person). */
@@ -71,57 +75,84 @@ export function eventOf(error: unknown): FailureEvent {
   return { type: 'EFFECT_FAILED', reason: error instanceof Error ? error.name : 'unknown' }
 }
 
-/** Starts an effect's work; the function that it returns is called when the state is left. */
-export type StartEffect<Input extends EffectInput> = (
-  input: Input,
-  report: (event: PaymentFlowEvent) => void,
-) => () => void
+/** Whoever hears of an effect's events. */
+export interface Listener {
+  send(event: PaymentFlowEvent): void
+}
+
+/** Starts an effect's work; what it gives is stopped when the state is left. */
+export type StartEffect<Input extends EffectInput> = (input: Input, listener: Listener) => Stoppable
 
 /** Makes an effect of its work: reports reach the machine for as long as its state is not left. */
 export function effect<Input extends EffectInput>(ring: Ring, run: EffectRun<Input>): StartEffect<Input> {
-  return (input, report) => {
-    // Made for the effects that look at it only: a signal costs as much as some effects do.
-    let abort: AbortController | undefined
-    let left = false
-    let over = false
-    const stops = new Set<() => void>()
-    const onLeave: OnLeave = (stop) => {
-      if (left) stop()
-      else stops.add(stop)
-      return () => stops.delete(stop)
-    }
-    const tell = (event: PaymentFlowEvent): void => {
-      if (!left) report(event)
-    }
-    const end = (event: PaymentFlowEvent | null): void => {
-      over = true
-      if (event !== null) tell(event)
-    }
-    const work = async (): Promise<PaymentFlowEvent | null> =>
-      run({
-        ring,
-        flow: flowOf(ring, input.flow),
-        input,
-        tell,
-        onLeave,
-        get signal() {
-          abort ??= new AbortController()
-          if (left) abort.abort()
-          return abort.signal
-        },
-      })
-    work().then(end, (error: unknown) => end(eventOf(error)))
-    return () => {
-      left = true
-      // Nobody listens any more once the work is over, and an abort makes an exception with its stack.
-      if (over) return
-      abort?.abort()
-      for (const stop of stops) stop()
-    }
+  return (input, listener) => {
+    const running = new Running(ring, input, listener)
+    run(running).then(
+      (event) => running.end(event),
+      (error: unknown) => running.end(eventOf(error)),
+    )
+    return running
+  }
+}
+
+/** An effect under way. There is one for each step of each flow, so that it makes nothing before it is asked for. */
+class Running<Input extends EffectInput> implements EffectScope<Input>, Stoppable {
+  readonly #listener: Listener
+  #abort: AbortController | null = null
+  #work: Stoppable | null = null
+  #left = false
+  #over = false
+
+  constructor(
+    readonly ring: Ring,
+    readonly input: Input,
+    listener: Listener,
+  ) {
+    this.#listener = listener
+  }
+
+  get flow(): FlowResources {
+    return flowOf(this.ring, this.input.flow)
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (this.#left) this.#abort.abort()
+    return this.#abort.signal
+  }
+
+  stopOnLeave(work: Stoppable): void {
+    if (this.#left) work.stop()
+    else this.#work = work
+  }
+
+  doneWith(work: Stoppable): void {
+    if (this.#work === work) this.#work = null
+  }
+
+  tell(event: PaymentFlowEvent): void {
+    if (!this.#left) this.#listener.send(event)
+  }
+
+  end(event: PaymentFlowEvent | null): void {
+    this.#over = true
+    if (event !== null) this.tell(event)
+  }
+
+  /** The state was left. */
+  stop(): void {
+    this.#left = true
+    // Nobody listens any more once the work is over, and an abort makes an exception with its stack.
+    if (this.#over) return
+    this.#abort?.abort()
+    this.#work?.stop()
   }
 }
 
 /** The same effect as an XState callback actor, for flows that run as actors. */
 export function asActor<Input extends EffectInput>(start: StartEffect<Input>) {
-  return fromCallback<PaymentFlowEvent, Input>(({ input, sendBack }) => start(input, sendBack))
+  return fromCallback<PaymentFlowEvent, Input>(({ input, sendBack }) => {
+    const running = start(input, { send: sendBack })
+    return () => running.stop()
+  })
 }

@@ -86,7 +86,7 @@ async function refuseChallenge({ clock }: Ring, flow: FlowResources, challenge: 
   if (challenge.digest === undefined) return null
   const digest = parseDigest(challenge.digest)
   if (!digest.ok) return { type: 'CHALLENGE_REJECTED', reason: digest.detail }
-  const body = (await flow.request.body()) ?? new Uint8Array()
+  const body = (await flow.request.body) ?? new Uint8Array()
   return sameBytes(digest.value, await sha256(body)) ? null : { type: 'DIGEST_MISMATCH' }
 }
 

@@ -52,11 +52,12 @@ function settlementOf({ session }: SessionRecord): PaymentFlowEvent {
 }
 
 async function closeAtSigned(
-  { ring, flow, signal, onLeave }: EffectScope<SendCloseInput>,
+  scope: EffectScope<SendCloseInput>,
   placed: PlacedFlow,
   lease: HeldLease,
   record: SessionRecord,
 ): Promise<PaymentFlowEvent> {
+  const { ring, flow, signal } = scope
   const voucher = await voucherOf(ring, placed, await grown(ring, flow, placed, lease, record))
   const event = { type: 'CLOSE_SIGNED', cumulative: voucher.cumulative } as const
   const closing = await ring.ledger.apply(placed.key, placed.place, event, { lease, voucher: voucher.signature })
@@ -68,7 +69,7 @@ async function closeAtSigned(
   const { credential, cumulative } = closeCredential(placed, closing, voucher)
   let answer: Answer | null = null
   try {
-    answer = await send(ring, flow, { credential, cumulative, withBody: false, timeoutMs: closeMs, onLeave })
+    answer = await send(scope, { credential, cumulative, withBody: false, timeoutMs: closeMs })
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
     if (!error.left) return { type: 'CONNECTION_FAILED', reason: error.message }

@@ -14,44 +14,20 @@ export async function sendPaid(scope: EffectScope<EffectInput>): Promise<Payment
   const { ring, flow } = scope
   const placed = placedFlow(ring, flow.id)
   const record = await ring.ledger.read(placed.key)
-  const credential = record === undefined ? null : credentialFor(placed, record)
-  if (record === undefined || credential === null) {
+  const built = record === undefined ? null : credentialFor(placed, record)
+  if (record === undefined || built === null) {
     return { type: 'SESSION_CHANGED', session: await viewFor(ring, placed, record) }
   }
-  if (record.status !== 'opening' && exceeds(credential.cumulative, record.session.deposit)) {
+  if (record.status !== 'opening' && exceeds(built.cumulative, record.session.deposit)) {
     return { type: 'DEPOSIT_TOO_LOW', session: await viewFor(ring, placed, record) }
   }
   if (isExpired(placed.challenge, ring.clock)) return { type: 'CHALLENGE_EXPIRED' }
-  return sendWith(scope, placed, record, credential)
-}
-
-/** The open while the flow is opening the channel, the highest voucher while the channel is usable, null otherwise. */
-function credentialFor(placed: PlacedFlow, record: SessionRecord): BuiltCredential | null {
-  if (record.status === 'opening') return placed.flow.lease === null ? null : openCredential(placed, record)
-  return record.status === 'open' || record.status === 'toppingUp' ? voucherCredential(placed, record) : null
-}
-
-async function sendWith(
-  { ring, flow, onLeave }: EffectScope<EffectInput>,
-  placed: PlacedFlow,
-  record: SessionRecord,
-  { credential, cumulative }: BuiltCredential,
-): Promise<PaymentFlowEvent> {
-  const { flights } = ring.ledger
-  flow.slot ??= flights.enter(placed.key)
-  const othersBefore = flights.outstanding(placed.key) > 1
-  // A voucher that somebody else has signed since this flow looked, here or in another process: whoever did shares it.
-  const foreign = exceeds(cumulative, flow.known ?? cumulative)
-  flow.known = cumulative
+  const shared = takeOff(ring, placed, built)
   try {
-    const { paidMs } = ring.policy.timeouts
-    const answer = await send(ring, flow, { credential, cumulative, withBody: true, timeoutMs: paidMs, onLeave })
+    const answer = await send(scope, { ...built, withBody: true, timeoutMs: ring.policy.timeouts.paidMs })
     keepAnswer(flow, answer)
     const event = paidEvent(answer)
-    if (answer.ok || !('contended' in event)) return event
-    const { overtaken, shared } = await movedSince(ring, placed, record, cumulative)
-    const contended = othersBefore || flights.outstanding(placed.key) > 1 || foreign || shared
-    return { ...event, contended, overtaken }
+    return answer.ok || !('contended' in event) ? event : await judged(event, ring, placed, record, built, shared)
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
     // The challenge is no answer to this send: the caller must not be handed it as one.
@@ -60,6 +36,36 @@ async function sendWith(
   } finally {
     if (record.status === 'opening') await concludeOpen(ring, placed, record)
   }
+}
+
+/** The open while the flow is opening the channel, the highest voucher while the channel is usable, null otherwise. */
+function credentialFor(placed: PlacedFlow, record: SessionRecord): BuiltCredential | null {
+  if (record.status === 'opening') return placed.flow.lease === null ? null : openCredential(placed, record)
+  return record.status === 'open' || record.status === 'toppingUp' ? voucherCredential(placed, record) : null
+}
+
+/** The flow is under way from here on. Gives whether it shares the channel with others, as far as that is known by now. */
+function takeOff(ring: Ring, { flow, key }: PlacedFlow, { cumulative }: BuiltCredential): boolean {
+  const { flights } = ring.ledger
+  flow.slot ??= flights.enter(key)
+  // A voucher that somebody else has signed since this flow looked, here or in another process: whoever did shares it.
+  const foreign = exceeds(cumulative, flow.known ?? cumulative)
+  flow.known = cumulative
+  return foreign || flights.outstanding(key) > 1
+}
+
+/** The refusal, with what is known of others on the channel. */
+async function judged<Refusal extends PaymentFlowEvent>(
+  event: Refusal,
+  ring: Ring,
+  placed: PlacedFlow,
+  record: SessionRecord,
+  { cumulative }: BuiltCredential,
+  sharedBefore: boolean,
+): Promise<Refusal & { readonly contended: boolean; readonly overtaken: boolean }> {
+  const { overtaken, shared } = await movedSince(ring, placed, record, cumulative)
+  const contended = sharedBefore || shared || ring.ledger.flights.outstanding(placed.key) > 1
+  return { ...event, contended, overtaken }
 }
 
 /**

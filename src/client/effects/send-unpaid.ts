@@ -10,7 +10,7 @@ import { refuseOrigin } from '../policy.js'
 import { type FlowResources, keepAnswer, type Ring } from '../ring.js'
 import { SendFailure, send } from '../send.js'
 import { findSession } from '../sessions.js'
-import type { EffectScope, OnLeave } from './effect.js'
+import type { EffectScope } from './effect.js'
 
 const MOST_REDIRECTS = 5
 const STREAM_REQUESTED = /"stream"\s*:\s*true/
@@ -21,18 +21,15 @@ export interface SendUnpaidInput extends EffectInput {
   readonly closing: string | null
 }
 
-export async function sendUnpaid({
-  ring,
-  flow,
-  input,
-  onLeave,
-}: EffectScope<SendUnpaidInput>): Promise<PaymentFlowEvent> {
+export async function sendUnpaid(scope: EffectScope<SendUnpaidInput>): Promise<PaymentFlowEvent> {
+  const { ring, flow, input } = scope
   const refusal = refuseOrigin(ring.policy, flow.url)
   if (refusal !== null) return { type: 'POLICY_DENIED', reason: refusal }
   if (input.closing !== null && (await hasEnded(ring, input.closing))) return { type: 'ALREADY_CLOSED' }
-  if (await asksForStream(flow)) return { type: 'mpp_streaming_unavailable', ...NOT_SENT }
+  if (flow.request.mayAskForStream && (await asksForStream(flow)))
+    return { type: 'mpp_streaming_unavailable', ...NOT_SENT }
   try {
-    const answer = await sendFollowing(ring, flow, onLeave)
+    const answer = await sendFollowing(scope)
     keepAnswer(flow, answer)
     // The account behind the key pays for these routes: whatever they answer is the caller's.
     return flow.request.accountOwned ? { type: 'ANSWER_RECEIVED', ...answer.facts } : unpaidEvent(answer)
@@ -63,8 +60,7 @@ async function hasEnded(ring: Ring, channelId: string): Promise<boolean> {
 /** The route answers buffered only: a request for a stream is not worth paying for. */
 async function asksForStream(flow: FlowResources): Promise<boolean> {
   if (!flow.url.pathname.endsWith('/v1/mpp/chat/completions')) return false
-  if (!flow.request.mayAskForStream) return false
-  const body = await flow.request.body()
+  const body = await flow.request.body
   if (body === undefined) return false
   const text = new TextDecoder().decode(body)
   if (!STREAM_REQUESTED.test(text)) return false
@@ -78,10 +74,11 @@ async function asksForStream(flow: FlowResources): Promise<boolean> {
 }
 
 /** Follows redirects that keep method, body, origin and kind of route; any other redirect is the caller's answer. */
-async function sendFollowing(ring: Ring, flow: FlowResources, onLeave: OnLeave): Promise<Answer> {
-  const options = { withBody: true, timeoutMs: ring.policy.timeouts.unpaidMs, onLeave }
+async function sendFollowing(scope: EffectScope<SendUnpaidInput>): Promise<Answer> {
+  const { flow } = scope
+  const options = { withBody: true, timeoutMs: scope.ring.policy.timeouts.unpaidMs }
   for (let hops = 0; ; hops += 1) {
-    const answer = await send(ring, flow, options)
+    const answer = await send(scope, options)
     const { status } = answer.facts
     const location = answer.header('location')
     if ((status !== 307 && status !== 308) || location === null || hops === MOST_REDIRECTS) return answer

@@ -44,9 +44,10 @@ export async function topUpSession(scope: EffectScope<PlannedInput>): Promise<Pa
 type Signed = { readonly record: SessionRecord } | { readonly event: PaymentFlowEvent }
 
 async function signAndStore(
-  { ring, input, tell }: EffectScope<PlannedInput>,
+  scope: EffectScope<PlannedInput>,
   { placed, lease, record, view, plan }: Authorisation<'topUp'>,
 ): Promise<Signed> {
+  const { ring, input } = scope
   // Signed before and still valid: the same transaction is sent again.
   if (record?.status === 'toppingUp' && record.secrets.pendingTransaction !== null) return { record }
   const wanted = BigInt(view.deposit) + BigInt(plan.additionalDeposit)
@@ -73,22 +74,22 @@ async function signAndStore(
   const reaching = (deposit + BigInt(additionalDeposit)).toString()
   const event = { type: 'TOP_UP_SIGNED', additionalDeposit, reaching, transactionHash, validBefore } as const
   const stored = await ring.ledger.apply(key, place, event, { lease, transaction })
-  tell({ type: 'TOP_UP_SIGNED', session: await viewFor(ring, placed, stored), additionalDeposit })
+  scope.tell({ type: 'TOP_UP_SIGNED', session: await viewFor(ring, placed, stored), additionalDeposit })
   return { record: stored }
 }
 
 async function sendAndConfirm(
-  { ring, flow, signal, onLeave }: EffectScope<PlannedInput>,
+  scope: EffectScope<PlannedInput>,
   { placed, lease }: Authorisation<'topUp'>,
   record: SessionRecord,
 ): Promise<PaymentFlowEvent> {
+  const { ring, flow, signal } = scope
   const { key, place } = placed
   try {
-    const answer = await send(ring, flow, {
+    const answer = await send(scope, {
       credential: credentialOf(placed, record),
       withBody: false,
       timeoutMs: ring.policy.timeouts.topUpMs,
-      onLeave,
     })
     if (!answer.ok) {
       keepAnswer(flow, answer)

@@ -1,20 +1,16 @@
 // An HTTP answer as it comes in: its head, and a body that is read as far as somebody asks, then handed on whole.
 // Must never read ahead of what was asked for, nor lose a byte that was.
 
-/** The fields of an answer's head. */
-export interface Fields {
-  /** The field's value, several joined with a comma; null when there is none. Names in lower case. */
-  get(name: string): string | null
-  /** All of them, for a response that is made of them. */
-  readonly all: HeadersInit
-}
+import type { HeaderFields } from './header-fields.js'
 
 /** What an answer is besides its body. */
 export interface Head {
   readonly status: number
   readonly statusText: string
   readonly url: string
-  readonly fields: Fields
+  readonly fields: HeaderFields
+  /** Without a body, which is something else than an empty one. */
+  readonly bare: boolean
 }
 
 /** The bytes of a body, in order. What it gives is its reader's own: nobody else looks at that memory. */
@@ -36,8 +32,8 @@ const NOTHING = new Uint8Array()
 /** An answer that is coming in. */
 export class Incoming {
   readonly #head: Head
-  /** Null when the answer has no body, which is something else than an empty one. */
-  readonly #body: BodySource | null
+  /** What was not read of it. Let go of at its end: a stream is the largest part of an answer. */
+  #body: BodySource | null
   #peeked: Uint8Array<ArrayBuffer> = NOTHING
   #whole: Response | null
 
@@ -68,13 +64,13 @@ export class Incoming {
     this.#whole = null
     const chunks: Uint8Array<ArrayBuffer>[] = []
     let length = 0
-    while (length < limit) {
+    while (this.#body !== null && length < limit) {
       const rest = this.#body.rest()
-      const next = rest ?? (await this.#body.read())
+      const next: Uint8Array<ArrayBuffer> | null = rest ?? (await this.#body.read())
+      if (rest !== null || next === null) this.#body = null
       if (next === null) break
       chunks.push(next)
       length += next.byteLength
-      if (rest !== null) break
     }
     this.#peeked = joined(chunks, length)
     return this.#peeked
@@ -96,7 +92,7 @@ export class Incoming {
     const { status, statusText: phrase, url, fields } = this.#head
     // Bytes above Latin-1 come off the wire, but a Response is not made with them; nobody may depend on the phrase.
     const statusText = /^[\t\x20-\x7e\x80-\xff]*$/.test(phrase) ? phrase : ''
-    const response = new Response(this.#remaining(), { status, statusText, headers: fields.all })
+    const response = new Response(this.#remaining(), { status, statusText, headers: fields.toHeaders() })
     // A Response that was made, and not fetched, has none.
     Object.defineProperty(response, 'url', { value: url })
     return response
@@ -104,7 +100,8 @@ export class Incoming {
 
   #remaining(): BodyInit | null {
     const source = this.#body
-    if (source === null) return null
+    if (this.#head.bare) return null
+    if (source === null) return this.#peeked
     const rest = source.rest()
     return rest === null ? streamOf(this.#peeked, source) : joined([this.#peeked, rest])
   }

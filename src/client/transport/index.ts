@@ -5,6 +5,7 @@ import { sendOverFetch } from './over-fetch.js'
 import { dispatcherBehind, isPlain, sendOverNode } from './over-node.js'
 import type { Transport } from './transport.js'
 
+export { HeaderFields } from './header-fields.js'
 export { Incoming } from './incoming.js'
 export type { Exchange, Outgoing, Transport } from './transport.js'
 

@@ -1,6 +1,7 @@
 // Sends by a fetch: the platform's, or one that the caller gave.
 // Must never hand on another response than the one that came, unless its body was looked at.
 
+import { HeaderFields } from './header-fields.js'
 import { type BodySource, type Head, Incoming } from './incoming.js'
 import { aborted, type Exchange, type Outgoing } from './transport.js'
 
@@ -11,7 +12,7 @@ export function sendOverFetch(fetch: typeof globalThis.fetch, outgoing: Outgoing
   const answer = fetch(url, {
     ...options,
     method,
-    headers,
+    headers: headers.toHeaders(),
     redirect: 'manual',
     signal: signal === null ? own.signal : AbortSignal.any([own.signal, signal]),
     ...(body !== undefined && { body }),
@@ -21,7 +22,7 @@ export function sendOverFetch(fetch: typeof globalThis.fetch, outgoing: Outgoing
 
 function incoming(response: Response): Incoming {
   const { status, statusText, url, headers, body } = response
-  const head: Head = { status, statusText, url, fields: { get: (name) => headers.get(name), all: headers } }
+  const head: Head = { status, statusText, url, fields: HeaderFields.from(headers), bare: body === null }
   return new Incoming(head, body === null ? null : sourceOf(body), response)
 }
 

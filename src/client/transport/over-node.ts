@@ -3,7 +3,8 @@
 
 import { ArrivingBody } from './arriving-body.js'
 import { acceptedCodings, codingsOf, decoded } from './decoding.js'
-import { type BodySource, type Fields, Incoming, WITHOUT_BODY } from './incoming.js'
+import { HeaderFields } from './header-fields.js'
+import { type BodySource, Incoming, WITHOUT_BODY } from './incoming.js'
 import { aborted, type Exchange, type Outgoing } from './transport.js'
 
 /** What fetch does with every request goes through this, also what an application has set with `setGlobalDispatcher`. */
@@ -129,14 +130,14 @@ class NodeExchange implements Exchange, DispatchHandler {
     // Informational answers come before the one that counts.
     if (status < 200) return true
     const { method, url } = this.#outgoing
-    const fields = new ReceivedFields(raw ?? [])
+    const fields = HeaderFields.received((raw ?? []).map(text))
     const body = new ArrivingBody({ resume, close: () => this.#end(aborted()) })
     this.#body = body
     try {
       const codings = codingsOf(fields.get('content-encoding'), method, status)
       const plain: BodySource = codings.length === 0 ? body : decoded(body, codings)
-      const hasBody = method !== 'HEAD' && !WITHOUT_BODY.has(status)
-      this.#resolve(new Incoming({ status, statusText, url: url.href, fields }, hasBody ? plain : null))
+      const bare = method === 'HEAD' || WITHOUT_BODY.has(status)
+      this.#resolve(new Incoming({ status, statusText, url: url.href, fields, bare }, bare ? null : plain))
     } catch (error) {
       this.#end(error)
     }
@@ -166,14 +167,11 @@ const ADDED: readonly (readonly [string, string])[] = [
   ['user-agent', 'node'],
 ]
 /** Fields that are not the caller's to say: the one follows from the URL, the other from the body. */
-const NOT_SENT: ReadonlySet<string> = new Set(['host', 'content-length', 'sec-fetch-mode'])
+const NOT_SENT = ['host', 'content-length', 'sec-fetch-mode'] as const
 
 /** The header fields of a request, as fetch would send them: names and values take turns. */
 function fieldsOf({ headers, url }: Outgoing): string[] {
-  const fields: string[] = []
-  headers.forEach((value, name) => {
-    if (!NOT_SENT.has(name)) fields.push(name, value)
-  })
+  const fields = headers.without(...NOT_SENT).flat()
   for (const [name, value] of ADDED) if (!headers.has(name)) fields.push(name, value)
   fields.push('sec-fetch-mode', 'cors')
   // A part of an encoded body could not be decoded.
@@ -182,22 +180,7 @@ function fieldsOf({ headers, url }: Outgoing): string[] {
   return fields
 }
 
-/** Received header fields, as text. Their names in lower case, which is how they are asked for. */
-class ReceivedFields implements Fields {
-  readonly all: [string, string][] = []
-
-  constructor(raw: readonly RawField[]) {
-    for (let at = 0; at + 1 < raw.length; at += 2) this.all.push([text(raw[at]).toLowerCase(), text(raw[at + 1])])
-  }
-
-  get(name: string): string | null {
-    let found: string | null = null
-    for (const [own, value] of this.all) if (own === name) found = found === null ? value : `${found}, ${value}`
-    return found
-  }
-}
-
 /** A field is bytes: one of them is one character. */
-function text(field: RawField | undefined): string {
-  return typeof field === 'string' ? field : (field?.toString('latin1') ?? '')
+function text(field: RawField): string {
+  return typeof field === 'string' ? field : field.toString('latin1')
 }

@@ -1,17 +1,18 @@
 // What the client needs of HTTP: one request out, and an answer that is read no further than somebody asks.
 // Must never follow a redirect, nor send anything twice.
 
-import type { CapturedRequest } from '../capture.js'
+import type { OtherOptions } from '../capture.js'
+import type { HeaderFields } from './header-fields.js'
 import type { Incoming } from './incoming.js'
 
 /** One HTTP request. */
 export interface Outgoing {
-  readonly url: URL
+  readonly url: Readonly<URL>
   readonly method: string
-  readonly headers: Headers
+  readonly headers: HeaderFields
   readonly body: Uint8Array<ArrayBuffer> | undefined
   /** Other fetch options of the caller. */
-  readonly options: CapturedRequest['options']
+  readonly options: OtherOptions
   /** The caller's own. It also reaches the body of the answer, which is handed on unread. */
   readonly signal: AbortSignal | null
 }

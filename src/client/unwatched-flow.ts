@@ -1,0 +1,59 @@
+// A flow that nobody watches, from its start to its end: keeps its trace, and lets go of what it holds before it is over.
+// Must never be told apart from a watched one by its outcome.
+
+import type { PaymentFlowOutput, TraceStep } from '../../machines/index.js'
+import type { FlowRun, FlowWatch } from './flow-run.js'
+import { endFlow, type FlowResources, type Ring } from './ring.js'
+
+/** A flow under way. */
+export class UnwatchedFlow implements FlowWatch {
+  readonly resources: FlowResources
+  readonly trace: TraceStep[] = []
+  readonly timing: number[] = []
+  readonly done: Promise<PaymentFlowOutput>
+  readonly #ring: Ring
+  #run: FlowRun | null = null
+  #cancel: (() => void) | null = null
+  #resolve: (output: PaymentFlowOutput) => void = () => undefined
+  #reject: (error: unknown) => void = () => undefined
+
+  constructor(ring: Ring, resources: FlowResources) {
+    this.#ring = ring
+    this.resources = resources
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  /** @param run starts it */
+  start(run: (watch: FlowWatch) => FlowRun): void {
+    const { signal } = this.resources.request
+    if (signal !== null) {
+      this.#cancel = () => this.#run?.send({ type: 'CANCEL' })
+      signal.addEventListener('abort', this.#cancel, { once: true })
+    }
+    this.#run = run(this)
+    if (signal?.aborted === true) this.#cancel?.()
+  }
+
+  step(step: TraceStep): void {
+    this.trace.push(step)
+    this.timing.push(Date.now())
+  }
+
+  over(output: PaymentFlowOutput): void {
+    const settle = (): void => this.#resolve(output)
+    this.#letGo().then(settle, settle)
+  }
+
+  broke(error: unknown): void {
+    const settle = (): void => this.#reject(error)
+    this.#letGo().then(settle, settle)
+  }
+
+  #letGo(): Promise<void> {
+    if (this.#cancel !== null) this.resources.request.signal?.removeEventListener('abort', this.#cancel)
+    return endFlow(this.#ring, this.resources)
+  }
+}
