@@ -1,16 +1,20 @@
 // Captures a request once: method, URL, headers and the exact bytes of its body, to be sent identically each time.
 // Must never read the body twice, nor keep a Bearer key for a route that is paid with a credential.
 
-import { HeaderFields } from './transport/index.js'
+import { HeaderFields, type OtherOptions } from './transport/index.js'
 
-/** Fetch options of the caller that are sent along as they are, such as `credentials` or `cache`. */
-export type OtherOptions = Omit<RequestInit, 'body' | 'headers' | 'method' | 'redirect' | 'signal'>
+/** Where requests go, in the words of the machine and the policy. */
+export interface Destination {
+  /** Without its fragment, which is never sent. Shared with other requests: never changed. */
+  readonly url: Readonly<URL>
+  readonly origin: string
+  readonly path: string
+}
 
 /** A request as every send of a flow uses it. */
 export interface CapturedRequest {
   readonly method: string
-  /** Shared with other requests: never changed. */
-  readonly url: Readonly<URL>
+  readonly to: Destination
   /** What the caller set, without any Authorization on a paid route, unless its origin is one that gets it. */
   readonly headers: HeaderFields
   /** The same bytes at each call; undefined for a request without a body. */
@@ -29,9 +33,9 @@ export type CapturedBody = Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuf
 /** Routes that are paid by the account behind a Virtual Key. A payment credential must never be sent there. */
 const ACCOUNT_OWNED = /\/v1\/(chat\/completions|models(\/[^/]+)?)$/
 
-/** Whether a URL is a route of the account-owned API. */
-export function isAccountOwned(url: Readonly<URL>): boolean {
-  return ACCOUNT_OWNED.test(url.pathname) && !url.pathname.includes('/mpp/')
+/** Whether a path is a route of the account-owned API. */
+export function isAccountOwned(path: string): boolean {
+  return ACCOUNT_OWNED.test(path) && !path.includes('/mpp/')
 }
 
 function base(): string | undefined {
@@ -39,23 +43,24 @@ function base(): string | undefined {
 }
 
 /** Agents ask for the same few URLs again and again. */
-const readBefore = new Map<string, URL>()
+const readBefore = new Map<string, Destination>()
 const MOST_KEPT = 16
 
-/** The URL without its fragment, which is never sent. */
-function urlOf(input: string | URL): Readonly<URL> {
+/** Where a URL leads. @throws TypeError for what is none. */
+export function destinationOf(input: string | Readonly<URL>): Destination {
   const text = String(input)
   const known = readBefore.get(text)
   if (known !== undefined) return known
   const from = base()
   const url = new URL(text, from)
   url.hash = ''
+  const destination = { url, origin: url.origin, path: url.pathname }
   // A page may move, and what is relative to it with it.
   if (from === undefined) {
     if (readBefore.size === MOST_KEPT) readBefore.clear()
-    readBefore.set(text, url)
+    readBefore.set(text, destination)
   }
-  return url
+  return destination
 }
 
 /** Fetch upper-cases these methods, and leaves all others as they are written. */
@@ -99,7 +104,7 @@ export function captureRequest(
   const options = otherOptions(init)
   const immediate = input instanceof Request ? undefined : immediateBytes(body)
   if (immediate !== undefined && !(input instanceof Request)) {
-    const url = urlOf(input)
+    const to = destinationOf(input)
     const verb = normalMethod(method ?? 'GET')
     if (verb === 'GET' || verb === 'HEAD') throw new TypeError('a GET or HEAD request cannot have a body')
     const own = HeaderFields.from(headers)
@@ -107,7 +112,7 @@ export function captureRequest(
     return finish(
       {
         method: verb,
-        url,
+        to,
         headers: typed ? own : own.with('content-type', 'text/plain;charset=UTF-8'),
         body: immediate,
         mayAskForStream: typeof body !== 'string' || body.includes('"stream"'),
@@ -118,7 +123,7 @@ export function captureRequest(
     )
   }
   const needsDuplex = body instanceof ReadableStream || input instanceof Request
-  const request = new Request(input instanceof Request ? input : urlOf(input), {
+  const request = new Request(input instanceof Request ? input : destinationOf(input).url, {
     ...init,
     ...(needsDuplex && { duplex: 'half' }),
   })
@@ -128,7 +133,7 @@ export function captureRequest(
   return finish(
     {
       method: request.method,
-      url: urlOf(request.url),
+      to: destinationOf(request.url),
       headers: HeaderFields.from(request.headers),
       body: bytes,
       mayAskForStream: true,
@@ -140,13 +145,13 @@ export function captureRequest(
 }
 
 function finish(
-  { method, url, headers: given, body, mayAskForStream, options, signal }: Omit<CapturedRequest, 'accountOwned'>,
+  { method, to, headers: given, body, mayAskForStream, options, signal }: Omit<CapturedRequest, 'accountOwned'>,
   authenticated: ReadonlySet<string>,
 ): CapturedRequest {
-  const accountOwned = isAccountOwned(url)
+  const accountOwned = isAccountOwned(to.path)
   const isPayment = /^payment\b/i.test(given.get('authorization') ?? '')
-  const keeps = (accountOwned || authenticated.has(url.origin)) && !isPayment
+  const keeps = (accountOwned || authenticated.has(to.origin)) && !isPayment
   let headers = keeps ? given.without('payment-authorization') : given.without('authorization', 'payment-authorization')
   if (!accountOwned && !headers.has('idempotency-key')) headers = headers.with('idempotency-key', crypto.randomUUID())
-  return { method, url, headers, body, mayAskForStream, options, accountOwned, signal }
+  return { method, to, headers, body, mayAskForStream, options, accountOwned, signal }
 }

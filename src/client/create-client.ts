@@ -143,6 +143,7 @@ export function clientRunning(
     clientFor: chainClients(options),
     transport: transportOver(options.fetch),
     flows: new Map(),
+    channels: new WeakMap(),
     clock,
   }
   const effects = createEffects(ring)

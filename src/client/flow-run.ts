@@ -41,7 +41,7 @@ export class FlowRun implements Listener {
   readonly #effects: Effects
   readonly #watch: FlowWatch
   #position: Position<PaymentFlowContext>
-  #started: Started[] = []
+  #started: readonly Started[] = []
   /** Null while nothing is being taken, which is most of the time. */
   #waiting: PaymentFlowEvent[] | null = []
   #ended = false
@@ -97,7 +97,9 @@ export class FlowRun implements Listener {
         for (const started of this.#started) if (started.id === id) started.work.stop()
         this.#started = this.#started.filter((started) => started.id !== id)
       } else if (isEffect(this.#effects, src)) {
-        this.#started.push({ id, work: this.#effects[src](effect.input, this) })
+        const started = { id, work: this.#effects[src](effect.input, this) }
+        // There is hardly ever more than one, and a list that grows is made for seventeen.
+        this.#started = this.#started.length === 0 ? [started] : [...this.#started, started]
       } else throw new Error(`there is no effect called ${src}`)
     }
   }

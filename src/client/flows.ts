@@ -16,6 +16,7 @@ import type { Effects } from './effects/index.js'
 import { FlowRun, START } from './flow-run.js'
 import type { FlowNotes } from './outcome.js'
 import { endFlow, type FlowResources, openFlow, type Ring } from './ring.js'
+import { whenAborted } from './transport/index.js'
 import { UnwatchedFlow } from './unwatched-flow.js'
 
 /** An XState inspector: a function or an observer, such as `createBrowserInspector().inspect` gives. */
@@ -66,10 +67,10 @@ export function createFlows(
   const actors = new WeakMap<PaymentFlowActor, RunningFlow>()
 
   function inputOf(id: string, request: CapturedRequest, purpose: FlowPurpose): PaymentFlowInput {
-    const { method, url } = request
+    const { method, to } = request
     return {
       flow: id,
-      request: { method, origin: url.origin, path: url.pathname },
+      request: { method, origin: to.origin, path: to.path },
       limits,
       bounds,
       ...purpose,
@@ -96,10 +97,10 @@ export function createFlows(
     timing.push(Date.now())
     const cancel = (): void => actor.send({ type: 'CANCEL' })
     const { signal } = request
-    signal?.addEventListener('abort', cancel, { once: true })
+    const deaf = signal === null ? null : whenAborted(signal, cancel)
     // Ends the flow's hold on things before anybody hears of its end.
     const over = (): Promise<void> => {
-      signal?.removeEventListener('abort', cancel)
+      deaf?.()
       return endFlow(ring, resources)
     }
     const done = new Promise<PaymentFlowOutput>((resolve, reject) => {

@@ -184,7 +184,7 @@ export function resolvePolicy(policy: Policy = {}): ResolvedPolicy {
 const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
 /** Why a URL may not be paid, or null. Https only, loopback apart. */
-export function refuseOrigin(policy: ResolvedPolicy, url: URL): string | null {
+export function refuseOrigin(policy: ResolvedPolicy, url: Readonly<URL>): string | null {
   if (policy.allowedOrigins !== null && !policy.allowedOrigins.has(url.origin)) {
     return `the origin ${url.origin} is not in allowedOrigins`
   }

@@ -7,7 +7,7 @@ import type { Challenge, SessionRequest } from '../protocol/index.js'
 import type { ChannelPlace, HeldLease, Ledger, SessionRecord, Slot } from '../sessions/index.js'
 import { StoreError } from '../sessions/index.js'
 import type { Answer } from './answer.js'
-import type { CapturedRequest } from './capture.js'
+import type { CapturedRequest, Destination } from './capture.js'
 import type { Clock } from './clock.js'
 import type { ResolvedPolicy } from './policy.js'
 import type { Transport } from './transport/index.js'
@@ -17,7 +17,7 @@ export interface FlowResources {
   readonly id: string
   readonly request: CapturedRequest
   /** Where the request is answered from: moves with a redirect inside the origin. */
-  url: Readonly<URL>
+  to: Destination
   /** The newest answer: its challenges are read from here, and the caller gets its response. */
   answer: Answer | null
   challenge: Challenge | null
@@ -37,6 +37,12 @@ export interface FlowResources {
   ended: boolean
 }
 
+/** Where this client's channel for some terms is, and under which key. */
+export interface OwnChannel {
+  readonly place: ChannelPlace
+  readonly key: string
+}
+
 /** What every effect can reach. */
 export interface Ring {
   readonly ledger: Ledger
@@ -46,6 +52,8 @@ export interface Ring {
   readonly clientFor: (chainId: number) => Promise<Client>
   readonly transport: Transport
   readonly flows: Map<string, FlowResources>
+  /** The channel of each set of terms: a gateway asks for the same ones again and again. */
+  readonly channels: WeakMap<SessionRequest, OwnChannel>
   readonly clock: Clock
 }
 
@@ -63,7 +71,7 @@ export function openFlow(ring: Ring, id: string, request: CapturedRequest): Flow
   const flow: FlowResources = {
     id,
     request,
-    url: request.url,
+    to: request.to,
     answer: null,
     challenge: null,
     terms: null,

@@ -93,8 +93,8 @@ function outgoing(flow: FlowResources, options: SendOptions, body: Uint8Array<Ar
   const { method, options: others, signal } = flow.request
   const headers = headersFor(flow, options)
   return options.withBody
-    ? { url: flow.url, method, headers, body, options: others, signal }
-    : { url: flow.url, method: 'POST', headers, body: undefined, options: others, signal }
+    ? { url: flow.to.url, method, headers, body, options: others, signal }
+    : { url: flow.to.url, method: 'POST', headers, body: undefined, options: others, signal }
 }
 
 /** One exchange and its timer. Stopped before it began, it never begins. */
@@ -111,7 +111,7 @@ class Sending implements Stoppable {
 
   begin(transport: Transport, request: Outgoing): Promise<Incoming> {
     if (this.#stopped) throw new SendFailure(false, 'cancelled before anything was sent')
-    this.#timer = setTimeout(() => this.#expire(), this.#timeoutMs)
+    this.#timer = setTimeout(expire, this.#timeoutMs, this)
     this.#exchange = transport(request)
     return this.#exchange.answer
   }
@@ -134,8 +134,13 @@ class Sending implements Stoppable {
     return new SendFailure(code === null || !NEVER_LEFT.has(code), reason)
   }
 
-  #expire(): void {
+  expire(): void {
     this.#late = true
     this.#exchange?.abort()
   }
+}
+
+/** Not a closure for each of them. */
+function expire(sending: Sending): void {
+  sending.expire()
 }

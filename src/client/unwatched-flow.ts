@@ -4,6 +4,7 @@
 import type { PaymentFlowOutput, TraceStep } from '../../machines/index.js'
 import type { FlowRun, FlowWatch } from './flow-run.js'
 import { endFlow, type FlowResources, type Ring } from './ring.js'
+import { whenAborted } from './transport/index.js'
 
 /** A flow under way. */
 export class UnwatchedFlow implements FlowWatch {
@@ -13,7 +14,7 @@ export class UnwatchedFlow implements FlowWatch {
   readonly done: Promise<PaymentFlowOutput>
   readonly #ring: Ring
   #run: FlowRun | null = null
-  #cancel: (() => void) | null = null
+  #deaf: (() => void) | null = null
   #resolve: (output: PaymentFlowOutput) => void = () => undefined
   #reject: (error: unknown) => void = () => undefined
 
@@ -29,12 +30,9 @@ export class UnwatchedFlow implements FlowWatch {
   /** @param run starts it */
   start(run: (watch: FlowWatch) => FlowRun): void {
     const { signal } = this.resources.request
-    if (signal !== null) {
-      this.#cancel = () => this.#run?.send({ type: 'CANCEL' })
-      signal.addEventListener('abort', this.#cancel, { once: true })
-    }
+    if (signal !== null) this.#deaf = whenAborted(signal, () => this.#run?.send({ type: 'CANCEL' }))
     this.#run = run(this)
-    if (signal?.aborted === true) this.#cancel?.()
+    if (signal?.aborted === true) this.#run.send({ type: 'CANCEL' })
   }
 
   step(step: TraceStep): void {
@@ -53,7 +51,7 @@ export class UnwatchedFlow implements FlowWatch {
   }
 
   #letGo(): Promise<void> {
-    if (this.#cancel !== null) this.resources.request.signal?.removeEventListener('abort', this.#cancel)
+    this.#deaf?.()
     return endFlow(this.#ring, this.resources)
   }
 }

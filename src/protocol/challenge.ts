@@ -68,7 +68,8 @@ export function parseChallenges(
     if (challenge.ok) challenges.push(challenge.value)
     else unusable.push({ reason: challenge.reason, detail: challenge.detail })
   }
-  if (challenges.length > 0) return parsed({ challenges, refused: unusable })
+  // Copies are no larger than what they hold; lists that grew are, and a flow keeps its challenges.
+  if (challenges.length > 0) return parsed({ challenges: challenges.slice(), refused: unusable.slice() })
   const first = unusable[0]
   if (first !== undefined) return refused('none_usable', `no payment challenge can be used: ${first.detail}`)
   if (list.stray && list.challenges.length === 0)

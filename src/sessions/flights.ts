@@ -52,6 +52,7 @@ interface Waiter {
 }
 
 interface Channel {
+  readonly key: string
   outstanding: number
   /** How many more may be let in. */
   credits: number
@@ -64,6 +65,24 @@ interface Channel {
   readonly listeners: Set<() => void>
 }
 
+/** There is one for each paid request under way. */
+class OwnSlot implements Slot {
+  readonly #channel: Channel
+  readonly #landed: (channel: Channel, accepted: boolean) => void
+  #over = false
+
+  constructor(channel: Channel, landed: (channel: Channel, accepted: boolean) => void) {
+    this.#channel = channel
+    this.#landed = landed
+  }
+
+  land(accepted: boolean): void {
+    if (this.#over) return
+    this.#over = true
+    this.#landed(this.#channel, accepted)
+  }
+}
+
 export function createFlights(): Flights {
   const channels = new Map<string, Channel>()
 
@@ -71,6 +90,7 @@ export function createFlights(): Flights {
     const known = channels.get(key)
     if (known !== undefined) return known
     const made = {
+      key,
       outstanding: 0,
       credits: 0,
       successes: 0,
@@ -83,32 +103,33 @@ export function createFlights(): Flights {
     return made
   }
 
-  function forget(key: string, channel: Channel): void {
+  function forget(channel: Channel): void {
     const idle = channel.outstanding === 0 && channel.waiters.length === 0 && channel.listeners.size === 0
-    if (idle && channels.get(key) === channel) channels.delete(key)
+    if (idle && channels.get(channel.key) === channel) channels.delete(channel.key)
   }
 
-  function slotOf(key: string, channel: Channel): Slot {
+  function slotOf(channel: Channel): Slot {
     channel.outstanding += 1
-    let landed = false
-    return {
-      land(accepted) {
-        if (landed) return
-        landed = true
-        channel.outstanding -= 1
-        channel.landings += 1
-        if (accepted) {
-          channel.successes += 1
-          channel.credits += 1
-          if (channel.successes > channel.outstanding) {
-            channel.successes = 0
-            channel.credits += 1
-          }
-        } else channel.successes = 0
-        void admit(channel).then(() => forget(key, channel))
-        for (const listener of [...channel.listeners]) listener()
-      },
-    }
+    return new OwnSlot(channel, landed)
+  }
+
+  function landed(channel: Channel, accepted: boolean): void {
+    channel.outstanding -= 1
+    channel.landings += 1
+    if (accepted) {
+      channel.successes += 1
+      channel.credits += 1
+      if (channel.successes > channel.outstanding) {
+        channel.successes = 0
+        channel.credits += 1
+      }
+    } else channel.successes = 0
+    if (channel.waiters.length === 0) {
+      // Nobody to let in.
+      channel.credits = 0
+      forget(channel)
+    } else void admit(channel).then(() => forget(channel))
+    for (const listener of [...channel.listeners]) listener()
   }
 
   /** Lets in the head of the line while there is room; when nobody is under way, the head goes in any case. */
@@ -143,13 +164,13 @@ export function createFlights(): Flights {
   }
 
   return {
-    enter: (key) => slotOf(key, channelOf(key)),
+    enter: (key) => slotOf(channelOf(key)),
     outstanding: (key) => channels.get(key)?.outstanding ?? 0,
     waiting: (key) => channels.get(key)?.waiters.length ?? 0,
     turn(key, { ready, signal, timeoutMs }) {
       const channel = channelOf(key)
       if (channel.outstanding === 0 && channel.waiters.length === 0) {
-        return Promise.resolve({ grant: 'idle', slot: slotOf(key, channel) })
+        return Promise.resolve({ grant: 'idle', slot: slotOf(channel) })
       }
       return new Promise((resolve, reject) => {
         const stop = (): void => {
@@ -160,7 +181,7 @@ export function createFlights(): Flights {
           stop()
           const place = channel.waiters.indexOf(waiter)
           if (place >= 0) channel.waiters.splice(place, 1)
-          forget(key, channel)
+          forget(channel)
           reject(reason)
         }
         const abort = (): void => leave(signal.reason)
@@ -172,7 +193,7 @@ export function createFlights(): Flights {
           ready: () => ready().catch(() => true),
           grant: (grant) => {
             stop()
-            resolve({ grant, slot: slotOf(key, channel) })
+            resolve({ grant, slot: slotOf(channel) })
           },
         }
         channel.waiters.push(waiter)
@@ -187,7 +208,7 @@ export function createFlights(): Flights {
           clearTimeout(timer)
           signal.removeEventListener('abort', giveUp)
           channel.listeners.delete(look)
-          forget(key, channel)
+          forget(channel)
           resolve(quiet)
         }
         const giveUp = (): void => finish(false)

@@ -65,7 +65,7 @@ async function signAndStore(
     type: 'OPEN_SIGNED',
     channelId,
     descriptor,
-    resource: `${flow.url.origin}${flow.url.pathname}`,
+    resource: `${flow.to.origin}${flow.to.path}`,
     deposit: plan.deposit,
     cumulative,
     transactionHash,

@@ -15,7 +15,7 @@ import {
 } from '../../protocol/index.js'
 import { type ChannelPlace, channelKey, isBeside } from '../../sessions/index.js'
 import { computeChannelId, ZERO_ADDRESS } from '../../tempo/index.js'
-import type { FlowResources, Ring } from '../ring.js'
+import type { FlowResources, OwnChannel, Ring } from '../ring.js'
 import type { EffectScope } from './effect.js'
 
 /** Input of the `parseChallenge` effect. */
@@ -91,6 +91,30 @@ async function refuseChallenge({ clock }: Ring, flow: FlowResources, challenge: 
 }
 
 function accept(ring: Ring, flow: FlowResources, challenge: Challenge, terms: SessionRequest): PaymentFlowEvent {
+  const { place, key: own } = channelFor(ring, terms)
+  const key = flow.recordKey !== null && isBeside(flow.recordKey, own) ? flow.recordKey : own
+  if (flow.key !== null && flow.key !== key) {
+    return {
+      type: 'CHALLENGE_REJECTED',
+      reason: 'the challenge is for another channel than the one this flow is about',
+    }
+  }
+  flow.challenge = challenge
+  flow.terms = terms
+  flow.place = place
+  flow.key = key
+  // The header stands beside every challenge of its answer; a challenge's own snapshot goes before it.
+  const header = parseSnapshotHeader(flow.answer?.header('payment-session-snapshot') ?? null)
+  const snapshot = terms.snapshot ?? (header.ok ? header.value : undefined)
+  return {
+    type: 'CHALLENGE_ACCEPTED',
+    challenge: summarise(challenge, { ...terms, ...(snapshot && { snapshot }) }, place, key),
+  }
+}
+
+function channelFor(ring: Ring, terms: SessionRequest): OwnChannel {
+  const known = ring.channels.get(terms)
+  if (known !== undefined) return known
   const place: ChannelPlace = {
     chainId: terms.chainId,
     escrow: terms.escrowContract,
@@ -100,22 +124,9 @@ function accept(ring: Ring, flow: FlowResources, challenge: Challenge, terms: Se
     token: terms.currency,
     operator: terms.operator ?? ZERO_ADDRESS,
   }
-  const own = channelKey(place)
-  const key = flow.recordKey !== null && isBeside(flow.recordKey, own) ? flow.recordKey : own
-  if (flow.key !== null && flow.key !== key) {
-    return {
-      type: 'CHALLENGE_REJECTED',
-      reason: 'the challenge is for another channel than the one this flow is about',
-    }
-  }
-  Object.assign(flow, { challenge, terms, place, key })
-  // The header stands beside every challenge of its answer; a challenge's own snapshot goes before it.
-  const header = parseSnapshotHeader(flow.answer?.header('payment-session-snapshot') ?? null)
-  const snapshot = terms.snapshot ?? (header.ok ? header.value : undefined)
-  return {
-    type: 'CHALLENGE_ACCEPTED',
-    challenge: summarise(challenge, { ...terms, ...(snapshot && { snapshot }) }, place, key),
-  }
+  const channel = { place, key: channelKey(place) }
+  ring.channels.set(terms, channel)
+  return channel
 }
 
 function lower(address: `0x${string}`): `0x${string}` {

@@ -38,7 +38,7 @@ function intentOf(
     token: place.token,
     payee: place.payee,
     escrow: place.escrow,
-    origin: flow.url.origin,
+    origin: flow.to.origin,
     channelId,
   }
 }

@@ -24,7 +24,8 @@ export async function sendPaid(scope: EffectScope<EffectInput>): Promise<Payment
   if (isExpired(placed.challenge, ring.clock)) return { type: 'CHALLENGE_EXPIRED' }
   const shared = takeOff(ring, placed, built)
   try {
-    const answer = await send(scope, { ...built, withBody: true, timeoutMs: ring.policy.timeouts.paidMs })
+    const { credential, cumulative } = built
+    const answer = await send(scope, { credential, cumulative, withBody: true, timeoutMs: ring.policy.timeouts.paidMs })
     keepAnswer(flow, answer)
     const event = paidEvent(answer)
     return answer.ok || !('contended' in event) ? event : await judged(event, ring, placed, record, built, shared)

@@ -5,7 +5,7 @@ import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
 import { isEnded } from '../../sessions/index.js'
 import type { Answer } from '../answer.js'
 import { unpaidEvent } from '../answer-events.js'
-import { isAccountOwned } from '../capture.js'
+import { destinationOf, isAccountOwned } from '../capture.js'
 import { refuseOrigin } from '../policy.js'
 import { type FlowResources, keepAnswer, type Ring } from '../ring.js'
 import { SendFailure, send } from '../send.js'
@@ -23,7 +23,7 @@ export interface SendUnpaidInput extends EffectInput {
 
 export async function sendUnpaid(scope: EffectScope<SendUnpaidInput>): Promise<PaymentFlowEvent> {
   const { ring, flow, input } = scope
-  const refusal = refuseOrigin(ring.policy, flow.url)
+  const refusal = refuseOrigin(ring.policy, flow.to.url)
   if (refusal !== null) return { type: 'POLICY_DENIED', reason: refusal }
   if (input.closing !== null && (await hasEnded(ring, input.closing))) return { type: 'ALREADY_CLOSED' }
   if (flow.request.mayAskForStream && (await asksForStream(flow)))
@@ -59,7 +59,7 @@ async function hasEnded(ring: Ring, channelId: string): Promise<boolean> {
 
 /** The route answers buffered only: a request for a stream is not worth paying for. */
 async function asksForStream(flow: FlowResources): Promise<boolean> {
-  if (!flow.url.pathname.endsWith('/v1/mpp/chat/completions')) return false
+  if (!flow.to.path.endsWith('/v1/mpp/chat/completions')) return false
   const body = await flow.request.body
   if (body === undefined) return false
   const text = new TextDecoder().decode(body)
@@ -82,10 +82,11 @@ async function sendFollowing(scope: EffectScope<SendUnpaidInput>): Promise<Answe
     const { status } = answer.facts
     const location = answer.header('location')
     if ((status !== 307 && status !== 308) || location === null || hops === MOST_REDIRECTS) return answer
-    const next = URL.canParse(location, flow.url) ? new URL(location, flow.url) : null
-    if (next === null || next.origin !== flow.url.origin || flow.request.accountOwned || isAccountOwned(next))
-      return answer
+    const { url, origin } = flow.to
+    if (flow.request.accountOwned || !URL.canParse(location, url)) return answer
+    const next = destinationOf(new URL(location, url))
+    if (next.origin !== origin || isAccountOwned(next.path)) return answer
     await answer.discard()
-    flow.url = next
+    flow.to = next
   }
 }

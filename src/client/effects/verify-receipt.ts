@@ -35,7 +35,7 @@ async function believe(ring: Ring, placed: PlacedFlow, receipt: Receipt): Promis
   const accepted = receipt.acceptedCumulative.toString()
   const spent = receipt.spent.toString()
   try {
-    const resource = `${flow.url.origin}${flow.url.pathname}`
+    const resource = `${flow.to.origin}${flow.to.path}`
     await ring.ledger.apply(key, place, { type: 'RECEIPT_ACCEPTED', accepted, spent, resource })
   } catch (error) {
     if (error instanceof IllegalChange)

@@ -17,7 +17,8 @@ export class HeaderFields {
     headers.forEach((value, name) => {
       list.push(name, value)
     })
-    return new HeaderFields(list)
+    // A copy is no larger than what it holds; a list that grew is.
+    return new HeaderFields(list.slice())
   }
 
   /** Fields that came off the wire, as pairs after each other. */

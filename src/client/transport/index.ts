@@ -7,7 +7,8 @@ import type { Transport } from './transport.js'
 
 export { HeaderFields } from './header-fields.js'
 export { Incoming } from './incoming.js'
-export type { Exchange, Outgoing, Transport } from './transport.js'
+export { whenAborted } from './shared-signal.js'
+export type { Exchange, OtherOptions, Outgoing, Transport } from './transport.js'
 
 /** @param fetch the caller's; without one, the global fetch, or what is behind it */
 export function transportOver(fetch: typeof globalThis.fetch | undefined): Transport {

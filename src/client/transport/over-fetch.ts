@@ -7,17 +7,24 @@ import { aborted, type Exchange, type Outgoing } from './transport.js'
 
 /** Sends one request by that fetch. */
 export function sendOverFetch(fetch: typeof globalThis.fetch, outgoing: Outgoing): Exchange {
-  const { url, method, headers, body, options, signal } = outgoing
-  const own = new AbortController()
-  const answer = fetch(url, {
-    ...options,
-    method,
-    headers: headers.toHeaders(),
-    redirect: 'manual',
-    signal: signal === null ? own.signal : AbortSignal.any([own.signal, signal]),
-    ...(body !== undefined && { body }),
-  }).then(incoming)
-  return { answer, abort: () => own.abort(aborted()) }
+  return new FetchExchange(fetch, outgoing)
+}
+
+class FetchExchange implements Exchange {
+  readonly answer: Promise<Incoming>
+  readonly #abort = new AbortController()
+
+  constructor(fetch: typeof globalThis.fetch, { url, method, headers, body, options, signal: callers }: Outgoing) {
+    const own = this.#abort.signal
+    const signal = callers === null ? own : AbortSignal.any([own, callers])
+    const init: RequestInit = { method, headers: headers.toHeaders(), redirect: 'manual', signal }
+    if (body !== undefined) init.body = body
+    this.answer = fetch(url, Object.keys(options).length === 0 ? init : { ...options, ...init }).then(incoming)
+  }
+
+  abort(): void {
+    this.#abort.abort(aborted())
+  }
 }
 
 function incoming(response: Response): Incoming {

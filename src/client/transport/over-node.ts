@@ -5,6 +5,7 @@ import { ArrivingBody } from './arriving-body.js'
 import { acceptedCodings, codingsOf, decoded } from './decoding.js'
 import { HeaderFields } from './header-fields.js'
 import { type BodySource, Incoming, WITHOUT_BODY } from './incoming.js'
+import { whenAborted } from './shared-signal.js'
 import { aborted, type Exchange, type Outgoing } from './transport.js'
 
 /** What fetch does with every request goes through this, also what an application has set with `setGlobalDispatcher`. */
@@ -82,6 +83,7 @@ class NodeExchange implements Exchange, DispatchHandler {
   #close: ((reason?: unknown) => void) | null = null
   #ended: { readonly reason: unknown } | null = null
   #body: ArrivingBody | null = null
+  #deaf: (() => void) | null = null
 
   constructor(dispatcher: Dispatcher, outgoing: Outgoing) {
     this.#outgoing = outgoing
@@ -94,14 +96,12 @@ class NodeExchange implements Exchange, DispatchHandler {
       this.#reject(signal.reason)
       return
     }
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    if (signal !== null) this.#deaf = whenAborted(signal, () => this.#end(signal.reason))
     // How long an answer may take is said by the policy alone, and its timer runs around the exchange.
     const limits = { headersTimeout: 0 }
     const path = `${url.pathname}${url.search}`
     dispatcher.dispatch({ origin: url.origin, path, method, headers: fieldsOf(outgoing), body, ...limits }, this)
   }
-
-  readonly #onAbort = (): void => this.#end(this.#outgoing.signal?.reason)
 
   abort(): void {
     this.#end(aborted())
@@ -117,7 +117,7 @@ class NodeExchange implements Exchange, DispatchHandler {
   }
 
   #over(error: unknown): void {
-    this.#outgoing.signal?.removeEventListener('abort', this.#onAbort)
+    this.#deaf?.()
     this.#reject(error)
   }
 
@@ -149,7 +149,7 @@ class NodeExchange implements Exchange, DispatchHandler {
   }
 
   onComplete(): void {
-    this.#outgoing.signal?.removeEventListener('abort', this.#onAbort)
+    this.#deaf?.()
     this.#body?.end()
   }
 

@@ -1,9 +1,11 @@
 // What the client needs of HTTP: one request out, and an answer that is read no further than somebody asks.
 // Must never follow a redirect, nor send anything twice.
 
-import type { OtherOptions } from '../capture.js'
 import type { HeaderFields } from './header-fields.js'
 import type { Incoming } from './incoming.js'
+
+/** Fetch options of the caller that are sent along as they are, such as `credentials` or `cache`. */
+export type OtherOptions = Omit<RequestInit, 'body' | 'headers' | 'method' | 'redirect' | 'signal'>
 
 /** One HTTP request. */
 export interface Outgoing {
@@ -11,7 +13,6 @@ export interface Outgoing {
   readonly method: string
   readonly headers: HeaderFields
   readonly body: Uint8Array<ArrayBuffer> | undefined
-  /** Other fetch options of the caller. */
   readonly options: OtherOptions
   /** The caller's own. It also reaches the body of the answer, which is handed on unread. */
   readonly signal: AbortSignal | null
