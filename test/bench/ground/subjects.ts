@@ -4,7 +4,8 @@
 import { Mppx, sessionManager, tempo } from 'mppx/client'
 import { createClient, custom, hashTypedData, type LocalAccount } from 'viem'
 import { tempoModerato } from 'viem/chains'
-import { createMppClient, memoryStore, type SessionStore } from '../../../src/index.js'
+import { HeaderFields, transportOver } from '../../../src/client/transport/index.js'
+import { createMppClient, type MppClient, memoryStore, type SessionStore } from '../../../src/index.js'
 import { DEPOSIT, newPayer, openInStore, type PreparedChannel } from './channel.js'
 import { CHAIN_ID, ESCROW, ROUTE } from './terms.js'
 
@@ -29,13 +30,43 @@ async function readToEnd(response: Response, status = 200): Promise<void> {
 export async function mppFlow(origin: string, store: SessionStore = memoryStore()): Promise<Subject> {
   const account = newPayer()
   await openInStore(store, account)
-  const mpp = createMppClient({ account, store })
+  return subjectOf('mpp-flow', createMppClient({ account, store }), origin)
+}
+
+/** This client with a fetch that it was given: it sends by that one, and by nothing beneath it. */
+export async function mppFlowOverFetch(origin: string): Promise<Subject> {
+  const account = newPayer()
+  const store = memoryStore()
+  await openInStore(store, account)
+  return subjectOf('mpp-flow, given fetch', createMppClient({ account, store, fetch: globalThis.fetch }), origin)
+}
+
+async function subjectOf(name: string, mpp: MppClient, origin: string): Promise<Subject> {
   const first = await mpp.pay(origin + ROUTE, request('{}'))
   if (first.receipt === undefined || first.authorised.vouchersSigned !== 0) {
     throw new Error(`the voucher was not reused, or the receipt not believed: ${first.receiptProblem ?? first.status}`)
   }
   await first.response?.arrayBuffer()
-  return { name: 'mpp-flow', send: async (body) => readToEnd(await mpp.fetch(origin + ROUTE, request(body))) }
+  return { name, send: async (body) => readToEnd(await mpp.fetch(origin + ROUTE, request(body))) }
+}
+
+/** Both requests by what this client sends with, and nothing else of it: what is left to gain in the client itself. */
+export async function transportAlone(origin: string): Promise<Subject> {
+  const url = new URL(origin + ROUTE)
+  const transport = transportOver(undefined)
+  const unpaid = HeaderFields.from(HEADERS)
+  const paid = unpaid.with('authorization', await someCredential(url.href))
+  const sendOne = async (text: string, headers: HeaderFields): Promise<Response> => {
+    const body = new TextEncoder().encode(text)
+    return (await transport({ url, method: 'POST', headers, body, options: {}, signal: null }).answer).response
+  }
+  return {
+    name: 'two requests by its transport',
+    async send(body) {
+      await readToEnd(await sendOne(body, unpaid), 402)
+      await readToEnd(await sendOne(body, paid))
+    },
+  }
 }
 
 /** Two fetches with nothing around them: unpaid, then with a credential that is at hand. The floor. */

@@ -2,7 +2,15 @@
 // Must never measure one subject at another time than the others: all of them take their turn in every round.
 
 import { measure } from 'mitata'
-import { mppFlow, mppxManager, mppxWithoutSigning, plainFetch, type Subject } from '../ground/subjects.js'
+import {
+  mppFlow,
+  mppFlowOverFetch,
+  mppxManager,
+  mppxWithoutSigning,
+  plainFetch,
+  type Subject,
+  transportAlone,
+} from '../ground/subjects.js'
 import { bodyOf } from '../ground/terms.js'
 import { section, type Task, trafficOf } from '../processes.js'
 import { type SectionResult, type Table, told } from '../result.js'
@@ -17,9 +25,9 @@ interface Size {
 }
 
 const SIZES: readonly Size[] = [
-  { name: '1 KB', bytes: 1_024, rounds: 40, requests: 100 },
-  { name: '100 KB', bytes: 102_400, rounds: 20, requests: 30 },
-  { name: '1 MB', bytes: 1_048_576, rounds: 16, requests: 8 },
+  { name: '1 KB', bytes: 1_024, rounds: 24, requests: 100 },
+  { name: '100 KB', bytes: 102_400, rounds: 12, requests: 30 },
+  { name: '1 MB', bytes: 1_048_576, rounds: 12, requests: 8 },
 ]
 const QUICK_SIZES: readonly Size[] = [
   { name: '1 KB', bytes: 1_024, rounds: 8, requests: 25 },
@@ -27,7 +35,7 @@ const QUICK_SIZES: readonly Size[] = [
   { name: '1 MB', bytes: 1_048_576, rounds: 4, requests: 4 },
 ]
 /** Until then the engine is still compiling what a request runs through. */
-const WARM_UP = 3_000
+const WARM_UP = 2_000
 const QUICK_WARM_UP = 150
 const COUNTED = 20
 
@@ -91,7 +99,7 @@ async function latency({ quick, origin }: Task): Promise<SectionResult> {
   const flow = await mppFlow(origin)
   const mppx = await mppxManager(origin)
   const remembered = await mppxWithoutSigning(origin)
-  const subjects = [plain, flow, mppx, remembered]
+  const subjects = [plain, flow, mppx, remembered, await mppFlowOverFetch(origin), await transportAlone(origin)]
   const warmUp = quick ? QUICK_WARM_UP : WARM_UP
   for (const { send } of subjects) for (let sent = 0; sent < warmUp; sent += 1) await send(bodyOf(1_024))
 

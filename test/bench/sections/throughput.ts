@@ -17,7 +17,7 @@ import { ratios, type Spread, spreadOf, turnOrder } from '../statistics.js'
 
 const CONCURRENCIES = [1, 8, 32, 128, 512]
 /** Until then the engine is still compiling what a request runs through. */
-const WARM_UP = 3_000
+const WARM_UP = 2_000
 const QUICK_WARM_UP = 150
 
 /** Requests a second. The benchmark library sends batches and waits for the slowest of each, so the loop is our own. */
@@ -49,7 +49,7 @@ async function throughput({ quick, origin }: Task): Promise<SectionResult> {
   for (const concurrency of CONCURRENCIES) {
     const requests = Math.max(quick ? 40 : 400, concurrency * (quick ? 1 : 3))
     // Those that a target is about are measured more often.
-    const rounds = concurrency === 32 ? (quick ? 5 : 20) : quick ? 1 : concurrency > 32 ? 6 : 12
+    const rounds = concurrency === 32 ? (quick ? 5 : 16) : quick ? 1 : concurrency > 32 ? 5 : 8
     const others = concurrency === 1 || !refuses ? [manager, alternative] : [alternative]
     const subjects: readonly Subject[] = [...shared, ...others]
     const rates = subjects.map((): number[] => [])
