@@ -4,7 +4,7 @@
 import type { Client, LocalAccount } from 'viem'
 import type { Amount, SessionView } from '../../machines/index.js'
 import type { Challenge, SessionRequest } from '../protocol/index.js'
-import type { ChannelPlace, HeldLease, Ledger, SessionRecord, Slot } from '../sessions/index.js'
+import type { ChannelPlace, Freshness, HeldLease, Ledger, SessionRecord, Slot } from '../sessions/index.js'
 import { StoreError } from '../sessions/index.js'
 import type { Answer } from './answer.js'
 import type { CapturedRequest, Destination } from './capture.js'
@@ -111,8 +111,9 @@ export function viewFor(
   ring: Ring,
   { place, key }: PlacedFlow,
   record: SessionRecord | undefined,
+  freshness: Freshness = 'recent',
 ): Promise<SessionView> {
-  return ring.ledger.view(record, place, key, ring.policy.limits.maxTotalDeposit !== null)
+  return ring.ledger.view(record, place, key, ring.policy.limits.maxTotalDeposit === null ? null : freshness)
 }
 
 /**

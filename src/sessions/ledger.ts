@@ -1,16 +1,9 @@
 // The only writer of channel records: every change is an event that the session machine takes, or it does not happen.
 // Must never let something signed leave the process before it is stored, nor sign for a channel without its lease.
 
-import {
-  type Amount,
-  exceeds,
-  type SessionContext,
-  type SessionEvent,
-  type SessionView,
-  sum,
-  transitionSession,
-} from '../../machines/index.js'
+import { type SessionContext, type SessionEvent, type SessionView, transitionSession } from '../../machines/index.js'
 import type { Hex } from '../protocol/index.js'
+import { createDeposits, type Freshness } from './deposits.js'
 import { createFlights, type Flights } from './flights.js'
 import { createLeaseDesk, type HeldLease, type LeaseOptions } from './lease.js'
 import {
@@ -89,8 +82,13 @@ export interface Ledger {
    * @throws StoreError `unavailable` when it takes too long.
    */
   settled(key: string, options: LeaseOptions & { readonly holdsLease: boolean }): Promise<SessionRecord | undefined>
-  /** What planning may see, with the deposits of the payer's other channels when a total limit needs them. */
-  view(record: SessionRecord | undefined, place: ChannelPlace, key: string, withTotal: boolean): Promise<SessionView>
+  /** What planning may see; with the deposits of the payer's other channels, as fresh as that, when a total limit needs them. */
+  view(
+    record: SessionRecord | undefined,
+    place: ChannelPlace,
+    key: string,
+    deposits: Freshness | null,
+  ): Promise<SessionView>
 }
 
 export interface LedgerOptions {
@@ -112,6 +110,7 @@ export function createLedger({
   leaseTtlMs = LEASE_TTL_MS,
 }: LedgerOptions): Ledger {
   const flights = createFlights()
+  const deposits = createDeposits(store, now)
   const desk = createLeaseDesk({ store, holder, ttlMs: leaseTtlMs, now })
 
   /**
@@ -149,11 +148,17 @@ export function createLedger({
         throw new StoreError('lease_lost', `${event.type} needs the lease of its channel`)
       }
       await archiveReplaced(key, place, event, options)
-      const record = await store.update(
-        key,
-        (stored) => change(stored ?? emptyRecord(key, place, now()), event, options, now()),
-        options.lease?.current(),
-      )
+      let movesDeposit = false
+      const changing = (stored: SessionRecord | undefined): SessionRecord => {
+        const before = stored ?? emptyRecord(key, place, now())
+        const after = change(before, event, options, now())
+        movesDeposit ||= atStake(before) !== atStake(after)
+        return after
+      }
+      const record = await store.update(key, changing, options.lease?.current()).finally(() => {
+        // Also when nobody knows whether it was written.
+        if (movesDeposit) deposits.changed()
+      })
       if (record === undefined) throw new StoreError('unavailable', 'the store kept no record of the change')
       return record
     },
@@ -174,8 +179,8 @@ export function createLedger({
         await desk.change(key, Math.min(left, LOOK_AGAIN_MS), signal)
       }
     },
-    async view(record, place, key, withTotal) {
-      const elsewhere = withTotal ? depositedElsewhere(await store.list(), place, key) : '0'
+    async view(record, place, key, freshness) {
+      const elsewhere = freshness === null ? '0' : await deposits.beside(place, key, freshness)
       const others = { depositedElsewhere: elsewhere, waiting: flights.waiting(key) }
       return viewOf(record ?? emptyRecord(key, place, now()), now(), others)
     },
@@ -211,16 +216,4 @@ function secretsAfter(
     options.voucher === undefined ? kept.voucher : { cumulative: session.signed, signature: options.voucher }
   const pendingTransaction = session.pending === null ? null : (options.transaction ?? kept.pendingTransaction)
   return { voucher, pendingTransaction }
-}
-
-/** Deposits that the payer has, or signed for, in other channels of the same token and chain. */
-function depositedElsewhere(records: readonly SessionRecord[], place: ChannelPlace, key: string): Amount {
-  const others = records.filter(
-    (record) =>
-      record.key !== key &&
-      record.place.payer === place.payer &&
-      record.place.token === place.token &&
-      record.place.chainId === place.chainId,
-  )
-  return sum(others.map(atStake).filter((amount) => exceeds(amount, '0')))
 }

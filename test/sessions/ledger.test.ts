@@ -217,7 +217,7 @@ describe('secrets', () => {
   it('are not in what planning sees', async () => {
     const { ledger } = setUp()
     const record = await under(ledger, PLACE, opened)
-    const view = await ledger.view(record, PLACE, KEY, true)
+    const view = await ledger.view(record, PLACE, KEY, 'now')
     expect(JSON.stringify(view)).not.toMatch(/0x01"|0xaa/)
   })
 })
@@ -240,7 +240,7 @@ describe('channels that have ended', () => {
     await under(ledger, PLACE, ...CLOSED)
     await under(ledger, PLACE, openSigned({ channelId: '0xc2', deposit: '3', cumulative: '1' }))
     const elsewhere = placeOf('7')
-    expect(await ledger.view(undefined, elsewhere, channelKey(elsewhere), true)).toMatchObject({
+    expect(await ledger.view(undefined, elsewhere, channelKey(elsewhere), 'now')).toMatchObject({
       depositedElsewhere: '3',
     })
   })
@@ -337,7 +337,7 @@ describe('settled', () => {
 describe('the view that planning gets', () => {
   it('of a channel that is not there is empty', async () => {
     const { ledger } = setUp()
-    expect(await ledger.view(undefined, PLACE, KEY, true)).toEqual({
+    expect(await ledger.view(undefined, PLACE, KEY, 'now')).toEqual({
       status: 'absent',
       channelId: null,
       deposit: '0',
@@ -360,7 +360,7 @@ describe('the view that planning gets', () => {
     await reserve('flow-1', '10', 1_000_100)
     await reserve('flow-2', '5', 1_000_200)
     await ledger.apply(KEY, PLACE, { type: 'RECEIPT_ACCEPTED', accepted: '1000000', spent: '7' })
-    const read = async () => ledger.view(await ledger.read(KEY), PLACE, KEY, false)
+    const read = async () => ledger.view(await ledger.read(KEY), PLACE, KEY, null)
     expect(await read()).toMatchObject({ reserved: '15', spent: '7', accepted: '1000000', signed: '1000000' })
     clock.now = 1_000_150
     expect((await read()).reserved).toBe('5')
@@ -387,22 +387,22 @@ describe('the view that planning gets', () => {
     ] as const) {
       await under(ledger, place, openSigned({ channelId, deposit: '1000', cumulative: '1' }))
     }
-    const view = await ledger.view(await ledger.read(KEY), PLACE, KEY, true)
+    const view = await ledger.view(await ledger.read(KEY), PLACE, KEY, 'now')
     expect(view.depositedElsewhere).toBe('141')
-    const unlimited = await ledger.view(await ledger.read(KEY), PLACE, KEY, false)
+    const unlimited = await ledger.view(await ledger.read(KEY), PLACE, KEY, null)
     expect(unlimited.depositedElsewhere).toBe('0')
     await under(ledger, other[1], { type: 'CHANNEL_GONE' })
-    expect((await ledger.view(undefined, PLACE, KEY, true)).depositedElsewhere).toBe('30')
+    expect((await ledger.view(undefined, PLACE, KEY, 'now')).depositedElsewhere).toBe('30')
   })
 
   it('counts who waits for a turn', async () => {
     const { ledger } = setUp()
     const slot = ledger.flights.enter(KEY)
     const turn = ledger.flights.turn(KEY, { ...patient, ready: async () => true })
-    expect((await ledger.view(undefined, PLACE, KEY, false)).waiting).toBe(1)
+    expect((await ledger.view(undefined, PLACE, KEY, null)).waiting).toBe(1)
     slot.land(true)
     const granted = await turn
-    expect((await ledger.view(undefined, PLACE, KEY, false)).waiting).toBe(0)
+    expect((await ledger.view(undefined, PLACE, KEY, null)).waiting).toBe(0)
     granted.slot.land(true)
   })
 })

@@ -43,7 +43,8 @@ export async function authorise<Kind extends Plan['kind']>(
   const placed = placedFlow(ring, flow.id)
   const lease = await holdLease(ring, flow, placed.key, signal)
   const record = await ring.ledger.read(placed.key)
-  const view = await viewFor(ring, placed, record)
+  // Others may have deposited since anybody looked.
+  const view = await viewFor(ring, placed, record, 'now')
   const { challenge, ...context } = input.context
   const again = challenge === null ? null : plan({ ...context, challenge, session: view }, ring.policy.strategy)
   if (again !== null && isPlan(again, kind)) return { placed, lease, record, view, plan: again }

@@ -86,7 +86,8 @@ async function withChannels(channels: number, policy?: Policy): Promise<Setting>
   const pay = await client({ channels, ...(policy !== undefined && { policy }) })
   await times(WINDOW, pay)
   const limit = policy === undefined ? '' : ', a total limit'
-  return { name: `${channels.toLocaleString('en')} channels${limit}`, prepare: () => pay }
+  const noun = channels === 1 ? 'channel' : 'channels'
+  return { name: `${channels.toLocaleString('en')} ${noun}${limit}`, prepare: () => pay }
 }
 
 async function growth({ quick }: Task): Promise<SectionResult> {
@@ -116,8 +117,8 @@ async function growth({ quick }: Task): Promise<SectionResult> {
       await compare('Growth: requests on one channel', 'growth', requests),
       await compare('Growth: channels in the ledger', 'growth', channels),
       {
-        ...(await compare('Channels in the ledger, with maxTotalDeposit set', 'total limit', total)),
-        note: 'With a limit over all channels, every look at the ledger adds up what is deposited elsewhere.',
+        ...(await compare('Channels in the ledger, with maxTotalDeposit set', 'growth', total)),
+        note: 'With a limit over all channels, what is deposited elsewhere is added up: at most four times a second to plan by, and once more before a deposit is signed for.',
       },
     ],
     figures,
