@@ -43,8 +43,8 @@ export function sourceOf(stream: ReadableStream<Uint8Array>): BodySource {
   return {
     async read() {
       const next = await reading().read()
-      // Whoever filled the stream may go on to use that memory.
-      return next.done ? null : next.value.slice()
+      // Whoever filled the stream may go on to use that memory, as Node does with that of small Buffers.
+      return next.done ? null : new Uint8Array(next.value)
     },
     rest: () => null,
     cancel: (reason) => reading().cancel(reason),
