@@ -3,7 +3,7 @@
 
 import { CODE_FACTS, type Failure } from '../../machines/index.js'
 import { describeFailure, PaymentFlowError, type PaymentOutcome } from './outcome.js'
-import type { HeaderFields } from './transport/index.js'
+import { type HeaderFields, receivedResponse } from './transport/index.js'
 
 /**
  * What a caller does on its own when a request fails, as far as its headers tell.
@@ -100,9 +100,7 @@ function marked(response: Response, body: BodyInit | null, code: string | null):
   return again
 }
 
-/** A response with another body and headers that can be changed. `url` is kept: `new Response` would lose it. */
-function copyOf({ status, statusText, url, headers }: Response, body: BodyInit | null): Response {
-  const again = new Response(body, { status, statusText, headers })
-  Object.defineProperty(again, 'url', { value: url })
-  return again
+/** A response with another body and headers that can be changed. */
+function copyOf({ status, statusText, url, type, headers }: Response, body: BodyInit | null): Response {
+  return receivedResponse({ status, statusText, url, type, headers }, body)
 }

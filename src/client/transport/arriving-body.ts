@@ -1,10 +1,7 @@
 // A body while it comes in: keeps what nobody has read yet, and asks the connection to wait when that is enough.
 // Must never keep more than a little ahead of its reader.
 
-import { type BodySource, joined } from './incoming.js'
-
-/** Beyond that much unread, the connection waits. */
-const ENOUGH_BYTES = 65_536
+import { type BodySource, joined } from './body-source.js'
 
 interface Reader {
   readonly resolve: (bytes: Uint8Array<ArrayBuffer> | null) => void
@@ -19,8 +16,20 @@ export interface Connection {
   close(): void
 }
 
+/** What is known of a body before it comes. */
+export interface Expected {
+  /** How long it is; infinite when that was not announced. */
+  readonly length: number
+  /** Beyond that much unread, the connection waits. */
+  readonly room: number
+}
+
 export class ArrivingBody implements BodySource {
-  readonly #connection: Connection
+  /** Null once the body is over: whoever keeps a response keeps no connection with it. */
+  #connection: Connection | null
+  readonly #room: number
+  /** How many bytes are still to come. */
+  #missing: number
   #unread: Uint8Array<ArrayBuffer>[] = []
   #unreadBytes = 0
   #connectionWaits = false
@@ -28,14 +37,20 @@ export class ArrivingBody implements BodySource {
   #broken: { readonly error: unknown } | null = null
   #reader: Reader | null = null
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, { length, room }: Expected) {
     this.#connection = connection
+    this.#missing = length
+    this.#room = room
   }
 
   /** Takes bytes that came in; false when the connection is to wait. */
   push(chunk: Uint8Array): boolean {
+    if (this.#broken !== null) return false
+    // An empty chunk is no news to a reader.
+    if (chunk.byteLength === 0) return !this.#connectionWaits
     // The chunk is a view of what was read from the socket, and that memory is not the reader's.
     const bytes = new Uint8Array(chunk)
+    this.#missing -= bytes.byteLength
     const reader = this.#reader
     if (reader !== null) {
       this.#reader = null
@@ -44,21 +59,25 @@ export class ArrivingBody implements BodySource {
     }
     this.#unread.push(bytes)
     this.#unreadBytes += bytes.byteLength
-    this.#connectionWaits = this.#unreadBytes >= ENOUGH_BYTES
+    // With its last byte a body is whole. A connection that had to wait there would take the server's goodbye for an error.
+    this.#connectionWaits = this.#unreadBytes >= this.#room && this.#missing > 0
     return !this.#connectionWaits
   }
 
   /** That was all. */
   end(): void {
+    if (this.#broken !== null) return
     this.#ended = true
+    this.#connection = null
     this.#reader?.resolve(null)
     this.#reader = null
   }
 
   /** The rest will not come. What did come can still be read. */
   fail(error: unknown): void {
-    if (this.#ended) return
-    this.#broken ??= { error }
+    if (this.#ended || this.#broken !== null) return
+    this.#broken = { error }
+    this.#connection = null
     this.#reader?.reject(error)
     this.#reader = null
   }
@@ -75,7 +94,7 @@ export class ArrivingBody implements BodySource {
       const bytes = this.#take()
       if (this.#connectionWaits) {
         this.#connectionWaits = false
-        this.#connection.resume()
+        this.#connection?.resume()
       }
       return bytes
     }
@@ -99,6 +118,6 @@ export class ArrivingBody implements BodySource {
 
   async cancel(): Promise<void> {
     this.#take()
-    if (!this.#ended) this.#connection.close()
+    this.#connection?.close()
   }
 }

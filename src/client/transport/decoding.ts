@@ -2,7 +2,7 @@
 // Must never undo a list of codings without end, nor hold back what was sent so far until more comes.
 
 import type { Transform } from 'node:stream'
-import { type BodySource, WITHOUT_BODY } from './incoming.js'
+import type { BodySource } from './body-source.js'
 
 /** More codings than that are an attack: each can multiply what the one before gave. */
 const MOST_CODINGS = 5
@@ -16,7 +16,8 @@ export function acceptedCodings(protocol: string): string {
   return protocol === 'https:' ? 'br, gzip, deflate' : 'gzip, deflate'
 }
 
-const KNOWN: ReadonlySet<string> = new Set(['gzip', 'x-gzip', 'deflate', 'br'])
+/** The codings that can be undone here. */
+export const KNOWN_CODINGS: ReadonlySet<string> = new Set(['gzip', 'x-gzip', 'deflate', 'br'])
 
 /**
  * The codings to be undone, the last applied first; none when there is one that is not known: then the body is handed on
@@ -24,12 +25,17 @@ const KNOWN: ReadonlySet<string> = new Set(['gzip', 'x-gzip', 'deflate', 'br'])
  *
  * @throws RangeError when there are too many.
  */
-export function codingsOf(contentEncoding: string | null, method: string, status: number): readonly string[] {
-  if (contentEncoding === null || method === 'HEAD' || WITHOUT_BODY.has(status)) return []
+export function codingsOf(contentEncoding: string | null): readonly string[] {
+  if (contentEncoding === null) return []
   const codings = contentEncoding.toLowerCase().split(',')
   if (codings.length > MOST_CODINGS) throw new RangeError(`more than ${MOST_CODINGS} content codings`)
   const names = codings.map((coding) => coding.trim()).reverse()
-  return names.every((name) => KNOWN.has(name)) ? names : []
+  return names.every((name) => KNOWN_CODINGS.has(name)) ? names : []
+}
+
+/** What the reader of a body is told when the rest of it will not come. The words are fetch's. */
+export function terminated(cause: unknown): TypeError {
+  return new TypeError('terminated', { cause })
 }
 
 /** The plain bytes of an encoded body. */
@@ -40,10 +46,20 @@ export function decoded(encoded: BodySource, codings: readonly string[]): BodySo
 function decodedBy(encoded: BodySource, coding: string): BodySource {
   let decoder: Transform | null = null
   let plain: AsyncIterator<Uint8Array> | null = null
+  let broken: { readonly error: unknown } | null = null
 
   async function* after(first: Uint8Array): AsyncGenerator<Uint8Array> {
-    yield first
-    for (let next = await encoded.read(); next !== null; next = await encoded.read()) yield next
+    for (let next: Uint8Array | null = first; next !== null; next = await nextEncoded()) yield next
+  }
+
+  /** The next encoded bytes. When they do not come, that is the reason, and not what the decoder makes of it. */
+  async function nextEncoded(): Promise<Uint8Array | null> {
+    try {
+      return await encoded.read()
+    } catch (error) {
+      broken = { error }
+      throw error
+    }
   }
 
   async function start(): Promise<AsyncIterator<Uint8Array> | null> {
@@ -53,15 +69,22 @@ function decodedBy(encoded: BodySource, coding: string): BodySource {
     decoder = decoderOf(coding, first)
     const source = streams.Readable.from(after(first), { objectMode: false })
     // What breaks on the way breaks the decoder, and whoever reads from it hears of it.
-    streams.pipeline(source, decoder, () => undefined)
+    streams.pipeline(source, decoder, (error) => {
+      // A body that cannot be decoded is read no further; nobody else would give its connection back.
+      if (error !== null && error !== undefined) encoded.cancel().catch(() => undefined)
+    })
     return decoder[Symbol.asyncIterator]()
   }
 
   return {
     async read() {
       plain ??= await start()
-      const next = await plain?.next()
-      return next === undefined || next.done === true ? null : new Uint8Array(next.value)
+      try {
+        const next = await plain?.next()
+        return next === undefined || next.done === true ? null : new Uint8Array(next.value)
+      } catch (error) {
+        throw broken === null ? terminated(error) : broken.error
+      }
     },
     rest: () => null,
     async cancel(reason) {

@@ -1,12 +1,15 @@
 // How requests are sent: by Node's own HTTP client where that is what fetch would do, by fetch everywhere else.
 // Must never decide it once and for all: a fetch that is patched later is used from then on.
 
+import { dispatcherBehind } from './dispatcher.js'
 import { sendOverFetch } from './over-fetch.js'
-import { dispatcherBehind, isPlain, sendOverNode } from './over-node.js'
+import { sendOverNode } from './over-node.js'
+import { isPlain } from './plain-request.js'
 import type { Transport } from './transport.js'
 
 export { HeaderFields } from './header-fields.js'
 export { Incoming } from './incoming.js'
+export { receivedResponse } from './received-response.js'
 export { whenAborted } from './shared-signal.js'
 export type { Exchange, OtherOptions, Outgoing, Transport } from './transport.js'
 

@@ -1,8 +1,9 @@
 // Sends by a fetch: the platform's, or one that the caller gave.
 // Must never hand on another response than the one that came, unless its body was looked at.
 
+import type { BodySource } from './body-source.js'
 import { HeaderFields } from './header-fields.js'
-import { type BodySource, type Head, Incoming } from './incoming.js'
+import { type Head, Incoming } from './incoming.js'
 import { aborted, type Exchange, type Outgoing } from './transport.js'
 
 /** Sends one request by that fetch. */
@@ -28,8 +29,8 @@ class FetchExchange implements Exchange {
 }
 
 function incoming(response: Response): Incoming {
-  const { status, statusText, url, headers, body } = response
-  const head: Head = { status, statusText, url, fields: HeaderFields.from(headers), bare: body === null }
+  const { status, statusText, url, type, headers, body } = response
+  const head: Head = { status, statusText, url, type, fields: HeaderFields.from(headers), bare: body === null }
   return new Incoming(head, body === null ? null : sourceOf(body), response)
 }
 

@@ -2,105 +2,89 @@
 // Must never be used where fetch was replaced, or asked for something that only fetch does.
 
 import { ArrivingBody } from './arriving-body.js'
-import { acceptedCodings, codingsOf, decoded } from './decoding.js'
+import type { BodySource } from './body-source.js'
+import { codingsOf, decoded, terminated } from './decoding.js'
+import type { Dispatcher, DispatchHandler, RawField } from './dispatcher.js'
+import { expectedOf } from './expected-body.js'
 import { HeaderFields } from './header-fields.js'
-import { type BodySource, Incoming, WITHOUT_BODY } from './incoming.js'
+import { Incoming, WITHOUT_BODY } from './incoming.js'
+import { listOf } from './raw-fields.js'
+import { fieldsOf, targetOf } from './request-fields.js'
 import { whenAborted } from './shared-signal.js'
 import { aborted, type Exchange, type Outgoing } from './transport.js'
+import { underSignal } from './under-signal.js'
 
-/** What fetch does with every request goes through this, also what an application has set with `setGlobalDispatcher`. */
-export interface Dispatcher {
-  dispatch(options: DispatchOptions, handler: DispatchHandler): unknown
-}
-
-interface DispatchOptions {
-  readonly origin: string
-  readonly path: string
-  readonly method: string
-  readonly headers: readonly string[]
-  readonly body: Uint8Array | null
-  readonly headersTimeout: number
-}
-
-type RawField = string | { toString(encoding: 'latin1'): string }
-
-/** Version 1 of undici's handlers, which is what `undici.globalDispatcher.1` names. */
-interface DispatchHandler {
-  onConnect(abort: (reason?: unknown) => void): void
-  onHeaders(status: number, raw: readonly RawField[] | null, resume: () => void, statusText?: string): boolean
-  onData(chunk: Uint8Array): boolean
-  onComplete(): void
-  onError(error: unknown): void
-}
-
-/** Undici's versioned name of it: another version of handlers has another number. */
-const DISPATCHER = Symbol.for('undici.globalDispatcher.1')
-
-function isDispatcher(value: unknown): value is Dispatcher {
-  return typeof value === 'object' && value !== null && 'dispatch' in value && typeof value.dispatch === 'function'
-}
-
-/**
- * What Node's own fetch sends by; null when there is no such thing here, or when `fetch` is not Node's own: a patched fetch
- * (by a test, a tracer, a framework) is used.
- */
-export function dispatcherBehind(fetch: unknown): Dispatcher | null {
-  if (typeof fetch !== 'function' || !isNodesOwn(fetch)) return null
-  const dispatcher: unknown = Reflect.get(globalThis, DISPATCHER)
-  return isDispatcher(dispatcher) ? dispatcher : null
-}
-
-let lastSeen: { readonly fetch: object; readonly own: boolean } | null = null
-
-/** Its source names the module that it hands over to; no wrapper's does. */
-function isNodesOwn(fetch: object): boolean {
-  if (lastSeen?.fetch !== fetch) {
-    lastSeen = {
-      fetch,
-      own: Function.prototype.toString.call(fetch).includes("require('internal/deps/undici/undici')"),
-    }
-  }
-  return lastSeen.own
-}
-
-/** Whether a request asks for nothing but what is done here; `duplex` is about bodies that are streams, and none is. */
-export function isPlain({ url, options }: Outgoing): boolean {
-  if ((url.protocol !== 'http:' && url.protocol !== 'https:') || url.username !== '' || url.password !== '')
-    return false
-  return Object.entries(options).every(([name, value]) => value === undefined || name === 'duplex')
-}
+/** Fetch takes that for the word of a proxy, and hands it to nobody. */
+const PROXY_REFUSES = 407
 
 /** Sends one request by that dispatcher. */
 export function sendOverNode(dispatcher: Dispatcher, outgoing: Outgoing): Exchange {
   return new NodeExchange(dispatcher, outgoing)
 }
 
-class NodeExchange implements Exchange, DispatchHandler {
+class NodeExchange implements Exchange {
   readonly answer: Promise<Incoming>
-  readonly #outgoing: Outgoing
-  #resolve: (incoming: Incoming) => void = () => undefined
-  #reject: (error: unknown) => void = () => undefined
-  #close: ((reason?: unknown) => void) | null = null
-  #ended: { readonly reason: unknown } | null = null
-  #body: ArrivingBody | null = null
-  #deaf: (() => void) | null = null
+  #request: NodeRequest | null = null
 
   constructor(dispatcher: Dispatcher, outgoing: Outgoing) {
-    this.#outgoing = outgoing
     this.answer = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
+      this.#request = new NodeRequest(outgoing, { resolve, reject })
     })
-    const { url, method, body = null, signal } = outgoing
+    this.#request?.start(dispatcher)
+  }
+
+  abort(): void {
+    this.#request?.abort()
+  }
+}
+
+/** Whoever waits for an answer. */
+interface Waiting {
+  readonly resolve: (incoming: Incoming) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * What a dispatcher tells of one request. The connection holds on to this as long as it waits: from here no way may lead to
+ * the response, or one that its caller has dropped would never be missed.
+ */
+class NodeRequest implements DispatchHandler {
+  readonly #outgoing: Outgoing
+  /** Null when it has been told. */
+  #waiting: Waiting | null
+  #close: ((reason?: unknown) => void) | null = null
+  #deaf: (() => void) | null = null
+  #ended: { readonly reason: unknown } | null = null
+  #body: ArrivingBody | null = null
+  /** Whether there is somebody who can read the body. */
+  #bodyIsRead = false
+
+  constructor(outgoing: Outgoing, waiting: Waiting) {
+    this.#outgoing = outgoing
+    this.#waiting = waiting
+  }
+
+  start(dispatcher: Dispatcher): void {
+    const { signal } = this.#outgoing
     if (signal?.aborted === true) {
-      this.#reject(signal.reason)
+      this.#end(signal.reason)
       return
     }
     if (signal !== null) this.#deaf = whenAborted(signal, () => this.#end(signal.reason))
+    try {
+      this.#dispatchBy(dispatcher)
+    } catch (error) {
+      // Undici's own tells the handler; an application's may throw.
+      this.#end(error)
+    }
+  }
+
+  #dispatchBy(dispatcher: Dispatcher): void {
+    const { url, method, body = null } = this.#outgoing
     // How long an answer may take is said by the policy alone, and its timer runs around the exchange.
     const limits = { headersTimeout: 0 }
-    const path = `${url.pathname}${url.search}`
-    dispatcher.dispatch({ origin: url.origin, path, method, headers: fieldsOf(outgoing), body, ...limits }, this)
+    const headers = fieldsOf(this.#outgoing)
+    dispatcher.dispatch({ origin: url.origin, path: targetOf(url), method, headers, body, ...limits }, this)
   }
 
   abort(): void {
@@ -118,7 +102,10 @@ class NodeExchange implements Exchange, DispatchHandler {
 
   #over(error: unknown): void {
     this.#deaf?.()
-    this.#reject(error)
+    this.#deaf = null
+    this.#close = null
+    this.#waiting?.reject(error)
+    this.#waiting = null
   }
 
   onConnect(abort: (reason?: unknown) => void): void {
@@ -130,57 +117,45 @@ class NodeExchange implements Exchange, DispatchHandler {
     // Informational answers come before the one that counts.
     if (status < 200) return true
     const { method, url } = this.#outgoing
-    const fields = HeaderFields.received((raw ?? []).map(text))
-    const body = new ArrivingBody({ resume, close: () => this.#end(aborted()) })
-    this.#body = body
+    const fields = HeaderFields.received(listOf(raw ?? []))
+    const bare = method === 'HEAD' || WITHOUT_BODY.has(status)
+    this.#body = new ArrivingBody({ resume, close: () => this.#end(aborted()) }, expectedOf(fields))
+    this.#bodyIsRead = !bare
     try {
-      const codings = codingsOf(fields.get('content-encoding'), method, status)
-      const plain: BodySource = codings.length === 0 ? body : decoded(body, codings)
-      const bare = method === 'HEAD' || WITHOUT_BODY.has(status)
-      this.#resolve(new Incoming({ status, statusText, url: url.href, fields, bare }, bare ? null : plain))
+      const body = bare ? null : this.#readable(fields, this.#body)
+      if (status === PROXY_REFUSES) throw new TypeError('a proxy asks for authentication')
+      this.#waiting?.resolve(new Incoming({ status, statusText, url: url.href, type: 'basic', fields, bare }, body))
+      this.#waiting = null
     } catch (error) {
       this.#end(error)
     }
     return true
   }
 
+  /** The body as the caller reads it. @throws when there is nobody who could. */
+  #readable(fields: HeaderFields, body: ArrivingBody): BodySource {
+    const { signal } = this.#outgoing
+    const codings = codingsOf(fields.get('content-encoding'))
+    const plain = codings.length === 0 ? body : decoded(body, codings)
+    return signal === null ? plain : underSignal(plain, signal)
+  }
+
   onData(chunk: Uint8Array): boolean {
-    return this.#body?.push(chunk) ?? true
+    if (this.#body === null) return true
+    if (this.#bodyIsRead) return this.#body.push(chunk)
+    // Content where none may be: nobody waits for its end.
+    this.#end(aborted())
+    return false
   }
 
   onComplete(): void {
-    this.#deaf?.()
     this.#body?.end()
+    this.#over(new TypeError('the connection ended without an answer'))
   }
 
   onError(error: unknown): void {
-    this.#over(error)
     // As fetch words it, for whoever reads the body.
-    this.#body?.fail(new TypeError('terminated', { cause: error }))
+    this.#body?.fail(terminated(error))
+    this.#over(error)
   }
-}
-
-/** Fields that fetch adds where the caller did not say otherwise. */
-const ADDED: readonly (readonly [string, string])[] = [
-  ['accept', '*/*'],
-  ['accept-language', '*'],
-  ['user-agent', 'node'],
-]
-/** Fields that are not the caller's to say: the one follows from the URL, the other from the body. */
-const NOT_SENT = ['host', 'content-length', 'sec-fetch-mode'] as const
-
-/** The header fields of a request, as fetch would send them: names and values take turns. */
-function fieldsOf({ headers, url }: Outgoing): string[] {
-  const fields = headers.without(...NOT_SENT).flat()
-  for (const [name, value] of ADDED) if (!headers.has(name)) fields.push(name, value)
-  fields.push('sec-fetch-mode', 'cors')
-  // A part of an encoded body could not be decoded.
-  if (headers.has('range')) fields.push('accept-encoding', 'identity')
-  else if (!headers.has('accept-encoding')) fields.push('accept-encoding', acceptedCodings(url.protocol))
-  return fields
-}
-
-/** A field is bytes: one of them is one character. */
-function text(field: RawField): string {
-  return typeof field === 'string' ? field : field.toString('latin1')
 }
