@@ -88,6 +88,36 @@ function otherOptions(init: RequestInit): OtherOptions {
   return options
 }
 
+/** What a Request says besides method, URL, headers, body and signal, and what it says when nobody said anything. */
+const UNSAID = {
+  cache: 'default',
+  credentials: 'same-origin',
+  integrity: '',
+  keepalive: false,
+  mode: 'cors',
+  referrer: 'about:client',
+  referrerPolicy: '',
+} as const
+
+/** With nothing in it, a Request keeps its referrer; with anything, it does not (Fetch standard, 5.4). */
+function isEmpty(init: RequestInit): boolean {
+  return Object.keys(init).length === 0
+}
+
+/** The options that a Request was made with, where they are not those that every Request has. */
+function optionsOf(request: Request): OtherOptions {
+  const { cache, credentials, integrity, keepalive, mode, referrer, referrerPolicy } = request
+  return {
+    ...(cache !== UNSAID.cache && { cache }),
+    ...(credentials !== UNSAID.credentials && { credentials }),
+    ...(integrity !== UNSAID.integrity && { integrity }),
+    ...(keepalive !== UNSAID.keepalive && { keepalive }),
+    ...(mode !== UNSAID.mode && { mode }),
+    ...(referrer !== UNSAID.referrer && { referrer }),
+    ...(referrerPolicy !== UNSAID.referrerPolicy && { referrerPolicy }),
+  }
+}
+
 /**
  * Captures what `fetch(input, init)` would send. Takes every body that fetch takes: string, typed array, Blob,
  * URLSearchParams, FormData (its boundary is drawn once), a stream, and a `Request`.
@@ -137,7 +167,7 @@ export function captureRequest(
       headers: HeaderFields.from(request.headers),
       body: bytes,
       mayAskForStream: true,
-      options,
+      options: input instanceof Request ? { ...optionsOf(isEmpty(init) ? input : request), ...options } : options,
       signal: request.signal,
     },
     authenticated,

@@ -85,6 +85,30 @@ describe('an answer that asks for no payment', () => {
     expect(ours.filter((name) => name !== 'idempotency-key')).toEqual(theirs)
   })
 
+  it('takes the options of a Request along, and lets those beside it go before them', async () => {
+    const url = await serve((request, response) => response.end(request.headers['cache-control'] ?? 'none'))
+    const seen: RequestInit[] = []
+    const watching: typeof globalThis.fetch = (input, init) => {
+      seen.push(init ?? {})
+      return fetch(input, init)
+    }
+    const mpp = createMppClient({ account: stage.payer(), rpcUrl: stage.chain.rpcUrl, fetch: watching })
+    const request = (): Request =>
+      new Request(url, { cache: 'no-store', credentials: 'include', referrerPolicy: 'no-referrer' })
+    expect(await (await mpp.fetch(request())).text()).toBe('no-cache')
+    expect(await (await mpp.fetch(request(), { cache: 'no-cache' })).text()).toBe('max-age=0')
+    expect(await (await mpp.fetch(new Request(url))).text()).toBe('none')
+    const options = seen.map(({ method: _, headers: __, redirect: ___, signal: ____, ...rest }) => rest)
+    expect(options).toEqual([
+      { cache: 'no-store', credentials: 'include', referrerPolicy: 'no-referrer' },
+      // With anything beside it, a Request loses its referrer, as in fetch.
+      { cache: 'no-cache', credentials: 'include' },
+      {},
+    ])
+    // Without a fetch of the caller's, they are a reason to go by fetch.
+    expect(await (await plain().fetch(request())).text()).toBe('no-cache')
+  })
+
   it('streams: the first part arrives before the last one is sent', async () => {
     let finish = (): void => undefined
     const url = await serve((_request, response) => {

@@ -12,7 +12,6 @@ import { listOf } from './raw-fields.js'
 import { fieldsOf, targetOf } from './request-fields.js'
 import { whenAborted } from './shared-signal.js'
 import { aborted, type Exchange, type Outgoing } from './transport.js'
-import { underSignal } from './under-signal.js'
 
 /** Fetch takes that for the word of a proxy, and hands it to nobody. */
 const PROXY_REFUSES = 407
@@ -36,6 +35,12 @@ class NodeExchange implements Exchange {
   abort(): void {
     this.#request?.abort()
   }
+}
+
+/** The body as the caller reads it. @throws RangeError when nobody could. */
+function readable(fields: HeaderFields, body: ArrivingBody): BodySource {
+  const codings = codingsOf(fields.get('content-encoding'))
+  return codings.length === 0 ? body : decoded(body, codings)
 }
 
 /** Whoever waits for an answer. */
@@ -100,11 +105,12 @@ class NodeRequest implements DispatchHandler {
     this.#over(reason)
   }
 
+  /** @param error null when it ended as it should; whoever still waits for an answer gets none */
   #over(error: unknown): void {
     this.#deaf?.()
     this.#deaf = null
     this.#close = null
-    this.#waiting?.reject(error)
+    if (this.#waiting !== null) this.#waiting.reject(error ?? new TypeError('the connection ended without an answer'))
     this.#waiting = null
   }
 
@@ -122,7 +128,7 @@ class NodeRequest implements DispatchHandler {
     this.#body = new ArrivingBody({ resume, close: () => this.#end(aborted()) }, expectedOf(fields))
     this.#bodyIsRead = !bare
     try {
-      const body = bare ? null : this.#readable(fields, this.#body)
+      const body = bare ? null : readable(fields, this.#body)
       if (status === PROXY_REFUSES) throw new TypeError('a proxy asks for authentication')
       this.#waiting?.resolve(new Incoming({ status, statusText, url: url.href, type: 'basic', fields, bare }, body))
       this.#waiting = null
@@ -130,14 +136,6 @@ class NodeRequest implements DispatchHandler {
       this.#end(error)
     }
     return true
-  }
-
-  /** The body as the caller reads it. @throws when there is nobody who could. */
-  #readable(fields: HeaderFields, body: ArrivingBody): BodySource {
-    const { signal } = this.#outgoing
-    const codings = codingsOf(fields.get('content-encoding'))
-    const plain = codings.length === 0 ? body : decoded(body, codings)
-    return signal === null ? plain : underSignal(plain, signal)
   }
 
   onData(chunk: Uint8Array): boolean {
@@ -150,7 +148,7 @@ class NodeRequest implements DispatchHandler {
 
   onComplete(): void {
     this.#body?.end()
-    this.#over(new TypeError('the connection ended without an answer'))
+    this.#over(null)
   }
 
   onError(error: unknown): void {

@@ -27,7 +27,16 @@ export function whenAborted(signal: AbortSignal, callback: () => void): () => vo
 function watchOf(signal: AbortSignal): Watch {
   const callbacks = new Set<() => void>()
   const tell = (): void => {
-    for (const callback of [...callbacks]) callback()
+    const thrown: unknown[] = []
+    for (const callback of [...callbacks]) {
+      try {
+        callback()
+      } catch (error) {
+        // As with listeners of one event: the others are told all the same.
+        thrown.push(error)
+      }
+    }
+    if (thrown.length > 0) throw thrown[0]
   }
   const watch = { callbacks, tell }
   signal.addEventListener('abort', tell, { once: true })
