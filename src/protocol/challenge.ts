@@ -39,6 +39,7 @@ export interface ChallengeList {
 export const MAX_CHALLENGE_HEADER_BYTES = 16_384
 
 const SCHEME = 'Payment'
+const NONE: ChallengeList['refused'] = []
 const FIRST_BEYOND_LATIN1 = 0x100
 
 /**
@@ -69,7 +70,8 @@ export function parseChallenges(
     else unusable.push({ reason: challenge.reason, detail: challenge.detail })
   }
   // Copies are no larger than what they hold; lists that grew are, and a flow keeps its challenges.
-  if (challenges.length > 0) return parsed({ challenges: challenges.slice(), refused: unusable.slice() })
+  if (challenges.length > 0)
+    return parsed({ challenges: challenges.slice(), refused: unusable.length === 0 ? NONE : unusable.slice() })
   const first = unusable[0]
   if (first !== undefined) return refused('none_usable', `no payment challenge can be used: ${first.detail}`)
   if (list.stray && list.challenges.length === 0)
