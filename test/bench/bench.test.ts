@@ -12,10 +12,12 @@ import { startMemoryHttp } from './ground/memory-http.js'
 import {
   managerRefusesConcurrency,
   mppFlow,
+  mppFlowOverFetch,
   mppxFetch,
   mppxManager,
   mppxWithoutSigning,
   plainFetch,
+  transportAlone,
 } from './ground/subjects.js'
 import { bodyOf, CHAIN_ID, ESCROW, ROUTE } from './ground/terms.js'
 import { digits, inBytes, told } from './result.js'
@@ -104,6 +106,8 @@ describe('the gateway over HTTP', async () => {
 
   it.each([
     ['mpp-flow', mppFlow, 1],
+    ['mpp-flow, given fetch', mppFlowOverFetch, 1],
+    ['its transport alone', transportAlone, 1],
     ['two plain fetches', plainFetch, 1],
     ['mppx session manager', mppxManager, 1],
     ['mppx, signature remembered', mppxWithoutSigning, 1],
