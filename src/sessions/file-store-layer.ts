@@ -3,6 +3,7 @@
 
 import { constants, type FSWatcher, watch } from 'node:fs'
 import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { platform } from 'node:process'
 import { lock as takeLock } from 'proper-lockfile'
 
@@ -50,7 +51,7 @@ export const nodeFileLayer: FileLayer = {
   othersMay: async (path) => (hasPosixFolders ? (await stat(path)).mode & 0o077 : 0),
   list: (folder) => readdir(folder),
   read: (path) => unlessMissing(readFile(path, 'utf8')),
-  exists: async (path) => (await unlessMissing(access(path, constants.F_OK).then(() => true))) ?? false,
+  exists: isThere,
   async create(path) {
     const file = await open(path, 'wx', 0o600)
     try {
@@ -108,8 +109,15 @@ async function lock(path: string): Promise<(() => Promise<void>) | undefined> {
     return () => release().catch(() => undefined)
   } catch (error) {
     if (codeOf(error) === 'ELOCKED') return undefined
+    // Of several that find a dead holder's lock at once, one may take away what another has just put in its place. Whoever
+    // lost its lock so has none, which is no error; a folder that is not there is.
+    if (codeOf(error) === 'ENOENT' && (await isThere(dirname(path)))) return undefined
     throw error
   }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await unlessMissing(access(path, constants.F_OK).then(() => true))) ?? false
 }
 
 /** The system's error code of a failed call, such as `ENOSPC`. */

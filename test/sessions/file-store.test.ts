@@ -253,6 +253,22 @@ describe('files', () => {
       expect(await names('')).toEqual([expect.stringMatching(/^a~.*\.json$/)])
     })
 
+    it('leave a lock that many find at once: one gets it, the others are told to wait, nobody fails', async () => {
+      const longAgo = new Date(Date.now() - 60_000)
+      await mkdir(folder, { recursive: true })
+      for (let round = 0; round < 150; round += 1) {
+        const path = join(folder, `${round}.lock`)
+        await mkdir(path)
+        await utimes(path, longAgo, longAgo)
+        const taken = await Promise.all(Array.from({ length: 8 }, () => nodeFileLayer.lock(path)))
+        // Now and then they take it away from each other, and nobody has it; then the next one gets it.
+        if (taken.every((release) => release === undefined)) taken.push(await nodeFileLayer.lock(path))
+        expect(taken.some((release) => release !== undefined)).toBe(true)
+        for (const release of taken) await release?.()
+      }
+      await expect(nodeFileLayer.lock(join(folder, 'nowhere', 'a.lock'))).rejects.toMatchObject({ code: 'ENOENT' })
+    })
+
     it('cannot write over each other, even where no lock works', async () => {
       const lockless: FileLayer = { ...nodeFileLayer, lock: async () => async () => undefined }
       const stores = Array.from({ length: 6 }, () => fileStore(folder, { layer: lockless }))
