@@ -154,6 +154,14 @@ export function land(flow: FlowResources, accepted: boolean): void {
   flow.slot = null
 }
 
+/** Gives back what the flow has reserved, if it has. */
+export async function unreserve(ring: Ring, flow: FlowResources): Promise<void> {
+  const { key, place } = flow
+  if (key === null || place === null || !flow.reserved) return
+  flow.reserved = false
+  await ring.ledger.apply(key, place, { type: 'RELEASED', flow: flow.id })
+}
+
 /**
  * Gives back what a flow holds. What it signed stays in the ledger; a close that was not confirmed leaves the channel
  * open, and whatever the chain says later is found when the channel is used again.
@@ -165,9 +173,7 @@ export async function endFlow(ring: Ring, flow: FlowResources): Promise<void> {
   land(flow, true)
   const { key, place, lease } = flow
   try {
-    if (key !== null && place !== null && flow.reserved) {
-      await ring.ledger.apply(key, place, { type: 'RELEASED', flow: flow.id })
-    }
+    await unreserve(ring, flow)
     if (key !== null && place !== null && lease !== null) {
       const record = await ring.ledger.read(key)
       if (record?.status === 'closing') await ring.ledger.apply(key, place, { type: 'CLOSE_ABANDONED' }, { lease })

@@ -553,6 +553,23 @@ describe('createFlow', () => {
     },
   )
 
+  it('takes CANCEL right before the paid send: nothing counts as under way, and the channel can be closed', async () => {
+    const gateway = await stage.gateway()
+    const mpp = stage.client(stage.payer(), { policy: { timeouts: { paidMs: 3_000 } } })
+    await paySome(mpp, gateway.chat, 1, () => chat(500))
+    for (let time = 0; time < 3; time += 1) {
+      const actor = mpp.createFlow(gateway.chat, chat(500))
+      actor.subscribe((snapshot) => {
+        if (snapshot.matches('paying')) actor.send({ type: 'CANCEL' })
+      })
+      actor.start()
+      expect(failureOf(await mpp.outcomeOf(actor)).code).toBe('cancelled')
+    }
+    const [session] = await mpp.sessions.list()
+    expect(await mpp.sessions.close(session?.channelId ?? '')).toMatchObject({ status: 'closed' })
+    expect(gateway.seen.filter(({ credential }) => credential !== undefined)).toHaveLength(2)
+  })
+
   it('takes CANCEL at any moment of an opening: the next request finds one channel, or opens the only one', async () => {
     const gateway = await stage.gateway({ latencyMs: 10 })
     await Promise.all(

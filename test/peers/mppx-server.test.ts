@@ -56,6 +56,23 @@ describe('an mppx server that is paid per request', () => {
     expect(gateway.served()).toBe(8)
   })
 
+  it('gets no more than what is asked for after flows that were cancelled while they reserved', async () => {
+    const { gateway, payer, mpp, pay, close, gains } = await meet({ suggestedDeposit: '1' })
+    await pay()
+    for (let time = 0; time < 3; time += 1) {
+      const actor = mpp.createFlow(gateway.url, work())
+      actor.subscribe(({ value }) => {
+        if (JSON.stringify(value).includes('acquiringSession')) actor.send({ type: 'CANCEL' })
+      })
+      actor.start()
+      expect(await mpp.outcomeOf(actor)).toMatchObject({ status: 'failed', failure: { code: 'cancelled' } })
+    }
+    expect(await pay()).toMatchObject({ status: 'succeeded' })
+    expect(payer.vouchers.map((voucher) => voucher.split(':')[1])).toEqual(['100000', '200000'])
+    expect(settlementOf(await close())).toMatchObject({ settled: '200000', refunded: '800000' })
+    expect(await gains()).toEqual({ payer: -200_000n, payee: 200_000n, reserve: 0n })
+  })
+
   it('is paid for GET requests, and a new channel follows a closed one', async () => {
     const { gateway, payer, pay, close, gains } = await meet({ suggestedDeposit: '1' })
     for (let round = 0; round < 2; round += 1) {

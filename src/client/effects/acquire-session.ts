@@ -3,7 +3,7 @@
 
 import { type EffectInput, type PaymentFlowEvent, type PlannedInput, plan } from '../../../machines/index.js'
 import { FlightTimeout, isBusy, type SessionRecord } from '../../sessions/index.js'
-import { land, placedFlow, type Ring, viewFor } from '../ring.js'
+import { land, placedFlow, type Ring, unreserve, viewFor } from '../ring.js'
 import type { EffectScope } from './effect.js'
 
 /** A reservation of a process that died counts until its request would have timed out. */
@@ -33,6 +33,8 @@ async function reserve(ring: Ring, id: string): Promise<void> {
   const until = now + ring.policy.timeouts.paidMs + RESERVATION_GRACE_MS
   await ring.ledger.apply(key, place, { type: 'RESERVED', flow: id, amount: terms.amount.toString(), until, now })
   flow.reserved = true
+  // Over while it was written: nobody else gives it back, and others would sign for it as well.
+  if (flow.ended) await unreserve(ring, flow)
 }
 
 /** Waits until an outstanding request of the channel came back and the plan can go on, or finds that there is none. */

@@ -14,7 +14,7 @@ export interface EffectScope<Input extends EffectInput> {
   readonly input: Input
   /** Aborted when the state is left. Made when it is first looked at. */
   readonly signal: AbortSignal
-  /** Stops that when the state is left, or at once when it was. */
+  /** Stops that when the state is left, or at once when it was. One at a time: an effect does one thing. */
   stopOnLeave(work: Stoppable): void
   /** It is over by itself. */
   doneWith(work: Stoppable): void

@@ -22,6 +22,8 @@ export async function sendPaid(scope: EffectScope<EffectInput>): Promise<Payment
     return { type: 'DEPOSIT_TOO_LOW', session: await viewFor(ring, placed, record) }
   }
   if (isExpired(placed.challenge, ring.clock)) return { type: 'CHALLENGE_EXPIRED' }
+  // Over while the ledger was read: what would take off now would never land, and the channel could not be closed.
+  if (flow.ended) return { type: 'CONNECTION_FAILED', reason: 'cancelled before anything was sent' }
   const shared = takeOff(ring, placed, built)
   try {
     const { credential, cumulative } = built
