@@ -1,4 +1,4 @@
-// Sends by the HTTP client that Node's fetch is made of, without what fetch itself adds to each request: a ninth of its cost.
+// Sends by the HTTP client that Node's fetch is made of, without what fetch itself adds to each request.
 // Must never be used where fetch was replaced, or asked for something that only fetch does.
 
 import { ArrivingBody } from './arriving-body.js'
