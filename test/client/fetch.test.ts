@@ -553,6 +553,34 @@ describe('createFlow', () => {
     },
   )
 
+  it('takes CANCEL while the body of the request is still being read: nothing is sent, not even unpaid', async () => {
+    let requests = 0
+    const url = await serve((_request, response) => {
+      requests += 1
+      response.end()
+    })
+    let finish = (): void => undefined
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        finish = () => {
+          controller.enqueue(new TextEncoder().encode('a prompt'))
+          controller.close()
+        }
+      },
+    })
+    const mpp = plain()
+    const actor = mpp.createFlow(`${url}/work`, { method: 'POST', body })
+    actor.subscribe(() => undefined)
+    actor.start()
+    // It waits for the body by now.
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    actor.send({ type: 'CANCEL' })
+    expect(failureOf(await mpp.outcomeOf(actor)).code).toBe('cancelled')
+    finish()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(requests).toBe(0)
+  })
+
   it('takes CANCEL right before the paid send: nothing counts as under way, and the channel can be closed', async () => {
     const gateway = await stage.gateway()
     const mpp = stage.client(stage.payer(), { policy: { timeouts: { paidMs: 3_000 } } })

@@ -41,6 +41,18 @@ describe('a dispatcher of an application', () => {
     expect([response.headers.get('x-name'), await response.text()]).toEqual(['a', 'all of it'])
   })
 
+  it('is told of no time limit for the head: that is the policy’s alone', async () => {
+    const told: unknown[] = []
+    const dispatcher: Dispatcher = {
+      dispatch: ({ headersTimeout }, handler) => {
+        told.push(headersTimeout)
+        handler.onError(new Error('enough'))
+      },
+    }
+    await rejection(sendOverNode(dispatcher, outgoing('http://a.example/')).answer)
+    expect(told).toEqual([0])
+  })
+
   it('throws', async () => {
     const { exchange } = by(() => {
       throw new Error('out of order')
