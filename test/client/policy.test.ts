@@ -1,7 +1,7 @@
 // What the caller allows: every limit and every list, held against a real gateway and a real chain.
 // Must never count a limit as kept because the request failed: nothing may be signed, sent or funded beyond it.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createMppClient, type PaymentIntent, type Policy } from '../../src/index.js'
+import { createMppClient, memoryStore, type PaymentIntent, type Policy } from '../../src/index.js'
 import {
   chat,
   counted,
@@ -174,6 +174,24 @@ describe('maxTotalDeposit, over two payees', () => {
     expect(moved).toBeLessThanOrEqual(6_500_000n)
     for (const outcome of outcomes.filter(({ status }) => status === 'failed'))
       expect(failureOf(outcome)).toMatchObject({ code: 'limit_exceeded', limit: 'maxTotalDeposit' })
+  })
+
+  it('holds when two processes open channels in the same moment: what the other has just signed for is seen', async () => {
+    const [one, two] = [await stage.gateway({ suggestedDeposit: '1' }), await stage.gateway({ suggestedDeposit: '1' })]
+    for (let round = 0; round < 4; round += 1) {
+      const payer = stage.payer()
+      const store = memoryStore()
+      const clients = [one, two].map(() => stage.client(payer, { store, policy: { maxTotalDeposit: '1.5' } }))
+      const outcomes = await Promise.all(
+        [one, two].map(
+          ({ chat: url }, at) => clients[at]?.pay(url, chat(500)) ?? Promise.reject(new Error('no client')),
+        ),
+      )
+      expect(outcomes.map(({ status }) => status).sort()).toEqual(['failed', 'succeeded'])
+      for (const outcome of outcomes.filter(({ status }) => status === 'failed'))
+        expect(failureOf(outcome)).toMatchObject({ code: 'limit_exceeded', limit: 'maxTotalDeposit' })
+      expect(10_000_000_000n - (await stage.balance(payer.address))).toBe(1_000_000n)
+    }
   })
 
   it('leaves the rest to the second one also when channels are opened in the same moment', async () => {
