@@ -320,12 +320,7 @@ export const CODE_FACTS: Readonly<Record<FailureCode, CodeFacts>> = {
     'Check the RPC URL; pending operations are kept and settled when it answers.',
   ),
   rate_limited: facts(1, true, 'The gateway limits the rate of requests.', 'Wait, then try again with fewer at once.'),
-  server_failed: facts(
-    2,
-    true,
-    'The gateway failed before anything was paid.',
-    'Try again later; keep the request id for support.',
-  ),
+  server_failed: facts(2, true, 'The gateway failed.', 'Try again later; keep the request id for support.'),
   connection_failed: facts(
     2,
     true,
@@ -341,8 +336,8 @@ export const CODE_FACTS: Readonly<Record<FailureCode, CodeFacts>> = {
   payment_rejected: facts(
     0,
     false,
-    'The gateway rejected the payment with a code that this client does not know.',
-    'Look the code up in the documentation of the gateway.',
+    'The gateway did not take the payment, and gave no code that this client knows.',
+    'Look up what it answered in the documentation of the gateway.',
   ),
   cancelled: facts(0, false, 'The flow was cancelled.', 'Start it again when it is wanted.'),
   internal_error: facts(

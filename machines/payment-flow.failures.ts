@@ -24,18 +24,36 @@ function codeOf(event: PaymentFlowEvent): FailureCode {
 }
 
 function detailOf(event: PaymentFlowEvent): string | null {
-  if (event.type === 'PAYMENT_REJECTED') return event.code
+  if (event.type === 'PAYMENT_REJECTED') {
+    return (
+      event.code ?? `the gateway answered the payment with HTTP ${event.status}, without a code or a usable challenge`
+    )
+  }
   if (event.type === 'ANSWER_RECEIVED') return `the gateway answered with HTTP ${event.status}`
   if (event.type === 'DENY') return 'the payment was not approved'
   return 'reason' in event ? event.reason : null
 }
 
 function failure(context: PaymentFlowContext, code: FailureCode, more: Partial<Failure>): Change {
-  const { advice, retryable } = CODE_FACTS[code]
+  const { mayHaveBeenCharged } = context
+  // Whatever ended the flow: what was left open decides whether repeating it is safe.
+  const { advice } = CODE_FACTS[mayHaveBeenCharged ? 'outcome_unknown' : code]
+  const retryable = CODE_FACTS[code].retryable && !mayHaveBeenCharged
   const cause = context.rejectedBy === code ? null : context.rejectedBy
   const { references, authorised } = context
   return {
-    failure: { code, advice, retryable, detail: null, limit: null, cause, references, authorised, ...more },
+    failure: {
+      code,
+      advice,
+      retryable,
+      detail: null,
+      limit: null,
+      cause,
+      mayHaveBeenCharged,
+      references,
+      authorised,
+      ...more,
+    },
   }
 }
 
@@ -44,6 +62,11 @@ export function fail(context: PaymentFlowContext, event: PaymentFlowEvent): Chan
   // The answer that ends a flow is no cause of itself, also where it means more than its own code says.
   const own = codeOfEvent(event.type) === context.rejectedBy
   return failure(context, codeOf(event), { detail: detailOf(event), ...(own && { cause: null }) })
+}
+
+/** A paid send was left open, and what came after it does not settle whether it was carried out. */
+export function failUnknown(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
+  return failure(context, 'outcome_unknown', { detail: detailOf(event) })
 }
 
 /** The failure of a plan that a limit or the state of the channel forbids. */

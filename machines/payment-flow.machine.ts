@@ -1,12 +1,29 @@
 // One HTTP request from its unpaid send to a receipt, or the close of one channel, as a statechart.
 // Must never do I/O: effects are provided by whoever runs it and report every outcome as a named event.
 
-import { CLOSE_REJECTIONS, REJECTIONS } from './payment-flow.recovery.js'
+import { CLOSE_REJECTIONS, REJECTIONS, RESEND_REJECTIONS } from './payment-flow.recovery.js'
 import { flowOf, outputOf, paymentFlowSetup, planned } from './payment-flow.setup.js'
 import { initialContext } from './payment-flow.updates.js'
 
 const FAILED = { target: '#paymentFlow.failed', actions: ['fail'] } as const
 const FAILED_BY_ANSWER = { target: '#paymentFlow.failed', actions: ['noteAnswer', 'fail'] } as const
+const UNKNOWN = { target: '#paymentFlow.failed', actions: ['failUnknown'] } as const
+const UNKNOWN_BY_ANSWER = {
+  target: '#paymentFlow.failed',
+  actions: ['noteAnswer', 'noteOpenSend', 'failUnknown'],
+} as const
+/** Ended while a paid send was on its way: what it carried may have been taken. */
+const FAILED_WHILE_SENDING = { target: '#paymentFlow.failed', actions: ['noteSend', 'noteOpenSend', 'fail'] } as const
+
+/** An answer that leaves open whether the work ran may be followed by the same credential, and by nothing else. */
+const SEND_THE_SAME_AGAIN = [
+  {
+    guard: 'mayResendPaid',
+    target: '#paymentFlow.backingOff',
+    actions: ['count', 'noteAnswer', 'noteOpenSend', 'backOffToResending'],
+  },
+  UNKNOWN_BY_ANSWER,
+] as const
 const PLAN_AGAIN = [
   { guard: 'withinBound', target: '#paymentFlow.authorizing.planning', actions: ['count', 'noteSession'] },
   FAILED,
@@ -263,23 +280,39 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
         ],
         CHALLENGE_EXPIRED: ASK_ANEW,
         SESSION_CHANGED: PLAN_AGAIN,
-        RATE_LIMITED: [
-          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToRequesting'] },
-          FAILED_BY_ANSWER,
-        ],
-        SERVER_FAILED: [
-          { guard: 'mayResendPaid', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToPaying'] },
-          FAILED_BY_ANSWER,
-        ],
+        RATE_LIMITED: SEND_THE_SAME_AGAIN,
+        SERVER_FAILED: SEND_THE_SAME_AGAIN,
         CONNECTION_FAILED: [
           { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToPaying'] },
           FAILED,
         ],
-        OUTCOME_UNKNOWN: { target: 'failed', actions: ['noteSend', 'fail'] },
-        CANCEL: { target: 'failed', actions: ['noteSend', 'fail'] },
-        EFFECT_FAILED: { target: 'failed', actions: ['noteSend', 'fail'] },
-        PAYMENT_REJECTED: FAILED_BY_ANSWER,
+        OUTCOME_UNKNOWN: FAILED_WHILE_SENDING,
+        CANCEL: FAILED_WHILE_SENDING,
+        EFFECT_FAILED: FAILED_WHILE_SENDING,
+        PAYMENT_REJECTED: { target: 'failed', actions: ['noteAnswer', 'noteOpenSend', 'fail'] },
         ...REJECTIONS,
+      },
+    },
+    resending: {
+      description:
+        'The last paid send was left open: the very same credential is sent again, so that nothing more can be taken for it.',
+      tags: ['network', 'recovering'],
+      invoke: { id: 'resendPaid', src: 'resendPaid', input: flowOf },
+      on: {
+        PAID_ANSWER_RECEIVED: { target: 'verifyingReceipt', actions: ['noteAnswer'] },
+        ANSWER_RECEIVED: { target: 'succeeded', actions: ['noteAnswer'] },
+        RATE_LIMITED: SEND_THE_SAME_AGAIN,
+        SERVER_FAILED: SEND_THE_SAME_AGAIN,
+        CONNECTION_FAILED: [
+          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToResending'] },
+          UNKNOWN,
+        ],
+        CHALLENGE_EXPIRED: UNKNOWN,
+        OUTCOME_UNKNOWN: FAILED_WHILE_SENDING,
+        CANCEL: FAILED_WHILE_SENDING,
+        EFFECT_FAILED: FAILED_WHILE_SENDING,
+        PAYMENT_REJECTED: UNKNOWN_BY_ANSWER,
+        ...RESEND_REJECTIONS,
       },
     },
     verifyingReceipt: {
@@ -298,6 +331,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
       on: {
         WAITED: [
           { guard: 'thenPaying', target: 'paying' },
+          { guard: 'thenResending', target: 'resending' },
           { guard: 'thenReconciling', target: 'authorizing.reconcilingSession' },
           { target: 'requesting' },
         ],

@@ -56,9 +56,11 @@ const anotherMethod = [
 ] as const
 
 const repeatWorkIfAllowed = [
-  { guard: 'mayRepeatWork', target: REQUESTING, reenter: true, actions: ['count', 'noteAnswer'] },
-  { target: FAILED, actions: ['noteAnswer', 'fail'] },
+  { guard: 'mayRepeatWork', target: REQUESTING, reenter: true, actions: ['count', 'noteAnswer', 'noteOpenSend'] },
+  { target: FAILED, actions: ['noteAnswer', 'noteOpenSend', 'fail'] },
 ] as const
+
+const workMayHaveRun = [{ target: FAILED, actions: ['noteAnswer', 'noteOpenSend', 'fail'] }] as const
 
 /**
  * One arrow, or one guarded group of arrows, per code of the gateway and per standard problem type.
@@ -97,8 +99,21 @@ export const REJECTIONS = {
   'session/channel-finalized': askTheChain,
   'malformed-credential': reChallenge,
   'method-unsupported': anotherMethod,
-  'internal-payment-error': terminal,
+  'internal-payment-error': workMayHaveRun,
 } as const
+
+const usedUp = [{ target: FAILED, actions: ['noteAnswer', 'failUnknown'] }] as const
+
+/**
+ * The same for a credential that was sent again because its first send was left open. Whatever the server says about it
+ * now, it may say because it has charged the first send: nothing new is signed, whichever code it is.
+ */
+export const RESEND_REJECTIONS = usedUpBy(REJECTIONS)
+
+function usedUpBy<Code extends string>(rejections: Readonly<Record<Code, unknown>>) {
+  const rows = Object.keys(rejections).map((code) => [code, usedUp] as const)
+  return Object.fromEntries(rows) as Readonly<Record<Code, typeof usedUp>>
+}
 
 const CLOSE_AGAIN = [
   {

@@ -87,6 +87,7 @@ export const paymentFlowSetup = setup({
     signVoucher: effect<PlannedInput>('signVoucher'),
     reconcileSession: effect<EffectInput>('reconcileSession'),
     sendPaid: effect<EffectInput>('sendPaid'),
+    resendPaid: effect<EffectInput>('resendPaid'),
     verifyReceipt: effect<EffectInput>('verifyReceipt'),
     wait: effect<EffectInput & { readonly ms: number }>('wait'),
     sendClose: effect<EffectInput & { readonly closing: string | null }>('sendClose'),
@@ -100,8 +101,9 @@ export const paymentFlowSetup = setup({
     anotherChallengeOffered: ({ context, event }) =>
       'challengesOffered' in event && event.challengesOffered > 1 && (context.counts[event.type] ?? 0) === 0,
     mayRepeatWork: ({ context, event }) => context.limits.retryCommitFailed && (context.counts[event.type] ?? 0) === 0,
+    /** After a 429 or 503 most likely nothing was run; after any other server error it may have been. */
     mayResendPaid: ({ context, event }) =>
-      event.type === 'SERVER_FAILED' && !event.mayHaveRun && context.limits.resendPaid && withinBound(context, event),
+      context.limits.resendPaid && !('mayHaveRun' in event && event.mayHaveRun) && withinBound(context, event),
     isClosing: ({ context }) => context.purpose === 'close',
     planReuses: ({ context }) => context.plan?.kind === 'reuse',
     planSigns: ({ context }) => context.plan?.kind === 'sign',
@@ -128,6 +130,7 @@ export const paymentFlowSetup = setup({
     disputedWithChallenge: ({ context }) => context.disputed !== null && context.unreadChallenges > 0,
     disputed: ({ context }) => context.disputed !== null,
     thenPaying: ({ context }) => context.afterBackoff === 'paying',
+    thenResending: ({ context }) => context.afterBackoff === 'resending',
     thenReconciling: ({ context }) => context.afterBackoff === 'reconciling',
   },
   actions: {
@@ -139,6 +142,7 @@ export const paymentFlowSetup = setup({
     noteApproval: assign(({ context }) => update.noteApproval(context)),
     noteReceipt: assign(({ context, event }) => update.noteReceipt(context, event)),
     noteSend: assign(({ context }) => update.noteSend(context)),
+    noteOpenSend: assign(({ context, event }) => update.noteOpenSend(context, event)),
     noteSettlement: assign(({ context, event }) => update.noteSettlement(context, event)),
     demandVoucher: assign(({ context, event }) => update.demandVoucher(context, event)),
     demandDeposit: assign(({ context, event }) => update.demandDeposit(context, event)),
@@ -148,6 +152,7 @@ export const paymentFlowSetup = setup({
     settleDispute: assign({ disputed: null }),
     backOffToRequesting: assign(({ context, event }) => update.backOff(context, event, 'requesting')),
     backOffToPaying: assign(({ context, event }) => update.backOff(context, event, 'paying')),
+    backOffToResending: assign(({ context, event }) => update.backOff(context, event, 'resending')),
     backOffToReconciling: assign(({ context, event }) => update.backOff(context, event, 'reconciling')),
     backOffToClosing: assign(({ context, event }) => update.backOff(context, event, 'closing')),
     plan: assign(({ context }) => {
@@ -156,6 +161,7 @@ export const paymentFlowSetup = setup({
       return { plan: makePlan({ challenge, session, limits, demand, reconciled, turn }) }
     }),
     fail: assign(({ context, event }) => failure.fail(context, event)),
+    failUnknown: assign(({ context, event }) => failure.failUnknown(context, event)),
     failByPlan: assign(({ context }) => failure.failByPlan(context)),
     failByReplacement: assign(({ context }) => failure.failByReplacement(context)),
     failByDispute: assign(({ context }) => failure.failByDispute(context)),

@@ -22,7 +22,7 @@ export interface FlowLimits {
   readonly approval: boolean
   /** Whether work whose commit failed may be asked for once more (it may be paid twice). */
   readonly retryCommitFailed: boolean
-  /** Whether a paid request may be sent again after an answer that rules out that it was carried out. */
+  /** Whether the same credential may be sent again after a 429 or 503 without a receipt. Nothing new is ever signed then. */
   readonly resendPaid: boolean
 }
 
@@ -163,6 +163,8 @@ export interface Failure {
   readonly limit: LimitName | null
   /** The code that the flow was recovering from when it failed, if it was. */
   readonly cause: string | null
+  /** Whether the request may have been carried out and charged: repeating it may pay for it twice. */
+  readonly mayHaveBeenCharged: boolean
   readonly references: References
   readonly authorised: Authorised
 }
@@ -191,10 +193,12 @@ export interface PaymentFlowContext {
   /** Deposit that was approved; null while nothing was. */
   readonly approvedDeposit: Amount | null
   readonly turn: Turn
-  readonly afterBackoff: 'requesting' | 'paying' | 'reconciling' | 'closing'
+  readonly afterBackoff: 'requesting' | 'paying' | 'resending' | 'reconciling' | 'closing'
   readonly backoffMs: number
   /** The event that made the session be reconciled, when it was a rejection. */
   readonly disputed: string | null
+  /** Whether a paid send of this flow was left open: it may have been carried out and charged, and nobody has said so. */
+  readonly mayHaveBeenCharged: boolean
   readonly authorised: Authorised
   readonly references: References
   /** The newest rejection, by its code. */
@@ -265,7 +269,7 @@ export type PaymentFlowEvent =
   | { readonly type: 'WALLET_BALANCE_INSUFFICIENT' }
   | { readonly type: 'SIGNING_FAILED'; readonly reason: string }
   | { readonly type: 'CHAIN_UNAVAILABLE'; readonly reason: string }
-  // sendPaid and other sends
+  // sendPaid, resendPaid and other sends. PAID_ANSWER_RECEIVED: a 2xx, or any status with a receipt that holds
   | ({ readonly type: 'PAID_ANSWER_RECEIVED' } & AnswerFacts)
   | ({ readonly type: 'PAYMENT_REJECTED'; readonly code: string | null } & AnswerFacts)
   | ({ readonly type: 'RATE_LIMITED' } & AnswerFacts)

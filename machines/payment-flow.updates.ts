@@ -52,6 +52,7 @@ export function initialContext(input: PaymentFlowInput): PaymentFlowContext {
     afterBackoff: 'requesting',
     backoffMs: 0,
     disputed: null,
+    mayHaveBeenCharged: false,
     authorised: NOTHING_AUTHORISED,
     references: { requestId: null, challengeId: null, channelId: input.closing ?? null, httpStatus: null },
     rejectedBy: null,
@@ -168,6 +169,26 @@ export function noteSend(context: PaymentFlowContext): Change {
   const { authorised, session } = context
   const cumulative = max(authorised.cumulative, session?.signed ?? '0')
   return { authorised: { ...authorised, paidSends: authorised.paidSends + 1, cumulative } }
+}
+
+/** Rejections after which the work may have run all the same. */
+const LEAVES_OPEN: ReadonlySet<string> = new Set(['mpp_commit_failed', 'internal-payment-error'])
+const TOO_MANY_REQUESTS = 429
+
+/** Whether a paid send that ended with `event` may have been carried out and charged. */
+function leavesOpen(event: PaymentFlowEvent): boolean {
+  const facts = factsOf(event)
+  // Cancelled or broken off: the send may have left by then.
+  if (facts === null) return true
+  if (facts.cumulative === null) return false
+  if (event.type === 'RATE_LIMITED' || event.type === 'SERVER_FAILED') return true
+  if (event.type === 'PAYMENT_REJECTED') return facts.status === TOO_MANY_REQUESTS || facts.status >= 500
+  return LEAVES_OPEN.has(event.type)
+}
+
+/** Remembers, to the flow's end, that a paid send was left open. */
+export function noteOpenSend(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
+  return context.purpose === 'pay' && leavesOpen(event) ? { mayHaveBeenCharged: true } : {}
 }
 
 function demand(context: PaymentFlowContext, event: PaymentFlowEvent, kind: Demand['kind']): Change {

@@ -18,9 +18,13 @@ export function unpaidEvent(answer: Answer): PaymentFlowEvent {
   return codeEvent(answer) ?? challengeEvent(answer, 'CHALLENGE_RECEIVED') ?? statusEvent(answer, false)
 }
 
-/** The event of an answer to a request that carried a credential. */
-export function paidEvent(answer: Answer): PaymentFlowEvent {
-  if (answer.ok) return { type: 'PAID_ANSWER_RECEIVED', ...answer.facts }
+/**
+ * The event of an answer to a request that carried a credential.
+ *
+ * @param charged the answer carries a receipt that holds: then it is what was paid for, whatever its status
+ */
+export function paidEvent(answer: Answer, charged = false): PaymentFlowEvent {
+  if (answer.ok || charged) return { type: 'PAID_ANSWER_RECEIVED', ...answer.facts }
   return codeEvent(answer) ?? challengeEvent(answer, 'payment_required') ?? statusEvent(answer, true)
 }
 
@@ -40,5 +44,7 @@ function statusEvent({ facts }: Answer, paid: boolean): PaymentFlowEvent {
   if (facts.status >= 500) {
     return { type: 'SERVER_FAILED', mayHaveRun: paid && facts.status !== SERVICE_UNAVAILABLE, ...facts }
   }
+  // Asked to pay once more, by a server that says neither why nor how.
+  if (paid && facts.status === 402) return { type: 'PAYMENT_REJECTED', code: null, ...facts }
   return { type: 'ANSWER_RECEIVED', ...facts }
 }

@@ -14,8 +14,10 @@ import { type HeaderFields, receivedResponse } from './transport/index.js'
  */
 export type RepeatHabit = 'nothing' | 'unless_told' | 'by_status'
 
-/** Statuses that the AI SDK sends again after, and that a flow hands on as the caller's answer. */
-const REPEATED_STATUSES: ReadonlySet<number> = new Set([408, 409])
+/** Whether the AI SDK sends again after an answer with this status. */
+function isRepeated(status: number): boolean {
+  return status === 408 || status === 409 || status === 429 || status >= 500
+}
 
 /** The status of an answer that no gateway gave: the payment did not come about, and no SDK sends again after it. */
 const PAYMENT_REQUIRED = 402
@@ -37,26 +39,57 @@ export function finalAnswer(outcome: PaymentOutcome, habit: RepeatHabit, signal:
   const { failure, response, authorised } = outcome
   // An SDK whose own timeout ran out would pay a second time for what is still being worked on.
   const wouldRepeat = habit === 'unless_told' && authorised.paidSends > 0
-  if (failure.code === 'cancelled' && !wouldRepeat) signal?.throwIfAborted()
+  if (failure.code === 'cancelled' && !wouldRepeat && signal?.aborted === true) throw abortReason(signal, outcome)
   if (habit === 'unless_told') return inWords(failure, response)
   if (habit === 'by_status' || response === undefined) throw new PaymentFlowError(outcome)
   return marked(response, response.body, failure.code)
 }
 
+/**
+ * What a fetch that was aborted rejects with: the signal's reason. When the request may have been charged by then, an error
+ * of the same name that says so in its `cause`; the reason may be shared by many requests, and stays as it is.
+ */
+function abortReason(signal: AbortSignal, outcome: PaymentOutcome & { readonly status: 'failed' }): unknown {
+  const reason: unknown = signal.reason
+  if (!outcome.failure.mayHaveBeenCharged) return reason
+  const name = reason instanceof Error || reason instanceof DOMException ? reason.name : 'AbortError'
+  const error = new DOMException('The request was aborted after it was paid for; it may have been charged.', name)
+  return Object.defineProperty(error, 'cause', { value: new PaymentFlowError(outcome, reason), enumerable: false })
+}
+
 /** The gateway's answer as it is; one that was sent a payment and still says no is not to be paid for again. */
 function deliver(outcome: PaymentOutcome & { readonly status: 'succeeded' }, habit: RepeatHabit): Response {
-  const { response, authorised, references, trace } = outcome
+  const { response, authorised } = outcome
   if (authorised.paidSends === 0) return response
   if (response.ok) return habit === 'by_status' ? withFinalBody(response) : response
   // Below 400 nothing sends again; a browser's redirect (status 0) cannot even be copied.
   if (response.status < 400) return response
-  if (habit === 'by_status' && REPEATED_STATUSES.has(response.status)) {
-    const { advice, retryable } = CODE_FACTS.payment_rejected
-    const detail = `the gateway answered with HTTP ${response.status}`
-    const known = { code: 'payment_rejected', advice, retryable, detail, limit: null, cause: null } as const
-    throw new PaymentFlowError({ failure: { ...known, references, authorised }, trace })
-  }
+  if (habit === 'by_status' && isRepeated(response.status)) throw repeatedByStatus(outcome)
   return habit === 'unless_told' ? marked(response, response.body, null) : response
+}
+
+/** An answer to a paid request that its caller would send, and pay for, again: as an error, which it takes as final. */
+function repeatedByStatus({
+  response,
+  receipt,
+  references,
+  authorised,
+  trace,
+}: PaymentOutcome & { readonly status: 'succeeded' }) {
+  const { status } = response
+  const charged = receipt === undefined ? 'may have been charged' : 'was charged'
+  const failure: Failure = {
+    code: status === 429 ? 'rate_limited' : status >= 500 ? 'server_failed' : 'payment_rejected',
+    advice: CODE_FACTS.outcome_unknown.advice,
+    retryable: false,
+    detail: `the request ${charged}, and the gateway answered with HTTP ${status}`,
+    limit: null,
+    cause: null,
+    mayHaveBeenCharged: true,
+    references,
+    authorised,
+  }
+  return new PaymentFlowError({ failure, trace })
 }
 
 /**

@@ -46,8 +46,9 @@ export class PaymentFlowError extends Error {
   readonly failure: Failure
   readonly trace: readonly TraceStep[]
 
-  constructor(outcome: { readonly failure: Failure; readonly trace: readonly TraceStep[] }) {
-    super(describeFailure(outcome.failure))
+  /** @param cause what made the flow end, where that is an error of its own: the reason of an aborted signal */
+  constructor(outcome: { readonly failure: Failure; readonly trace: readonly TraceStep[] }, cause?: unknown) {
+    super(describeFailure(outcome.failure), cause === undefined ? undefined : { cause })
     this.failure = outcome.failure
     this.trace = outcome.trace
   }
@@ -55,7 +56,7 @@ export class PaymentFlowError extends Error {
 
 /** A failure in words: what happened, which code, what was and was not authorised, what to do next. */
 export function describeFailure(failure: Failure): string {
-  const { code, detail, authorised, references, cause } = failure
+  const { code, detail, authorised, references, cause, mayHaveBeenCharged } = failure
   const signed =
     authorised.paidSends === 0 && authorised.deposit === '0'
       ? 'Nothing was authorised by this request.'
@@ -71,6 +72,7 @@ export function describeFailure(failure: Failure): string {
     detail === null ? null : `(${detail})`,
     cause === null ? null : `It was recovering from ${cause}.`,
     signed,
+    mayHaveBeenCharged ? 'It may have been carried out and charged.' : null,
     failure.advice,
     where.length === 0 ? null : `[${where.join(', ')}]`,
   ]

@@ -75,7 +75,10 @@ export interface Policy {
   readonly approve?: (intent: PaymentIntent) => boolean | undefined | Promise<boolean | undefined>
   /** Ask once more for work whose commit failed. It may be paid twice. Default false. */
   readonly retryCommitFailed?: boolean
-  /** Send a paid request again after an answer that rules out that it was carried out. Default true. */
+  /**
+   * Send the same credential again after a 429 or 503 without a receipt. Nothing new is signed for it; a gateway that had
+   * run the request all the same may charge it within what the credential authorises. Default true.
+   */
   readonly resendPaid?: boolean
   /** Replaces how much is authorised; the limits are applied to its answer all the same. */
   readonly strategy?: Strategy

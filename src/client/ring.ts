@@ -27,6 +27,8 @@ export interface FlowResources {
   lease: HeldLease | null
   /** The paid request of this flow that is under way, or may go. */
   slot: Slot | null
+  /** The credential of the last paid send: the only one that may follow it while it is left open. */
+  sent: { readonly credential: string; readonly cumulative: Amount } | null
   /** For a close: the record that it is about, which may stand beside the channel in use. */
   recordKey: string | null
   /** Close credentials of this flow that the gateway would not take. */
@@ -79,6 +81,7 @@ export function openFlow(ring: Ring, id: string, request: CapturedRequest): Flow
     key: null,
     lease: null,
     slot: null,
+    sent: null,
     recordKey: null,
     closesRefused: 0,
     reserved: false,

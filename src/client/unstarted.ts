@@ -9,7 +9,17 @@ const NOTHING = { channelId: null, deposit: '0', cumulative: '0', vouchersSigned
 
 function failureOf(code: FailureCode, advice: string, detail: string, channelId: string | null): Failure {
   const references = { requestId: null, challengeId: null, channelId, httpStatus: null }
-  return { code, advice, retryable: false, detail, limit: null, cause: null, references, authorised: NOTHING }
+  return {
+    code,
+    advice,
+    retryable: false,
+    detail,
+    limit: null,
+    cause: null,
+    mayHaveBeenCharged: false,
+    references,
+    authorised: NOTHING,
+  }
 }
 
 /** A request that could not even be captured, or a flow that broke. */

@@ -223,10 +223,18 @@ const RESTING: readonly (readonly [state: string, more: Parameters<typeof begin>
 function resting(): readonly (readonly [string, FlowSnapshot])[] {
   const states = RESTING.map(([state, more, world]) => [state, world.drive(begin(more), state)] as const)
   const backingOff = take(new World(openView()).drive(begin(), 'paying'), rejection('mpp_reservation_failed'))
+  const paying = new World(openView())
+  const left = take(paying.drive(begin(), 'paying'), {
+    type: 'SERVER_FAILED',
+    mayHaveRun: false,
+    ...facts({ status: 503, cumulative: ONE }),
+  })
+  const left503 = paying.drive(left, 'resending')
   const closing = new World(openView()).drive(begin(CLOSING), 'closing.sendingClose')
   return [
     ...states,
     ['backingOff', backingOff],
+    ['resending', left503],
     ['closing.backingOff', take(closing, rejection('mpp_session_close_failed'))],
   ]
 }
@@ -320,6 +328,7 @@ const REPORTS: Readonly<Record<string, readonly string[]>> = {
     'CONNECTION_FAILED',
     'OUTCOME_UNKNOWN',
   ],
+  resendPaid: [...REFUSALS, 'PAID_ANSWER_RECEIVED', 'CHALLENGE_EXPIRED', 'CONNECTION_FAILED', 'OUTCOME_UNKNOWN'],
   verifyReceipt: ['RECEIPT_VERIFIED', 'RECEIPT_MISSING', 'RECEIPT_REJECTED'],
   reconcileSession: ['SESSION_RECONCILED', 'OPERATION_UNDECIDED'],
   wait: ['WAITED'],

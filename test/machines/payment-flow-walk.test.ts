@@ -304,12 +304,48 @@ function checkEnd({ output, context }: FlowSnapshot, name: string): void {
   expect(output.status).toBe(name)
   expect(output.failure === null).toBe(name !== 'failed')
   if (output.failure === null) return
-  const { code, advice, references, authorised, retryable } = output.failure
+  const { code, advice, references, authorised, retryable, mayHaveBeenCharged } = output.failure
   expect(Object.hasOwn(CODE_FACTS, code)).toBe(true)
-  expect(advice).toBe(CODE_FACTS[code].advice)
-  expect(retryable).toBe(CODE_FACTS[code].retryable)
+  expect(advice).toBe(CODE_FACTS[mayHaveBeenCharged ? 'outcome_unknown' : code].advice)
+  expect(retryable).toBe(CODE_FACTS[code].retryable && !mayHaveBeenCharged)
   expect(Object.keys(references).sort()).toEqual(['challengeId', 'channelId', 'httpStatus', 'requestId'])
   expect(authorised).toEqual(context.authorised)
+}
+
+/** Ends of a paid send that do not say whether the request was carried out. */
+const LEAVES_OPEN: ReadonlySet<string> = new Set([
+  'RATE_LIMITED',
+  'SERVER_FAILED',
+  'OUTCOME_UNKNOWN',
+  'mpp_commit_failed',
+])
+const AUTHORISES: ReadonlySet<string> = new Set([
+  'CHALLENGE_ACCEPTED',
+  'OPEN_SIGNED',
+  'TOP_UP_SIGNED',
+  'VOUCHER_SIGNED',
+])
+
+/** Watches a walk from outside of the machine: how many executions it has authorised that nobody has ruled out. */
+class ExecutionCount {
+  /** Paid sends that were left open, each of which may have been carried out. */
+  #open = false
+
+  /** @throws Error when the flow authorises another execution beside one that may have been carried out. */
+  take(before: FlowSnapshot, event: PaymentFlowEvent, after: FlowSnapshot): void {
+    const moved = after !== before && nameOf(before) !== nameOf(after)
+    const optedIn = before.context.limits.retryCommitFailed
+    if (this.#open && !optedIn && ((moved && AUTHORISES.has(event.type)) || nameOf(after) === 'paying')) {
+      throw new Error(`${event.type} authorises a second execution while the first may have been carried out`)
+    }
+    const sent = nameOf(before) === 'paying' || nameOf(before) === 'resending'
+    const carried = !('cumulative' in event) || event.cumulative !== null
+    if (sent && carried && LEAVES_OPEN.has(event.type)) this.#open = true
+    const { failure } = after.output ?? {}
+    if (this.#open && failure && !failure.mayHaveBeenCharged) {
+      throw new Error(`a flow that may have been charged ends in ${failure.code} without saying so`)
+    }
+  }
 }
 
 /** A walk as a line of text: a counterexample of sixty payloads helps nobody. */
@@ -339,11 +375,14 @@ describe('random walks', () => {
       fc.property(input, fc.array(step, { minLength: STEPS, maxLength: STEPS }), (start, steps) => {
         let [snapshot] = initialTransition(bareMachine, start)
         check(snapshot, null)
+        const executions = new ExecutionCount()
         for (const next of steps) {
           if (snapshot.status !== 'active') break
-          const before = snapshot.context
-          snapshot = takeBare(snapshot, choose(snapshot, next))
-          check(snapshot, before)
+          const before = snapshot
+          const event = choose(snapshot, next)
+          snapshot = takeBare(snapshot, event)
+          check(snapshot, before.context)
+          executions.take(before, event, snapshot)
           seen.add(nameOf(snapshot))
         }
         const end = snapshot.status === 'done' ? nameOf(snapshot) : 'under way'

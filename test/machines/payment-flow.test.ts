@@ -113,7 +113,15 @@ const CLOSE: Readonly<Record<Code, Lead>> = {
 /** A flow that has reached a state, and the world it is in. */
 function reach(state: string, more: Parameters<typeof begin>[0] = {}, session = openView(), offer = challenge()) {
   const world = new World(session, offer)
-  return { world, snapshot: world.drive(begin(more), state) }
+  if (state !== 'resending') return { world, snapshot: world.drive(begin(more), state) }
+  const paying = world.drive(begin(more), 'paying')
+  return {
+    world,
+    snapshot: world.drive(
+      take(paying, { type: 'SERVER_FAILED', mayHaveRun: false, ...world.answer({ status: 503 }) }),
+      state,
+    ),
+  }
 }
 
 /** A channel whose deposit does not cover the first voucher. */
@@ -320,7 +328,8 @@ describe('what this side finds by itself', () => {
     event: PaymentFlowEvent,
     leads: string,
     bound: number,
-    code: string,
+    /** Null: the repetition is no way back to this state. */
+    code: string | null,
   ])[] = [
     ['requesting', { type: 'POLICY_DENIED', reason: 'r' }, 'failed', 0, 'policy_denied'],
     ['requesting', { type: 'RATE_LIMITED', ...answered({ status: 429 }) }, 'backingOff', 1, 'rate_limited'],
@@ -343,7 +352,24 @@ describe('what this side finds by itself', () => {
     ['authorizing.openingSession', { type: 'WALLET_BALANCE_INSUFFICIENT' }, 'failed', 0, 'wallet_balance_insufficient'],
     ['authorizing.openingSession', { type: 'CHAIN_UNAVAILABLE', reason: 'r' }, 'failed', 0, 'chain_unavailable'],
     ['paying', { type: 'CHALLENGE_EXPIRED' }, 'requesting', 2, 'challenge_expired'],
-    ['paying', { type: 'RATE_LIMITED', ...answered({ status: 429 }) }, 'backingOff', 1, 'rate_limited'],
+    ['paying', { type: 'RATE_LIMITED', ...answered({ status: 429, cumulative: ONE }) }, 'backingOff', 0, null],
+    [
+      'resending',
+      { type: 'RATE_LIMITED', ...answered({ status: 429, cumulative: ONE }) },
+      'backingOff',
+      1,
+      'outcome_unknown',
+    ],
+    ['resending', { type: 'CONNECTION_FAILED', reason: 'r' }, 'backingOff', 2, 'outcome_unknown'],
+    ['resending', { type: 'CHALLENGE_EXPIRED' }, 'failed', 0, 'outcome_unknown'],
+    ['resending', { type: 'OUTCOME_UNKNOWN', reason: 'r' }, 'failed', 0, 'outcome_unknown'],
+    [
+      'resending',
+      { type: 'PAYMENT_REJECTED', code: 'unheard_of', ...answered({ cumulative: ONE }) },
+      'failed',
+      0,
+      'outcome_unknown',
+    ],
     [
       'paying',
       { type: 'SERVER_FAILED', mayHaveRun: true, ...answered({ status: 500 }) },
@@ -353,10 +379,10 @@ describe('what this side finds by itself', () => {
     ],
     [
       'paying',
-      { type: 'SERVER_FAILED', mayHaveRun: false, ...answered({ status: 503 }) },
+      { type: 'SERVER_FAILED', mayHaveRun: false, ...answered({ status: 503, cumulative: ONE }) },
       'backingOff',
-      2,
-      'server_failed',
+      0,
+      null,
     ],
     ['paying', { type: 'CONNECTION_FAILED', reason: 'r' }, 'backingOff', 2, 'connection_failed'],
     ['paying', { type: 'OUTCOME_UNKNOWN', reason: 'r' }, 'failed', 0, 'outcome_unknown'],
@@ -373,7 +399,7 @@ describe('what this side finds by itself', () => {
     expect(nameOf(take(snapshot, event))).toBe(leads)
     let now = snapshot
     for (let taken = 0; taken < bound; taken += 1) now = world.drive(take(now, event), from)
-    expectFailure(take(now, event), code)
+    if (code !== null) expectFailure(take(now, event), code)
   })
 
   it.each([
@@ -403,21 +429,51 @@ describe('what this side finds by itself', () => {
     expectFailure(take(now, changed), 'session_unavailable')
   })
 
-  it('counts every repetition of a paid request that certainly did not run, unless the policy forbids them', () => {
-    const failed: PaymentFlowEvent = { type: 'SERVER_FAILED', mayHaveRun: false, ...answered({ status: 503 }) }
-    expectFailure(take(reach('paying', { limits: { ...LIMITS, resendPaid: false } }).snapshot, failed), 'server_failed')
-    const waiting = take(reach('paying').snapshot, failed)
-    expect(nameOf(take(waiting, { type: 'WAITED' }))).toBe('paying')
+  const left = (event: PaymentFlowEvent['type'] & ('RATE_LIMITED' | 'SERVER_FAILED')): PaymentFlowEvent =>
+    event === 'RATE_LIMITED'
+      ? { type: event, ...answered({ status: 429, cumulative: ONE }) }
+      : { type: event, mayHaveRun: false, ...answered({ status: 503, cumulative: ONE }) }
+
+  it.each(['RATE_LIMITED', 'SERVER_FAILED'] as const)(
+    '%s on the paid send is followed by the same credential only',
+    (type) => {
+      const forbidden = reach('paying', { limits: { ...LIMITS, resendPaid: false } }).snapshot
+      const unknown = expectFailure(take(forbidden, left(type)), 'outcome_unknown')
+      expect(unknown).toMatchObject({ mayHaveBeenCharged: true, retryable: false })
+      const waiting = take(reach('paying').snapshot, left(type))
+      expect(nameOf(take(waiting, { type: 'WAITED' }))).toBe('resending')
+      expect(expectFailure(take(waiting, { type: 'CANCEL' }), 'cancelled')).toMatchObject({ mayHaveBeenCharged: true })
+    },
+  )
+
+  it.each([...MPP_CODES, ...PROBLEM_TYPES])(
+    'a credential that was sent again and refused with %s may have been charged',
+    (code) => {
+      const waiting = take(reach('paying').snapshot, left('RATE_LIMITED'))
+      const refused = take(
+        take(waiting, { type: 'WAITED' }),
+        rejection(code, { cumulative: ONE, challengesOffered: 2 }),
+      )
+      expect(expectFailure(refused, 'outcome_unknown')).toMatchObject({ mayHaveBeenCharged: true, cause: code })
+    },
+  )
+
+  it('says that a request may have been charged when its paid send was cut short, and not before', () => {
+    const unsent = expectFailure(take(reach('authorizing.acquiringSession').snapshot, { type: 'CANCEL' }), 'cancelled')
+    expect(unsent?.mayHaveBeenCharged).toBe(false)
+    const sent = expectFailure(take(reach('paying').snapshot, { type: 'CANCEL' }), 'cancelled')
+    expect(sent).toMatchObject({ mayHaveBeenCharged: true, retryable: false })
+    expect(sent?.advice).toMatch(/before repeating/)
   })
 
   it('waits as long as the server asks, up to a cap, and doubles its own waits', () => {
-    const { snapshot } = reach('paying')
+    const { snapshot } = reach('requesting')
     const waitFor = (retryAfterMs: number | null) =>
       take(snapshot, { type: 'RATE_LIMITED', ...answered({ status: 429, retryAfterMs }) }).context.backoffMs
     expect([waitFor(2500), waitFor(3_600_000), waitFor(null)]).toEqual([2500, 30_000, 250])
-    const { world } = reach('paying')
+    const { world, snapshot: paying } = reach('paying')
     const waits: number[] = []
-    let now = snapshot
+    let now = paying
     for (let taken = 0; taken < 3; taken += 1) {
       const waiting = take(now, world.rejection('mpp_reservation_failed'))
       waits.push(waiting.context.backoffMs)

@@ -220,7 +220,8 @@ export class World {
         this.#fund()
         return { type: 'SESSION_RECONCILED', session: this.session }
       }
-      case 'paying': {
+      case 'paying':
+      case 'resending': {
         this.#fund()
         const { signed } = this.session
         this.#change({ accepted: max(this.session.accepted, signed) })

@@ -9,7 +9,7 @@ import { parseChallenge } from './parse-challenge.js'
 import { reconcileSession } from './reconcile.js'
 import { requestApproval } from './request-approval.js'
 import { sendClose } from './send-close.js'
-import { sendPaid } from './send-paid.js'
+import { resendPaid, sendPaid } from './send-paid.js'
 import { sendUnpaid } from './send-unpaid.js'
 import { signVoucher } from './sign-voucher.js'
 import { topUpSession } from './top-up-session.js'
@@ -32,6 +32,7 @@ export function createEffects(ring: Ring) {
     signVoucher: effect(ring, signVoucher),
     reconcileSession: effect(ring, reconcileSession),
     sendPaid: effect(ring, sendPaid),
+    resendPaid: effect(ring, resendPaid),
     verifyReceipt: effect(ring, verifyReceipt),
     wait: effect(ring, wait),
     sendClose: effect(ring, sendClose),
@@ -51,6 +52,7 @@ export function asActors(effects: Effects) {
     signVoucher: asActor(effects.signVoucher),
     reconcileSession: asActor(effects.reconcileSession),
     sendPaid: asActor(effects.sendPaid),
+    resendPaid: asActor(effects.resendPaid),
     verifyReceipt: asActor(effects.verifyReceipt),
     wait: asActor(effects.wait),
     sendClose: asActor(effects.sendClose),

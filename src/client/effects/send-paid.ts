@@ -1,10 +1,11 @@
 // The paid send: the same bytes once more, with the highest voucher of the channel or with its signed open.
-// Must never answer an expired challenge, nor send a voucher above the deposit.
+// Must never answer an expired challenge, send a voucher above the deposit, or follow an open send by another credential.
 
 import { type EffectInput, exceeds, type PaymentFlowEvent } from '../../../machines/index.js'
 import type { SessionRecord } from '../../sessions/index.js'
 import { sightChannel } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
+import { holdsReceipt } from '../receipt.js'
 import { dropLease, keepAnswer, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
 import { SendFailure, send } from '../send.js'
 import { type BuiltCredential, channelOf, isExpired, openCredential, voucherCredential } from './credential.js'
@@ -25,19 +26,40 @@ export async function sendPaid(scope: EffectScope<EffectInput>): Promise<Payment
   // Over while the ledger was read: what would take off now would never land, and the channel could not be closed.
   if (flow.ended) return { type: 'CONNECTION_FAILED', reason: 'cancelled before anything was sent' }
   const shared = takeOff(ring, placed, built)
+  flow.sent = built
+  const event = await sendCredential(scope, placed, built)
+  return 'contended' in event && event.type !== 'PAID_ANSWER_RECEIVED'
+    ? await judged(event, ring, placed, record, built, shared)
+    : event
+}
+
+/** The credential of the last paid send once more, as it was: what it carried may have been charged already. */
+export async function resendPaid(scope: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {
+  const { ring, flow } = scope
+  const placed = placedFlow(ring, flow.id)
+  if (flow.sent === null) throw new Error('there is no paid send to repeat')
+  if (isExpired(placed.challenge, ring.clock)) return { type: 'CHALLENGE_EXPIRED' }
+  return sendCredential(scope, placed, flow.sent)
+}
+
+async function sendCredential(
+  scope: EffectScope<EffectInput>,
+  placed: PlacedFlow,
+  { credential, cumulative }: BuiltCredential,
+): Promise<PaymentFlowEvent> {
+  const { ring, flow } = scope
   try {
-    const { credential, cumulative } = built
     const answer = await send(scope, { credential, cumulative, withBody: true, timeoutMs: ring.policy.timeouts.paidMs })
     keepAnswer(flow, answer)
-    const event = paidEvent(answer)
-    return answer.ok || !('contended' in event) ? event : await judged(event, ring, placed, record, built, shared)
+    const charged = !answer.ok && (await holdsReceipt(ring.ledger, placed, answer))
+    return paidEvent(answer, charged)
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
     // The challenge is no answer to this send: the caller must not be handed it as one.
     keepAnswer(flow, null)
     return { type: error.left ? 'OUTCOME_UNKNOWN' : 'CONNECTION_FAILED', reason: error.message }
   } finally {
-    if (record.status === 'opening') await concludeOpen(ring, placed, record)
+    await concludeOpen(ring, placed)
   }
 }
 
@@ -97,11 +119,14 @@ async function movedSince(
  * Whatever the server answered to an open, the chain says whether the channel is funded. When it is not, or cannot be
  * asked, the open stays pending in the ledger and the next one who needs the channel looks again.
  */
-async function concludeOpen(ring: Ring, placed: PlacedFlow, record: SessionRecord): Promise<void> {
+async function concludeOpen(ring: Ring, placed: PlacedFlow): Promise<void> {
   const { flow, key, place } = placed
   const { lease } = flow
+  // Only a flow that is opening its channel still holds the lease when it sends.
   if (lease === null) return
   try {
+    const record = await ring.ledger.read(key)
+    if (record?.status !== 'opening') return
     const client = await ring.clientFor(place.chainId)
     const { channelId } = channelOf(record)
     const { deposit, block } = await sightChannel(client, { channelId, escrow: place.escrow })

@@ -4,6 +4,7 @@
 import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
 import { parseReceipt, type Receipt } from '../../protocol/index.js'
 import { IllegalChange } from '../../sessions/index.js'
+import { refuseReceipt } from '../receipt.js'
 import { land, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
 import type { EffectScope } from './effect.js'
 
@@ -30,8 +31,8 @@ async function believe(ring: Ring, placed: PlacedFlow, receipt: Receipt): Promis
   const { key, place, challenge, flow } = placed
   const refuse = (reason: string): PaymentFlowEvent => ({ type: 'RECEIPT_REJECTED', reason })
   const record = await ring.ledger.read(key)
-  if (receipt.channelId !== record?.session.channelId) return refuse('the receipt is for another channel')
-  if (receipt.challengeId !== challenge.id) return refuse('the receipt is for another challenge')
+  const refusal = refuseReceipt(receipt, challenge.id, record)
+  if (refusal !== null) return refuse(refusal)
   const accepted = receipt.acceptedCumulative.toString()
   const spent = receipt.spent.toString()
   try {

@@ -324,6 +324,31 @@ function paying(context: PaymentFlowContext): readonly EventCase[] {
   ]
 }
 
+/** What can come of a credential that is sent again: nothing is planned for it, and the ledger is not asked. */
+function resending(context: PaymentFlowContext): readonly EventCase[] {
+  const cumulative = sessionOf(context).signed
+  return [
+    answered(
+      'PAID_ANSWER_RECEIVED',
+      answer({ carriedOut: true, status: 200, receipt: 'good' }),
+      cumulative,
+      (said) => ({
+        type: 'PAID_ANSWER_RECEIVED',
+        ...said,
+      }),
+    ),
+    answered('ANSWER_RECEIVED', answer({ status: 404 }), cumulative, (said) => ({ type: 'ANSWER_RECEIVED', ...said })),
+    ...rejectionsIn('paymentFlow.resending', cumulative),
+    ...plainAnswers(cumulative),
+    serverFailed(cumulative, 503, false),
+    serverFailed(cumulative, 500, true),
+    REFUSED,
+    one('OUTCOME_UNKNOWN', { by: 'connection', is: 'broken' }, { type: 'OUTCOME_UNKNOWN', reason: 'no answer' }),
+    EXPIRY,
+    CANCEL,
+  ]
+}
+
 function verifyingReceipt(context: PaymentFlowContext): readonly EventCase[] {
   const { channelId, signed, spent } = sessionOf(context)
   const receipt = {
@@ -392,6 +417,7 @@ const CASES: Readonly<Record<string, (context: PaymentFlowContext) => readonly E
   'authorizing.signingVoucher': signingVoucher,
   'authorizing.reconcilingSession': reconcilingSession,
   paying,
+  resending,
   verifyingReceipt,
   backingOff: waiting,
   'closing.sendingClose': sendingClose,

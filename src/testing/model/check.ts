@@ -78,6 +78,25 @@ function depositOf({ session }: PaymentFlowContext): string {
   return session.status === 'opening' ? session.pendingAmount : session.deposit
 }
 
+/** Events by which a flow comes to authorise more, or to answer another challenge. */
+const AUTHORISES: ReadonlySet<string> = new Set([
+  'CHALLENGE_ACCEPTED',
+  'OPEN_SIGNED',
+  'OPEN_RESUMED',
+  'TOP_UP_SIGNED',
+  'VOUCHER_SIGNED',
+])
+
+/** Events that end a paid send without saying whether the request was carried out. */
+const LEAVES_OPEN: ReadonlySet<string> = new Set([
+  'RATE_LIMITED',
+  'SERVER_FAILED',
+  'OUTCOME_UNKNOWN',
+  'CANCEL',
+  'mpp_commit_failed',
+  'internal-payment-error',
+])
+
 type Rule = (before: FlowSnapshot, given: EventCase, after: FlowSnapshot) => boolean
 
 const TABLES = chartOf(paymentFlowMachine)
@@ -126,6 +145,21 @@ const RULES: Readonly<Record<string, Rule>> = {
       done === (after.status === 'done') &&
       JSON.stringify(context) === JSON.stringify(after.context)
     )
+  },
+  'a paid send that is left open is remembered to the end': (before, { event }, { context }) => {
+    const sends = ['paying', 'resending'].includes(stateName(before.value))
+    const isOpen = before.context.mayHaveBeenCharged || (sends && LEAVES_OPEN.has(event.type))
+    return !isOpen || context.mayHaveBeenCharged
+  },
+  'for one request nothing more is authorised while a paid send is left open': ({ context }, { event }, after) =>
+    !context.mayHaveBeenCharged ||
+    context.limits.retryCommitFailed ||
+    (!AUTHORISES.has(event.type) && stateName(after.value) !== 'paying'),
+  'a failed flow says when it may have been charged': (_, __, after) => {
+    if (stateName(after.value) !== 'failed') return true
+    const failure = after.output?.failure
+    const { mayHaveBeenCharged } = after.context
+    return failure?.mayHaveBeenCharged === mayHaveBeenCharged && !(mayHaveBeenCharged && failure.retryable)
   },
   'a failed flow says its code and what to do': (_, __, after) => {
     if (stateName(after.value) !== 'failed') return true

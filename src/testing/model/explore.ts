@@ -46,6 +46,7 @@ export function keyOf({ status, value, context }: FlowSnapshot): string {
     context.turn,
     context.afterBackoff,
     context.disputed,
+    context.mayHaveBeenCharged,
     Math.min(authorised.paidSends, 1),
     references.httpStatus === null ? 0 : 1,
     context.failure?.code ?? null,
