@@ -1,6 +1,7 @@
 // What a flow fails with: the code of the event that ended it, and what its reader needs to act.
 // Must never put text of a server's body into a failure.
 
+import { exceeds } from './amount.js'
 import { CODE_FACTS, codeOfEvent, type FailureCode, isFailureCode } from './codes.js'
 import type { Failure, PaymentFlowContext, PaymentFlowEvent } from './payment-flow.types.js'
 import type { Change } from './payment-flow.updates.js'
@@ -17,6 +18,10 @@ const ALSO: Readonly<Partial<Record<PaymentFlowEvent['type'], FailureCode>>> = {
   ANSWER_RECEIVED: 'payment_rejected',
   CLOSE_UNCONFIRMED: 'chain_unavailable',
 }
+
+/** Where receipts are missing, or do not say what was spent, exposure grows with every answer and never shrinks. */
+const SILENT_GATEWAY =
+  'This gateway answers without acknowledging what was spent: close the channel to settle it, or raise maxExposure.'
 
 function codeOf(event: PaymentFlowEvent): FailureCode {
   if (event.type === 'SERVER_FAILED' && event.mayHaveRun) return 'outcome_unknown'
@@ -74,7 +79,8 @@ export function failByPlan(context: PaymentFlowContext): Change {
   const { plan } = context
   if (plan?.kind === 'refuse') {
     const detail = `${plan.limit}: ${plan.wanted} base units wanted, ${plan.allowed} allowed`
-    return failure(context, 'limit_exceeded', { detail, limit: plan.limit })
+    const silent = plan.limit === 'maxExposure' && exceeds(context.session?.unacknowledged ?? '0', '0')
+    return failure(context, 'limit_exceeded', { detail, limit: plan.limit, ...(silent && { advice: SILENT_GATEWAY }) })
   }
   return failure(context, 'session_unavailable', { detail: plan?.kind === 'unavailable' ? plan.reason : null })
 }

@@ -59,6 +59,8 @@ export interface SessionView {
   readonly accepted: Amount
   /** Acknowledged use: the larger of what receipts say and what the chain has settled. */
   readonly spent: Amount
+  /** Prices of answered requests that no receipt has acknowledged: presumed to be spent beyond `spent`. */
+  readonly unacknowledged: Amount
   /** Sum of all reservations in flight, this flow's included. */
   readonly reserved: Amount
   /** Flows of this process that wait for their turn on this channel. */

@@ -28,7 +28,7 @@ function step(challenge: ChallengeSummary, demand: Demand): Amount {
 
 /**
  * The cumulative amount that must be authorised, in base units:
- * 1. what a checked snapshot requires; 2. priced per request: spent and everything reserved;
+ * 1. what a checked snapshot requires; 2. priced per request: spent, presumed to be spent, and everything reserved;
  * 3. otherwise the bucket rule: the current voucher is kept, and the first one covers one bucket.
  * A refused voucher adds: more than what was refused, unless somebody has signed more since.
  *
@@ -44,7 +44,8 @@ export const defaultStrategy: Strategy = ({ challenge, session, demand }) => {
   let required = max(signed, '0')
   if (ofThisChannel !== null) required = ofThisChannel.requiredCumulative
   else if (challenge.unitType === 'request') {
-    required = add(live ? session.spent : '0', max(session.reserved, challenge.amount))
+    const used = live ? add(session.spent, session.unacknowledged) : '0'
+    required = add(used, max(session.reserved, challenge.amount))
   } else if (!exceeds(signed, '0')) required = challenge.amount
   // A demand is about the channel it was made for; a channel that has ended takes it along.
   const stale = !live && session.channelId !== null

@@ -2,8 +2,8 @@
 // Must never do I/O; the ledger runs it with XState's pure `transition`, so an illegal change cannot be stored.
 
 import { assign, setup } from 'xstate'
-import { add, exceeds, max } from './amount.js'
-import type { SessionContext, SessionEvent } from './session.types.js'
+import { type Amount, add, exceeds, max, min, subtract } from './amount.js'
+import type { Reservation, SessionContext, SessionEvent } from './session.types.js'
 
 /** A channel that does not exist yet. */
 export const ABSENT_SESSION: SessionContext = {
@@ -18,9 +18,31 @@ export const ABSENT_SESSION: SessionContext = {
   refunded: null,
   pending: null,
   reservations: [],
+  unacknowledged: '0',
   withdrawableAt: null,
   seenAtBlock: null,
   adopted: false,
+}
+
+/** Reservations of flows that go on with another channel, of which so much is acknowledged as spent. */
+function carriedOver(reservations: readonly Reservation[], spent: Amount): readonly Reservation[] {
+  return reservations.map((held) => ({ ...held, spent }))
+}
+
+/**
+ * What is presumed to be spent beyond `spent`, once the request of `answered` was. A server's running total includes every
+ * earlier request: a receipt that says more than this request's price makes up for those that were not acknowledged.
+ */
+function unacknowledgedAfter(context: SessionContext, answered: Reservation | undefined, spent: Amount): Amount {
+  const amount = answered?.amount ?? '0'
+  const acknowledged = answered === undefined || exceeds(spent, answered.spent)
+  const total = max(context.spent, spent)
+  const grown = subtract(total, context.spent)
+  const presumed = acknowledged
+    ? subtract(context.unacknowledged, subtract(grown, amount))
+    : subtract(add(context.unacknowledged, amount), grown)
+  // Nothing can have been spent that was not signed for.
+  return min(presumed, subtract(context.signed, total))
 }
 
 const session = setup({
@@ -69,7 +91,7 @@ const session = setup({
         ? {}
         : {
             ...ABSENT_SESSION,
-            reservations: context.reservations,
+            reservations: carriedOver(context.reservations, '0'),
             channelId: event.channelId,
             descriptor: event.descriptor,
             resource: event.resource,
@@ -88,7 +110,7 @@ const session = setup({
         ? {}
         : {
             ...ABSENT_SESSION,
-            reservations: context.reservations,
+            reservations: carriedOver(context.reservations, event.settled),
             channelId: event.channelId,
             descriptor: event.descriptor,
             resource: event.resource,
@@ -107,7 +129,10 @@ const session = setup({
         ? { seenAtBlock: Math.max(context.seenAtBlock ?? 0, event.block) }
         : {},
     ),
-    forgetOpen: assign(({ context }) => ({ ...ABSENT_SESSION, reservations: context.reservations })),
+    forgetOpen: assign(({ context }) => ({
+      ...ABSENT_SESSION,
+      reservations: carriedOver(context.reservations, '0'),
+    })),
     recordVoucher: assign(({ context, event }) =>
       event.type === 'VOUCHER_SIGNED' ? { signed: max(context.signed, event.cumulative) } : {},
     ),
@@ -135,7 +160,8 @@ const session = setup({
     reserve: assign(({ context, event }) => {
       if (event.type !== 'RESERVED') return {}
       const live = context.reservations.filter((held) => held.flow !== event.flow && held.until > event.now)
-      return { reservations: [...live, { flow: event.flow, amount: event.amount, until: event.until }] }
+      const { flow, amount, until } = event
+      return { reservations: [...live, { flow, amount, until, spent: context.spent }] }
     }),
     release: assign(({ context, event }) =>
       event.type === 'RELEASED'
@@ -148,8 +174,26 @@ const session = setup({
             accepted: max(context.accepted, event.accepted),
             spent: max(context.spent, event.spent),
             resource: context.resource ?? event.resource ?? null,
+            reservations: context.reservations.filter((held) => held.flow !== event.flow),
+            unacknowledged: unacknowledgedAfter(
+              context,
+              context.reservations.find((held) => held.flow === event.flow),
+              event.spent,
+            ),
             // Whoever has accepted all that was signed here holds no higher voucher: it would have refused this one.
             adopted: context.adopted && exceeds(context.signed, event.accepted),
+          }
+        : {},
+    ),
+    recordUnacknowledged: assign(({ context, event }) =>
+      event.type === 'ANSWER_UNACKNOWLEDGED'
+        ? {
+            reservations: context.reservations.filter((held) => held.flow !== event.flow),
+            unacknowledged: unacknowledgedAfter(
+              context,
+              context.reservations.find((held) => held.flow === event.flow),
+              '0',
+            ),
           }
         : {},
     ),
@@ -194,6 +238,7 @@ const reservations = {
 }
 const acknowledgements = {
   RECEIPT_ACCEPTED: { guard: 'receiptWithinSigned' as const, actions: 'recordReceipt' as const },
+  ANSWER_UNACKNOWLEDGED: { actions: 'recordUnacknowledged' as const },
 }
 
 /**

@@ -32,6 +32,8 @@ export interface Reservation {
   readonly amount: Amount
   /** Milliseconds since the epoch after which a crashed holder's reservation no longer counts. */
   readonly until: number
+  /** What was acknowledged as spent when it was made: a receipt that says no more does not acknowledge this request. */
+  readonly spent: Amount
 }
 
 /** Everything the ledger knows about one channel, secrets apart. Amounts are base units. */
@@ -53,6 +55,8 @@ export interface SessionContext {
   readonly refunded: Amount | null
   readonly pending: PendingOperation | null
   readonly reservations: readonly Reservation[]
+  /** Prices of requests that were answered and that no receipt has acknowledged: presumed to be spent as well. */
+  readonly unacknowledged: Amount
   /** Chain time in seconds at which a forced close may be finished. */
   readonly withdrawableAt: number | null
   /** The newest block in which the channel was seen on the chain: a node that is behind it cannot say that it is gone. */
@@ -117,7 +121,11 @@ export type SessionEvent =
       readonly spent: Amount
       /** Where the answer came from: where the channel is used, if that was not known. */
       readonly resource?: string
+      /** Whose request was answered: its reservation ends with this. */
+      readonly flow?: string
     }
+  /** A request was answered, and no receipt that holds says what it cost. */
+  | { readonly type: 'ANSWER_UNACKNOWLEDGED'; readonly flow: string }
   | { readonly type: 'CLOSE_SIGNED'; readonly cumulative: Amount }
   | { readonly type: 'CLOSE_CONFIRMED'; readonly settled: Amount; readonly refunded: Amount }
   | { readonly type: 'CLOSE_ABANDONED' }

@@ -51,7 +51,10 @@ const session = z
     settled: amountText,
     refunded: amountText.nullable(),
     pending: pending.nullable(),
-    reservations: z.array(z.strictObject({ flow: z.string(), amount: amountText, until: z.number() })),
+    reservations: z.array(
+      z.strictObject({ flow: z.string(), amount: amountText, until: z.number(), spent: amountText }),
+    ),
+    unacknowledged: amountText,
     withdrawableAt: count.nullable(),
     seenAtBlock: count.nullable(),
     adopted: z.boolean(),
@@ -114,8 +117,19 @@ function reachingOf({ kind, amount }: { readonly kind: string; readonly amount: 
   return kind === 'topUp' ? add(deposit, amount) : '0'
 }
 
+/** Format 1 did not say which answered requests no receipt has acknowledged: none, as far as is known. */
+const formatOne = z.looseObject({
+  session: z.looseObject({ reservations: z.array(z.looseObject({})) }),
+})
+
+function fromOne(value: unknown): unknown {
+  const { session, ...rest } = read(formatOne, value)
+  const reservations = session.reservations.map((held) => ({ ...held, spent: '0' }))
+  return { ...rest, format: 2, session: { ...session, reservations, unacknowledged: '0' } }
+}
+
 /** What makes a record of one format into one of the next; the place in the list is the format it starts from. */
-const MIGRATIONS: readonly ((value: unknown) => unknown)[] = [fromZero]
+const MIGRATIONS: readonly ((value: unknown) => unknown)[] = [fromZero, fromOne]
 
 /** Why something that was stored cannot be read. The message names members, and quotes nothing of what they hold. */
 export class UnreadableRecord extends Error {

@@ -4,18 +4,20 @@
 import {
   ABSENT_SESSION,
   type Amount,
+  add,
   depositAtStake,
   max,
   type SessionContext,
   type SessionState,
   type SessionStatus,
   type SessionView,
+  subtract,
   sum,
 } from '../../machines/index.js'
 import type { Address, Hex } from '../protocol/index.js'
 
 /** Version of the stored format. A newer one is refused, an older one migrated. */
-export const RECORD_FORMAT = 1
+export const RECORD_FORMAT = 2
 
 /** Who pays whom, where, with what: a channel is shared by everything that has this in common. */
 export interface ChannelPlace {
@@ -99,6 +101,7 @@ export function viewOf(
   others: { readonly depositedElsewhere: Amount; readonly waiting: number },
 ): SessionView {
   const { status, session } = record
+  const spent = max(session.spent, session.settled)
   const live = session.reservations.filter((held) => held.until > now)
   return {
     status,
@@ -106,7 +109,8 @@ export function viewOf(
     deposit: session.deposit,
     signed: session.signed,
     accepted: session.accepted,
-    spent: max(session.spent, session.settled),
+    spent,
+    unacknowledged: subtract(add(session.spent, session.unacknowledged), spent),
     reserved: sum(live.map((held) => held.amount)),
     ...others,
     pending: session.pending?.kind ?? null,

@@ -62,6 +62,7 @@ const session: Arbitrary<SessionView> = record({
   reserved: amount,
   waiting: fc.integer({ min: 0, max: 2 }),
   depositedElsewhere: amount,
+  unacknowledged: amount,
   pending: maybe(fc.constantFrom('open', 'topUp', 'close', 'requestClose', 'withdraw')),
   pendingAmount: amount,
 })

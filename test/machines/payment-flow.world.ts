@@ -91,6 +91,7 @@ export function view(more: Partial<SessionView> = {}): SessionView {
     accepted: '0',
     spent: '0',
     reserved: '0',
+    unacknowledged: '0',
     waiting: 0,
     depositedElsewhere: '0',
     pending: null,

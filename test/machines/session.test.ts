@@ -26,10 +26,11 @@ const OPENS = ['OPEN_SIGNED', 'CHANNEL_ADOPTED'] as const
 /** Which events each state may take, guards permitting. */
 const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
   absent: [...ALWAYS, ...OPENS],
-  opening: [...ALWAYS, 'RECEIPT_ACCEPTED', 'VOUCHER_SIGNED', 'OPEN_CONFIRMED', 'OPEN_DROPPED'],
+  opening: [...ALWAYS, 'RECEIPT_ACCEPTED', 'ANSWER_UNACKNOWLEDGED', 'VOUCHER_SIGNED', 'OPEN_CONFIRMED', 'OPEN_DROPPED'],
   open: [
     ...ALWAYS,
     'RECEIPT_ACCEPTED',
+    'ANSWER_UNACKNOWLEDGED',
     'VOUCHER_SIGNED',
     'TOP_UP_SIGNED',
     'DEPOSIT_SEEN',
@@ -42,16 +43,26 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
   toppingUp: [
     ...ALWAYS,
     'RECEIPT_ACCEPTED',
+    'ANSWER_UNACKNOWLEDGED',
     'VOUCHER_SIGNED',
     'TOP_UP_CONFIRMED',
     'TOP_UP_DROPPED',
     'CLOSE_CONFIRMED',
     'CHANNEL_GONE',
   ],
-  closing: [...ALWAYS, 'RECEIPT_ACCEPTED', 'CLOSE_CONFIRMED', 'CLOSE_ABANDONED', 'CLOSE_REQUESTED', 'CHANNEL_GONE'],
+  closing: [
+    ...ALWAYS,
+    'RECEIPT_ACCEPTED',
+    'ANSWER_UNACKNOWLEDGED',
+    'CLOSE_CONFIRMED',
+    'CLOSE_ABANDONED',
+    'CLOSE_REQUESTED',
+    'CHANNEL_GONE',
+  ],
   closeRequested: [
     ...ALWAYS,
     'RECEIPT_ACCEPTED',
+    'ANSWER_UNACKNOWLEDGED',
     'CLOSE_REQUESTED',
     'REQUEST_CLOSE_DROPPED',
     'GRACE_ELAPSED',
@@ -64,6 +75,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
   withdrawable: [
     ...ALWAYS,
     'RECEIPT_ACCEPTED',
+    'ANSWER_UNACKNOWLEDGED',
     'WITHDRAW_SIGNED',
     'WITHDRAW_DROPPED',
     'WITHDRAWN',
@@ -151,6 +163,7 @@ const MAKERS: { readonly [Type in EventType]: (payload: Payload) => Extract<Sess
   }),
   RESERVED: ({ flow, amounts: [amount], times: [until, now] }) => ({ type: 'RESERVED', flow, amount, until, now }),
   RELEASED: ({ flow }) => ({ type: 'RELEASED', flow }),
+  ANSWER_UNACKNOWLEDGED: ({ flow }) => ({ type: 'ANSWER_UNACKNOWLEDGED', flow }),
   RECEIPT_ACCEPTED: ({ amounts: [accepted, spent] }) => ({ type: 'RECEIPT_ACCEPTED', accepted, spent }),
   CLOSE_SIGNED: ({ amounts: [cumulative] }) => ({ type: 'CLOSE_SIGNED', cumulative }),
   CLOSE_CONFIRMED: ({ amounts: [settled, refunded] }) => ({ type: 'CLOSE_CONFIRMED', settled, refunded }),
@@ -453,7 +466,7 @@ describe('a channel’s life', () => {
       now,
     })
     const opening = session([reserved('flow-1', 10), ...opened()])
-    expect(opening.reservations).toEqual([{ flow: 'flow-1', amount: '1', until: 10 }])
+    expect(opening.reservations).toEqual([{ flow: 'flow-1', amount: '1', until: 10, spent: '0' }])
     const later = session([reserved('flow-1', 10), ...opened(), reserved('flow-2', 30, 10)])
     expect(later.reservations.map(({ flow }) => flow)).toEqual(['flow-2'])
     expect(session([reserved('flow-1', 10), reserved('flow-1', 20)]).reservations).toHaveLength(1)

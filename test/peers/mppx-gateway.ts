@@ -35,6 +35,11 @@ export interface MppxGatewayOptions {
   readonly channelStateTtl?: number
   /** The way to the server takes up to this long, by lot for each request, in milliseconds: requests overtake each other. */
   readonly jitterMs?: number
+  /** What the application behind mppx answers a request with that was paid for. Default: 200. */
+  readonly content?: (served: number) => {
+    readonly status: number
+    readonly headers?: Readonly<Record<string, string>>
+  }
   /** Called with every request before mppx gets it. */
   readonly before?: (exchange: MppxExchange) => void | Promise<void>
 }
@@ -137,6 +142,9 @@ export async function startMppxGateway(options: MppxGatewayOptions): Promise<Mpp
     // mppx has answered by itself: with a challenge, or a management request without content.
     if (status === 402) return
     served += 1
+    const content = options.content?.(served)
+    for (const [name, value] of Object.entries(content?.headers ?? {})) outgoing.setHeader(name, value)
+    outgoing.statusCode = content?.status ?? status
     outgoing.setHeader('content-type', 'application/json')
     outgoing.end(JSON.stringify({ served }))
   }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type FileLayer, fileStore, nodeFileLayer } from '../../src/files/index.js'
-import { createLedger, type SessionRecord, StoreError } from '../../src/sessions/index.js'
+import { createLedger, RECORD_FORMAT, type SessionRecord, StoreError } from '../../src/sessions/index.js'
 import { KEY, openSigned, PLACE, recordAt } from './channel-records.js'
 import { describeStore } from './store-contract.js'
 
@@ -215,7 +215,7 @@ describe('files', () => {
 
     it.each([
       ['file', (text: string) => text.replace('"file": 1', '"file": 2')],
-      ['record', (text: string) => text.replace('"format": 1', '"format": 2')],
+      ['record', (text: string) => text.replace(`"format": ${RECORD_FORMAT}`, `"format": ${RECORD_FORMAT + 1}`)],
     ])('because a newer version wrote the %s are left as they are', async (_, renew) => {
       const store = fileStore(folder)
       await store.update('a', grow('a'))
@@ -233,10 +233,10 @@ describe('files', () => {
       const store = fileStore(folder)
       await store.update('a', grow('a'))
       const path = await only()
-      await writeFile(path, (await readFile(path, 'utf8')).replace('"format": 1', '"format": 0'))
+      await writeFile(path, (await readFile(path, 'utf8')).replace(`"format": ${RECORD_FORMAT}`, '"format": 0'))
       expect(await store.get('a')).toEqual(recordAt('a', 1))
       await store.update('a', grow('a'))
-      expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ record: { format: 1, version: 2 } })
+      expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ record: { format: RECORD_FORMAT, version: 2 } })
     })
   })
 

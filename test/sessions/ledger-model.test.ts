@@ -109,6 +109,7 @@ const free: fc.Arbitrary<SessionEvent> = fc.oneof(
     .record({ flow: fc.constantFrom('flow-1', 'flow-2'), amount })
     .map((facts): SessionEvent => ({ type: 'RESERVED', ...facts, until: 2_000_000, now: 1_000_000 })),
   fc.constantFrom('flow-1', 'flow-2').map((flow): SessionEvent => ({ type: 'RELEASED', flow })),
+  fc.constantFrom('flow-1', 'flow-2').map((flow): SessionEvent => ({ type: 'ANSWER_UNACKNOWLEDGED', flow })),
 )
 
 type Operation =

@@ -11,6 +11,7 @@ import {
   IllegalChange,
   type Ledger,
   memoryStore,
+  RECORD_FORMAT,
   type SessionRecord,
   type SessionStore,
 } from '../../src/sessions/index.js'
@@ -65,7 +66,7 @@ describe('a change', () => {
     const { clock, ledger } = setUp()
     const opening = await under(ledger, PLACE, openSigned())
     expect(opening).toMatchObject({
-      format: 1,
+      format: RECORD_FORMAT,
       key: KEY,
       place: PLACE,
       status: 'opening',
@@ -344,6 +345,7 @@ describe('the view that planning gets', () => {
       signed: '0',
       accepted: '0',
       spent: '0',
+      unacknowledged: '0',
       reserved: '0',
       waiting: 0,
       depositedElsewhere: '0',

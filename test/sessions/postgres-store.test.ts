@@ -4,7 +4,7 @@
 import { Pool } from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type PostgresStore, postgresStore } from '../../src/postgres/index.js'
-import { createLedger, type SessionRecord, type StoreError } from '../../src/sessions/index.js'
+import { createLedger, RECORD_FORMAT, type SessionRecord, type StoreError } from '../../src/sessions/index.js'
 import { connectionsOf } from '../../src/sessions/postgres-pool.js'
 import { prepareSchema, SCHEMA_VERSION } from '../../src/sessions/postgres-schema.js'
 import { KEY, openSigned, PLACE, recordAt } from './channel-records.js'
@@ -79,7 +79,7 @@ describe.each(kinds)('on a database (%s)', (_, start) => {
       expect((await store.acquireLease('a', 'holder-1', 60_000))?.token).toBe(8)
       expect((await store.update('a', grow('a')))?.version).toBe(4)
       const { rows } = await database.pool.query(`SELECT record->>'format' AS format FROM ${schema}.channels`)
-      expect(rows).toEqual([{ format: '1' }])
+      expect(rows).toEqual([{ format: String(RECORD_FORMAT) }])
     })
 
     it('of a newer version are refused and left as they are', async () => {
@@ -104,7 +104,7 @@ describe.each(kinds)('on a database (%s)', (_, start) => {
     it.each([
       ['damaged', `jsonb_set(record, '{session,deposit}', '"-5"')`, /session\.deposit/],
       ['damaged', `'[]'::jsonb`, /cannot be read/],
-      ['newer_format', `jsonb_set(record, '{format}', '2')`, /newer version/],
+      ['newer_format', `jsonb_set(record, '{format}', '${RECORD_FORMAT + 1}')`, /newer version/],
     ] as const)('that are %s (%s) are refused and left as they are', async (reason, change, message) => {
       const schema = database.schema()
       const store = storeIn(schema)

@@ -90,6 +90,8 @@ describe('a stored record', () => {
   it.each([
     'session.reservations.0.amount',
     'session.reservations.0.until',
+    'session.reservations.0.spent',
+    'session.unacknowledged',
     'secrets.voucher',
     'secrets.pendingTransaction',
     'place.token',

@@ -12,18 +12,26 @@ export async function verifyReceipt({ ring, flow }: EffectScope<EffectInput>): P
   const placed = placedFlow(ring, flow.id)
   try {
     const receipt = parseReceipt(flow.answer?.header('payment-receipt'))
-    if (!receipt.ok) {
-      return receipt.reason === 'absent'
+    const event: PaymentFlowEvent = receipt.ok
+      ? await believe(ring, placed, receipt.value)
+      : receipt.reason === 'absent'
         ? { type: 'RECEIPT_MISSING' }
         : { type: 'RECEIPT_REJECTED', reason: receipt.detail }
-    }
-    return await believe(ring, placed, receipt.value)
+    if (event.type !== 'RECEIPT_VERIFIED') await presume(ring, placed)
+    return event
   } catch {
     // The answer was paid for and is delivered; the next receipt brings the ledger up to date.
     return { type: 'RECEIPT_REJECTED', reason: 'the ledger could not be updated' }
   } finally {
     land(flow, true)
   }
+}
+
+/** The request was answered, so that what was reserved for it counts as spent, although nothing acknowledges it. */
+async function presume(ring: Ring, { key, place, flow }: PlacedFlow): Promise<void> {
+  if (!flow.reserved) return
+  await ring.ledger.apply(key, place, { type: 'ANSWER_UNACKNOWLEDGED', flow: flow.id })
+  flow.reserved = false
 }
 
 /** Checks a receipt against the challenge, the channel and what was signed; moves the ledger when it holds. */
@@ -37,7 +45,8 @@ async function believe(ring: Ring, placed: PlacedFlow, receipt: Receipt): Promis
   const spent = receipt.spent.toString()
   try {
     const resource = `${flow.to.origin}${flow.to.path}`
-    await ring.ledger.apply(key, place, { type: 'RECEIPT_ACCEPTED', accepted, spent, resource })
+    await ring.ledger.apply(key, place, { type: 'RECEIPT_ACCEPTED', accepted, spent, resource, flow: flow.id })
+    flow.reserved = false
   } catch (error) {
     if (error instanceof IllegalChange)
       return refuse('the receipt claims more than was signed, or spent more than it accepted')

@@ -62,6 +62,7 @@ const NO_CHANNEL: SessionView = {
   accepted: '0',
   spent: '0',
   reserved: '0',
+  unacknowledged: '0',
   waiting: 0,
   depositedElsewhere: '0',
   pending: null,

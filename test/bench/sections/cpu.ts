@@ -59,6 +59,7 @@ const SESSION: SessionView = {
   accepted: '1000000',
   spent: '1000',
   reserved: '0',
+  unacknowledged: '0',
   waiting: 0,
   depositedElsewhere: '0',
   pending: null,
