@@ -64,14 +64,18 @@ function failure(context: PaymentFlowContext, code: FailureCode, more: Partial<F
 
 /** The failure that an event means. */
 export function fail(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
-  // The answer that ends a flow is no cause of itself, also where it means more than its own code says.
-  const own = codeOfEvent(event.type) === context.rejectedBy
-  return failure(context, codeOf(event), { detail: detailOf(event), ...(own && { cause: null }) })
+  return failure(context, codeOf(event), { detail: detailOf(event), ...uncaused(context, event) })
+}
+
+/** The answer that ends a flow is no cause of itself, also where it means more than its own code says. */
+function uncaused(context: PaymentFlowContext, event: PaymentFlowEvent): Partial<Failure> {
+  return codeOfEvent(event.type) === context.rejectedBy ? { cause: null } : {}
 }
 
 /** A paid send was left open, and what came after it does not settle whether it was carried out. */
 export function failUnknown(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
-  return failure(context, 'outcome_unknown', { detail: detailOf(event) })
+  const refused = isFailureCode(event.type) ? `sent again, the credential was refused with ${event.type}` : null
+  return failure(context, 'outcome_unknown', { detail: refused ?? detailOf(event), ...uncaused(context, event) })
 }
 
 /** The failure of a plan that a limit or the state of the channel forbids. */

@@ -138,12 +138,14 @@ export function noteAnswer(context: PaymentFlowContext, event: PaymentFlowEvent)
   const challenged =
     event.type === 'CHALLENGE_RECEIVED' ||
     (facts.cumulative === null && (event.type === 'payment_required' || event.type === 'payment-required'))
+  // What left a paid send open stays the cause of all that comes of it.
+  const left = context.mayHaveBeenCharged
   return {
     unreadChallenges: facts.challengesOffered,
     skipChallenges: 0,
     turn: 'none',
     reconciled: false,
-    rejectedBy: accepted || challenged ? context.rejectedBy : (codeOfEvent(event.type) ?? event.type),
+    rejectedBy: accepted || challenged || left ? context.rejectedBy : (codeOfEvent(event.type) ?? event.type),
     references: {
       ...context.references,
       requestId: facts.requestId ?? context.references.requestId,

@@ -61,7 +61,10 @@ describe('the AI SDK', () => {
     const ground = await sdkGround(stage)
     ground.gateway.inject('http_409', { times: 99 })
     const { failure } = await refusal(ask(ground))
-    expect(failure).toMatchObject({ code: 'payment_rejected', detail: 'the gateway answered with HTTP 409' })
+    expect(failure).toMatchObject({
+      code: 'payment_rejected',
+      detail: 'the request may have been charged, and the gateway answered with HTTP 409',
+    })
     expect(ground.spent()).toEqual({ flows: 1, paidSends: 1 })
   })
 

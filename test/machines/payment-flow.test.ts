@@ -454,7 +454,11 @@ describe('what this side finds by itself', () => {
         take(waiting, { type: 'WAITED' }),
         rejection(code, { cumulative: ONE, challengesOffered: 2 }),
       )
-      expect(expectFailure(refused, 'outcome_unknown')).toMatchObject({ mayHaveBeenCharged: true, cause: code })
+      expect(expectFailure(refused, 'outcome_unknown')).toMatchObject({
+        mayHaveBeenCharged: true,
+        cause: 'rate_limited',
+        detail: `sent again, the credential was refused with ${code}`,
+      })
     },
   )
 

@@ -72,7 +72,8 @@ describe('an error that the server charged for, and whose receipt is lost on the
       const outcome = await meeting.mpp.pay(`${proxy.url}/work`, work())
       expect(failureOf(outcome)).toMatchObject({
         code: 'outcome_unknown',
-        cause: 'session/insufficient-balance',
+        cause: status === 429 ? 'rate_limited' : 'server_failed',
+        detail: 'sent again, the credential was refused with session/insufficient-balance',
         mayHaveBeenCharged: true,
         retryable: false,
       })

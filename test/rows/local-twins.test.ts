@@ -418,6 +418,7 @@ describe.concurrent('local twins: cancelled', () => {
     expectFailure(outcome, 'cancelled', {
       httpStatus: 503,
       cause: 'server_failed',
+      mayHaveBeenCharged: true,
       authorised: { cumulative: '1000000', paidSends: 1 },
     })
     await expectUsable(here)
@@ -596,6 +597,7 @@ describe.concurrent('local twins: cancelled', () => {
     expectFailure(outcome, 'cancelled', {
       httpStatus: 402,
       channelId: here.channelId,
+      mayHaveBeenCharged: true,
       authorised: { deposit: '0', cumulative: '1000000', vouchersSigned: 0, paidSends: 1 },
     })
     await expectUsable(here)
@@ -613,6 +615,7 @@ describe.concurrent('local twins: cancelled', () => {
       const outcome = await cancelIn(here.mpp, here.scripted.chat, 'paying', () => hangs)
       expectFailure(outcome, 'cancelled', {
         httpStatus: 402,
+        mayHaveBeenCharged: true,
         authorised: { deposit: '5000000', cumulative: '1000000', vouchersSigned: 1, paidSends: 1 },
       })
       await expectUsable(here)
@@ -620,7 +623,7 @@ describe.concurrent('local twins: cancelled', () => {
     }
   })
 
-  it('cancelled by a signal → fetch throws its reason, pay says cancelled', async () => {
+  it('cancelled by a signal → fetch says by its cause that it may have been charged, pay says cancelled', async () => {
     const here = await ground()
     for (const way of ['fetch', 'pay'] as const) {
       here.scripted.next('voucher', hang)
@@ -632,8 +635,9 @@ describe.concurrent('local twins: cancelled', () => {
       )
       while (here.sends().length < before + 2) await new Promise((resolve) => setTimeout(resolve, 10))
       abort.abort(reason)
-      if (way === 'fetch') expect(await ending).toBe(reason)
-      else expect(await ending).toMatchObject({ failure: { code: 'cancelled', authorised: { paidSends: 1 } } })
+      if (way === 'fetch') {
+        expect(await ending).toMatchObject({ cause: { failure: { mayHaveBeenCharged: true }, cause: reason } })
+      } else expect(await ending).toMatchObject({ failure: { code: 'cancelled', authorised: { paidSends: 1 } } })
     }
     await expectUsable(here)
   })

@@ -12,6 +12,7 @@ import {
   kinds,
   NOTHING,
   prepareGrounds,
+  RESENT,
   REUSE,
   request,
   TO_PAYING,
@@ -92,15 +93,15 @@ describe.concurrent('HTTP without a code: 429', () => {
     expect(outcome.response?.status).toBe(429)
   })
 
-  it('429 paid → waits, then re-challenge with the voucher in hand', async () => {
+  it('429 paid → waits, then the same credential again: whatever was run, nothing more is signed', async () => {
     const here = await ground()
     here.scripted.next('voucher', status(429, { 'retry-after': '1' }))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
-    expect(states(outcome)).toEqual([...TO_PAYING, 'backingOff', ...REUSE])
-    expect(kinds(here.sends())).toEqual(['unpaid', 'voucher', 'unpaid', 'voucher'])
-    const [, refused, asked, paid] = here.sends()
-    expect((asked?.at ?? 0) - (refused?.at ?? 0)).toBeGreaterThanOrEqual(1000)
-    expect(paid?.credential?.challenge.id).not.toBe(refused?.credential?.challenge.id)
+    expect(states(outcome)).toEqual([...TO_PAYING, 'backingOff', ...RESENT])
+    expect(kinds(here.sends())).toEqual(['unpaid', 'voucher', 'voucher'])
+    const [, refused, paid] = here.sends()
+    expect((paid?.at ?? 0) - (refused?.at ?? 0)).toBeGreaterThanOrEqual(1000)
+    expect(paid?.authorization).toBe(refused?.authorization)
     expectIdenticalRequests(here.sends())
     expect(here.signed()).toBe(0)
   })
@@ -109,7 +110,7 @@ describe.concurrent('HTTP without a code: 429', () => {
     const here = await ground()
     here.scripted.always('voucher', status(429, { 'retry-after': '0' }))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
-    expectFailure(outcome, 'rate_limited', {
+    expectFailure(outcome, 'outcome_unknown', {
       httpStatus: 429,
       channelId: here.channelId,
       requestId: here.scripted.requestIds.at(-1),
@@ -219,7 +220,7 @@ describe.concurrent('HTTP without a code: the paid request', () => {
     const here = await ground()
     here.scripted.next('voucher', status(503))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
-    expect(states(outcome)).toEqual([...TO_PAYING, 'backingOff', ...DONE])
+    expect(states(outcome)).toEqual([...TO_PAYING, 'backingOff', ...RESENT])
     const [, first, second] = here.sends()
     expect(second?.authorization).toBe(first?.authorization)
     expect(second?.idempotencyKey).toBe(first?.idempotencyKey)
@@ -246,7 +247,7 @@ describe.concurrent('HTTP without a code: the paid request', () => {
     const here = await ground()
     here.scripted.always('voucher', status(503))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
-    expectFailure(outcome, 'server_failed', {
+    expectFailure(outcome, 'outcome_unknown', {
       httpStatus: 503,
       channelId: here.channelId,
       requestId: here.scripted.requestIds.at(-1),
@@ -261,7 +262,7 @@ describe.concurrent('HTTP without a code: the paid request', () => {
     here.scripted.always('voucher', status(503))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
     expect(states(outcome)).toEqual([...TO_PAYING, 'failed'])
-    expectFailure(outcome, 'server_failed', { httpStatus: 503, authorised: { paidSends: 1, cumulative: '1000000' } })
+    expectFailure(outcome, 'outcome_unknown', { httpStatus: 503, authorised: { paidSends: 1, cumulative: '1000000' } })
     expect(kinds(here.sends())).toEqual(['unpaid', 'voucher'])
   })
 
@@ -403,7 +404,16 @@ describe.concurrent('HTTP without a code: any other status', () => {
     expect(await outcome.response?.text()).toBe('pay somewhere else')
   })
 
-  it.each([...STATUSES, 402, 302, 303, 307])(
+  it('402 paid, without a code or a challenge → refused by name, with the answer', async () => {
+    const here = await ground()
+    here.scripted.always('voucher', status(402))
+    const outcome = await here.mpp.pay(here.scripted.chat, request())
+    expectFailure(outcome, 'payment_rejected', { httpStatus: 402, authorised: { paidSends: 1, cumulative: '1000000' } })
+    expect(outcome.response?.status).toBe(402)
+    expect(kinds(here.sends())).toEqual(['unpaid', 'voucher'])
+  })
+
+  it.each([...STATUSES, 302, 303, 307])(
     '%i paid → the caller’s answer, as it is; no receipt is made up',
     async (code) => {
       const here = await ground()

@@ -21,6 +21,8 @@ import { type ScriptedGateway, type Send, type SendKind, startScripted } from '.
 export const AUTHORIZE = ['authorizing.acquiringSession', 'authorizing.planning']
 export const CHALLENGED = ['requesting', 'parsingChallenge']
 export const DONE = ['paying', 'verifyingReceipt', 'succeeded']
+/** From a credential that is sent again because its first send was left open. */
+export const RESENT = ['resending', 'verifyingReceipt', 'succeeded']
 /** A request that needs no new signature, from its first send to its receipt. */
 export const REUSE = [...CHALLENGED, ...AUTHORIZE, ...DONE]
 /** The same up to its first paid send. */
@@ -116,13 +118,17 @@ export function expectFailure(
     readonly httpStatus: number | null
     readonly authorised: Record<string, unknown>
     readonly cause?: string | null
+    /** Default: only when the outcome is unknown. */
+    readonly mayHaveBeenCharged?: boolean
     readonly channelId?: string | null
     readonly requestId?: string | undefined
   },
 ) {
   const failure = failureOf(outcome)
-  const { advice, retryable } = CODE_FACTS[code]
-  expect(failure).toMatchObject({ code, advice, retryable, cause: expected.cause ?? null })
+  const { mayHaveBeenCharged = code === 'outcome_unknown' } = expected
+  const { advice } = CODE_FACTS[mayHaveBeenCharged ? 'outcome_unknown' : code]
+  const retryable = CODE_FACTS[code].retryable && !mayHaveBeenCharged
+  expect(failure).toMatchObject({ code, advice, retryable, mayHaveBeenCharged, cause: expected.cause ?? null })
   expect(advice.length).toBeGreaterThan(5)
   expect(failure.references.httpStatus).toBe(expected.httpStatus)
   if (expected.channelId !== undefined) expect(failure.references.channelId).toBe(expected.channelId)
