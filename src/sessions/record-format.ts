@@ -21,6 +21,9 @@ const status = z
   .string()
   .refine((text): text is SessionStatus => isSessionStatus(text), { error: 'not a known status' })
 
+/** As it follows the path. */
+const query = z.string().regex(/^(\?[^#\s]*)?$/, { error: 'expected a query' })
+
 const descriptor = z.strictObject({
   payer: address,
   payee: address,
@@ -78,6 +81,7 @@ const record: z.ZodType<SessionRecord> = z
     secrets: z.strictObject({
       voucher: z.strictObject({ cumulative: amountText, signature: bytes }).nullable(),
       pendingTransaction: bytes.nullable(),
+      resource: z.strictObject({ method: z.enum(['GET', 'HEAD', 'POST']), query }).nullable(),
     }),
     createdAt: z.number(),
     usedAt: z.number(),
@@ -114,8 +118,16 @@ function reachingOf({ kind, amount }: { readonly kind: string; readonly amount: 
   return kind === 'topUp' ? add(deposit, amount) : '0'
 }
 
+/** Format 1 did not keep how a resource is asked: a close went to its path by POST. */
+const formatOne = z.looseObject({ secrets: z.looseObject({}) })
+
+function fromOne(value: unknown): unknown {
+  const { secrets, ...rest } = read(formatOne, value)
+  return { ...rest, format: 2, secrets: { ...secrets, resource: null } }
+}
+
 /** What makes a record of one format into one of the next; the place in the list is the format it starts from. */
-const MIGRATIONS: readonly ((value: unknown) => unknown)[] = [fromZero]
+const MIGRATIONS: readonly ((value: unknown) => unknown)[] = [fromZero, fromOne]
 
 /** Why something that was stored cannot be read. The message names members, and quotes nothing of what they hold. */
 export class UnreadableRecord extends Error {

@@ -15,7 +15,7 @@ import {
 import type { Address, Hex } from '../protocol/index.js'
 
 /** Version of the stored format. A newer one is refused, an older one migrated. */
-export const RECORD_FORMAT = 1
+export const RECORD_FORMAT = 2
 
 /** Who pays whom, where, with what: a channel is shared by everything that has this in common. */
 export interface ChannelPlace {
@@ -29,11 +29,24 @@ export interface ChannelPlace {
   readonly operator: Address
 }
 
-/** What was signed. Leaves the ledger only inside a credential. */
+/** How the resource of a channel is asked, besides its origin and path. */
+export interface ResourceAccess {
+  /** Of requests without a body: what asks for the content where that has no effects, POST otherwise. */
+  readonly method: 'GET' | 'HEAD' | 'POST'
+  /** With its `?`, or empty. May hold keys of the caller. */
+  readonly query: string
+}
+
+/** What was signed, and what the caller may have a secret in. Leaves the ledger only inside a request to the payee. */
 export interface SessionSecrets {
   readonly voucher: { readonly cumulative: Amount; readonly signature: Hex } | null
   readonly pendingTransaction: Hex | null
+  /** Belongs to `session.resource`; null when that is not known, or was noted before this was. */
+  readonly resource: ResourceAccess | null
 }
+
+/** What a record holds of a channel of which nothing was signed. */
+export const NO_SECRETS: SessionSecrets = { voucher: null, pendingTransaction: null, resource: null }
 
 /** A stored record. `version` grows with every change. */
 export interface SessionRecord extends SessionState {
@@ -74,7 +87,7 @@ export function emptyRecord(key: string, place: ChannelPlace, now: number): Sess
     place,
     status: 'absent',
     session: ABSENT_SESSION,
-    secrets: { voucher: null, pendingTransaction: null },
+    secrets: NO_SECRETS,
     createdAt: now,
     usedAt: now,
   }

@@ -4,7 +4,8 @@
 import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
 import { parseReceipt, type Receipt } from '../../protocol/index.js'
 import { IllegalChange } from '../../sessions/index.js'
-import { land, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
+import { resourceOf } from '../capture.js'
+import { accessOf, land, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
 import type { EffectScope } from './effect.js'
 
 export async function verifyReceipt({ ring, flow }: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {
@@ -35,8 +36,8 @@ async function believe(ring: Ring, placed: PlacedFlow, receipt: Receipt): Promis
   const accepted = receipt.acceptedCumulative.toString()
   const spent = receipt.spent.toString()
   try {
-    const resource = `${flow.to.origin}${flow.to.path}`
-    await ring.ledger.apply(key, place, { type: 'RECEIPT_ACCEPTED', accepted, spent, resource })
+    const event = { type: 'RECEIPT_ACCEPTED', accepted, spent, resource: resourceOf(flow.to) } as const
+    await ring.ledger.apply(key, place, event, { access: accessOf(flow) })
   } catch (error) {
     if (error instanceof IllegalChange)
       return refuse('the receipt claims more than was signed, or spent more than it accepted')
