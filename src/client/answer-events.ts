@@ -6,7 +6,8 @@ import type { Answer } from './answer.js'
 
 const REJECTIONS: ReadonlySet<string> = new Set([...MPP_CODES, ...PROBLEM_TYPES])
 
-function isRejection(code: string): code is RejectionEvent['type'] {
+/** Whether a code of the gateway, or a standard problem type, has an event of its own. */
+export function isKnownCode(code: string): code is RejectionEvent['type'] {
   return REJECTIONS.has(code)
 }
 
@@ -30,7 +31,7 @@ export function paidEvent(answer: Answer, charged = false): PaymentFlowEvent {
 
 function codeEvent({ code, facts }: Answer): PaymentFlowEvent | null {
   if (code === null) return null
-  return isRejection(code) ? { type: code, ...facts } : { type: 'PAYMENT_REJECTED', code, ...facts }
+  return isKnownCode(code) ? { type: code, ...facts } : { type: 'PAYMENT_REJECTED', code, ...facts }
 }
 
 function challengeEvent(answer: Answer, type: 'CHALLENGE_RECEIVED' | 'payment_required'): PaymentFlowEvent | null {

@@ -63,6 +63,17 @@ export function destinationOf(input: string | Readonly<URL>): Destination {
   return destination
 }
 
+/** The destination as it may be shown: without its query, which can hold secrets. */
+export function resourceOf({ origin, path }: Pick<Destination, 'origin' | 'path'>): string {
+  return `${origin}${path}`
+}
+
+/** The query with its `?`, also when nothing follows that; empty without one. */
+export function queryOf({ url: { href } }: Pick<Destination, 'url'>): string {
+  const at = href.indexOf('?')
+  return at < 0 ? '' : href.slice(at)
+}
+
 /** Fetch upper-cases these methods, and leaves all others as they are written. */
 function normalMethod(method: string): string {
   const upper = method.toUpperCase()

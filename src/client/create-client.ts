@@ -19,7 +19,14 @@ import { type Policy, resolvePolicy } from './policy.js'
 import { type RecoverOptions, recover } from './recover.js'
 import type { RecoveryReport } from './recover-report.js'
 import type { Ring } from './ring.js'
-import { findSession, listSessions, type SessionSummary, type TokenTotals, totalSessions } from './sessions.js'
+import {
+  closeTarget,
+  findSession,
+  listSessions,
+  type SessionSummary,
+  type TokenTotals,
+  totalSessions,
+} from './sessions.js'
 import { transportOver } from './transport/index.js'
 import { notStarted, unclosable } from './unstarted.js'
 
@@ -192,9 +199,9 @@ export function clientRunning(
         let running: RunningFlow
         try {
           const record = await findSession(ring.ledger, channelId)
-          const resource = url ?? record?.session.resource ?? null
-          if (record === undefined || resource === null) return closeOutcome(unclosable(channelId, record), NO_NOTES)
-          const request = capture(resource, { method: 'POST', headers })
+          const target = record === undefined ? null : closeTarget(record, url)
+          if (record === undefined || target === null) return closeOutcome(unclosable(channelId, record), NO_NOTES)
+          const request = capture(target.url, { method: target.method, headers })
           running = flows.start(request, { purpose: 'close', closing: channelId }, (resources) => {
             resources.recordKey = record.key
           })

@@ -4,10 +4,18 @@
 import type { Client, LocalAccount } from 'viem'
 import type { Amount, SessionView } from '../../machines/index.js'
 import type { Challenge, SessionRequest } from '../protocol/index.js'
-import type { ChannelPlace, Freshness, HeldLease, Ledger, SessionRecord, Slot } from '../sessions/index.js'
+import type {
+  ChannelPlace,
+  Freshness,
+  HeldLease,
+  Ledger,
+  ResourceAccess,
+  SessionRecord,
+  Slot,
+} from '../sessions/index.js'
 import { StoreError } from '../sessions/index.js'
 import type { Answer } from './answer.js'
-import type { CapturedRequest, Destination } from './capture.js'
+import { type CapturedRequest, type Destination, queryOf } from './capture.js'
 import type { Clock } from './clock.js'
 import type { ResolvedPolicy } from './policy.js'
 import type { Transport } from './transport/index.js'
@@ -18,6 +26,8 @@ export interface FlowResources {
   readonly request: CapturedRequest
   /** Where the request is answered from: moves with a redirect inside the origin. */
   to: Destination
+  /** The method of requests without a body: the request's own if it has none, else POST; HEAD once that was refused. */
+  bodyless: string
   /** The newest answer: its challenges are read from here, and the caller gets its response. */
   answer: Answer | null
   challenge: Challenge | null
@@ -74,6 +84,7 @@ export function openFlow(ring: Ring, id: string, request: CapturedRequest): Flow
     id,
     request,
     to: request.to,
+    bodyless: request.body === undefined ? request.method : 'POST',
     answer: null,
     challenge: null,
     terms: null,
@@ -97,6 +108,12 @@ export function flowOf(ring: Ring, id: string): FlowResources {
   const flow = ring.flows.get(id)
   if (flow === undefined) throw new Error('this flow was not created by this client, or is over')
   return flow
+}
+
+/** How the ledger remembers that the flow's resource is asked. A close must not repeat what has effects. */
+export function accessOf({ to, request: { method, body } }: FlowResources): ResourceAccess {
+  const isRead = body === undefined && (method === 'GET' || method === 'HEAD')
+  return { method: isRead ? method : 'POST', query: queryOf(to) }
 }
 
 /** The flow with its channel. @throws Error when no challenge was accepted before. */

@@ -2,7 +2,7 @@
 // Must never send a credential anywhere but to the origin that was challenged, nor follow a redirect with one.
 
 import type { EffectInput } from '../../machines/index.js'
-import { credentialHeaderOf } from '../protocol/index.js'
+import { type Challenge, connectionCode, credentialHeaderOf, neverConnected } from '../protocol/index.js'
 import { type Answer, readAnswer } from './answer.js'
 import type { EffectScope, Stoppable } from './effects/effect.js'
 import type { FlowResources } from './ring.js'
@@ -22,45 +22,34 @@ export class SendFailure extends Error {
 export interface SendOptions {
   /** The credential, as the value of the header that its challenge names; absent for an unpaid send. */
   readonly credential?: string
+  /** The challenge that the credential answers. Default: the one that the flow has accepted. */
+  readonly challenge?: Challenge
   /** What the credential authorises, in base units. */
   readonly cumulative?: string
-  /** Management requests (top-up, close) go to the same URL without the body. */
+  /** Without its body, a request about the channel (top-up, close) goes to the same URI, query included. */
   readonly withBody: boolean
+  /** Without the body, the method. Default: what the flow has found out about its resource. */
+  readonly method?: string
+  /** It is about the channel though it has the body, because its challenge is bound to that. */
+  readonly aboutChannel?: boolean
   readonly timeoutMs: number
 }
 
-/** Errors of a connection that was never made. */
-const NEVER_LEFT: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'ERR_TLS_CERT_ALTNAME_INVALID',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'CERT_HAS_EXPIRED',
-])
+/** What describes the body that a management request goes without. */
+const OF_THE_BODY = ['content-type', 'content-encoding', 'content-length', 'content-language']
 
-function connectionCode(error: unknown): string | null {
-  for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    if ('code' in at && typeof at.code === 'string') return at.code
-    if (at instanceof AggregateError && at.errors[0] instanceof Error) return connectionCode(at.errors[0])
-  }
-  return null
-}
+/** The key of the request that is paid for: what is answered about the channel is not its answer. */
+const KEY_OF_THE_REQUEST = 'idempotency-key'
 
-/** What describes the body that a management request goes without, and the key of the request that is paid for. */
-const OF_THE_REQUEST = ['content-type', 'content-encoding', 'content-length', 'content-language', 'idempotency-key']
-
-function headersFor(flow: FlowResources, { credential, withBody }: SendOptions): HeaderFields {
+function headersFor(flow: FlowResources, options: SendOptions): HeaderFields {
+  const { credential, challenge = flow.challenge, withBody, aboutChannel = !withBody } = options
   const { headers } = flow.request
-  const own = withBody ? headers : headers.without(...OF_THE_REQUEST)
-  return credential === undefined ? own : own.with(headerOfCredential(flow), credential)
+  const described = withBody ? headers : headers.without(...OF_THE_BODY)
+  const own = aboutChannel ? described.without(KEY_OF_THE_REQUEST) : described
+  return credential === undefined ? own : own.with(headerOfCredential(challenge), credential)
 }
 
-function headerOfCredential({ challenge }: FlowResources): string {
+function headerOfCredential(challenge: Challenge | null): string {
   const header = challenge === null ? null : credentialHeaderOf(challenge)
   if (header?.ok !== true) throw new Error('no challenge was accepted that a credential could answer')
   return header.value
@@ -94,7 +83,7 @@ function outgoing(flow: FlowResources, options: SendOptions, body: Uint8Array<Ar
   const headers = headersFor(flow, options)
   return options.withBody
     ? { url: flow.to.url, method, headers, body, options: others, signal }
-    : { url: flow.to.url, method: 'POST', headers, body: undefined, options: others, signal }
+    : { url: flow.to.url, method: options.method ?? flow.bodyless, headers, body: undefined, options: others, signal }
 }
 
 /** One exchange and its timer. Stopped before it began, it never begins. */
@@ -131,7 +120,7 @@ class Sending implements Stoppable {
     if (error instanceof SendFailure) return error
     const code = connectionCode(error)
     const reason = this.#late ? `no answer within ${this.#timeoutMs} ms` : `no answer (${code ?? 'connection failed'})`
-    return new SendFailure(code === null || !NEVER_LEFT.has(code), reason)
+    return new SendFailure(!neverConnected(error), reason)
   }
 
   expire(): void {

@@ -3,6 +3,7 @@
 
 import { type Amount, type SessionStatus, subtract, sum } from '../../machines/index.js'
 import { atStake, isEnded, type Ledger, type SessionRecord, StoreError } from '../sessions/index.js'
+import { destinationOf, resourceOf } from './capture.js'
 
 /** One channel, as the ledger knows it. Amounts in base units. */
 export interface SessionSummary {
@@ -139,6 +140,27 @@ function eachOnce(records: readonly SessionRecord[]): readonly SessionRecord[] {
     if (channelId !== null && (known === undefined || isEnded(known))) channels.set(channelId, record)
   }
   return [...channels.values()]
+}
+
+/** Where and how a close is asked for. The URL may hold secrets. */
+export interface CloseTarget {
+  readonly url: string
+  readonly method: 'GET' | 'HEAD' | 'POST'
+}
+
+/**
+ * Where a close of a record's channel goes: to the URL that is given, or else where the channel is used; null when that is
+ * not known.
+ *
+ * @throws TypeError for a URL that is none.
+ */
+export function closeTarget({ session, secrets }: SessionRecord, given: string | URL | undefined): CloseTarget | null {
+  const method = secrets.resource?.method ?? 'POST'
+  if (given === undefined) {
+    return session.resource === null ? null : { url: `${session.resource}${secrets.resource?.query ?? ''}`, method }
+  }
+  const to = destinationOf(given)
+  return { url: to.url.href, method: resourceOf(to) === session.resource ? method : 'POST' }
 }
 
 /** The records that can be read, and why others cannot. */

@@ -3,6 +3,7 @@
 export * from './amount.js'
 export * from './base64url.js'
 export * from './challenge.js'
+export * from './connection-failure.js'
 export * from './credential.js'
 export * from './descriptor.js'
 export * from './digest.js'

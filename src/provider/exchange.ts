@@ -1,5 +1,6 @@
 // One HTTP exchange with the account-owned routes: what was answered, or how the answer failed to come.
 // Must never follow a redirect (the key would travel along), wait without end or read without limit.
+import { neverConnected } from '../protocol/connection-failure.js'
 import type { RouteUrl } from './base-url.js'
 
 export interface ExchangeOptions {
@@ -60,21 +61,6 @@ export async function exchange(
     retryAfterMs: readRetryAfter(response.headers.get('retry-after'), Date.now()),
     body: typeof text === 'string' ? { readable: false } : readJson(text.bytes),
   }
-}
-
-const NEVER_CONNECTED = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-])
-
-/** Node says in the error's cause why a connection failed. Where nothing is said, the request may have left. */
-function neverConnected(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined
-  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' && NEVER_CONNECTED.has(cause.code)
 }
 
 async function readText(response: Response, maxBytes: number): Promise<{ bytes: Uint8Array } | 'too_large' | 'broken'> {

@@ -16,6 +16,7 @@ export {
   isEnded,
   keyBeside,
   RECORD_FORMAT,
+  type ResourceAccess,
   type SessionRecord,
   type SessionSecrets,
   viewOf,

@@ -13,6 +13,8 @@ import {
   isBusy,
   isEnded,
   keyBeside,
+  NO_SECRETS,
+  type ResourceAccess,
   type SessionRecord,
   viewOf,
 } from './record.js'
@@ -59,6 +61,8 @@ export interface ChangeOptions {
   /** Signed by this change: kept beside the record, never in it. */
   readonly voucher?: Hex
   readonly transaction?: Hex
+  /** How the resource that the event names is asked. */
+  readonly access?: ResourceAccess
 }
 
 export interface Ledger {
@@ -201,19 +205,22 @@ function change(record: SessionRecord, event: SessionEvent, options: ChangeOptio
     ...next,
     version: record.version + 1,
     usedAt: now,
-    secrets: secretsAfter(record, next.session, options),
+    secrets: secretsAfter(record, event, next.session, options),
   }
 }
 
 function secretsAfter(
   record: SessionRecord,
+  event: SessionEvent,
   session: SessionContext,
   options: ChangeOptions,
 ): SessionRecord['secrets'] {
   const sameChannel = record.session.channelId === session.channelId
-  const kept = sameChannel ? record.secrets : { voucher: null, pendingTransaction: null }
+  const kept = sameChannel ? record.secrets : NO_SECRETS
   const voucher =
     options.voucher === undefined ? kept.voucher : { cumulative: session.signed, signature: options.voucher }
   const pendingTransaction = session.pending === null ? null : (options.transaction ?? kept.pendingTransaction)
-  return { voucher, pendingTransaction }
+  const isNamed = 'resource' in event && event.resource === session.resource
+  const resource = kept.resource ?? (isNamed ? (options.access ?? null) : null)
+  return { voucher, pendingTransaction, resource }
 }

@@ -21,6 +21,9 @@ const status = z
   .string()
   .refine((text): text is SessionStatus => isSessionStatus(text), { error: 'not a known status' })
 
+/** As it follows the path. */
+const query = z.string().regex(/^(\?[^#\s]*)?$/, { error: 'expected a query' })
+
 const descriptor = z.strictObject({
   payer: address,
   payee: address,
@@ -81,6 +84,7 @@ const record: z.ZodType<SessionRecord> = z
     secrets: z.strictObject({
       voucher: z.strictObject({ cumulative: amountText, signature: bytes }).nullable(),
       pendingTransaction: bytes.nullable(),
+      resource: z.strictObject({ method: z.enum(['GET', 'HEAD', 'POST']), query }).nullable(),
     }),
     createdAt: z.number(),
     usedAt: z.number(),
@@ -117,15 +121,21 @@ function reachingOf({ kind, amount }: { readonly kind: string; readonly amount: 
   return kind === 'topUp' ? add(deposit, amount) : '0'
 }
 
-/** Format 1 did not say which answered requests no receipt has acknowledged: none, as far as is known. */
+/** Format 1 did not keep how a resource is asked, nor which answered requests no receipt has acknowledged. */
 const formatOne = z.looseObject({
   session: z.looseObject({ reservations: z.array(z.looseObject({})) }),
+  secrets: z.looseObject({}),
 })
 
 function fromOne(value: unknown): unknown {
-  const { session, ...rest } = read(formatOne, value)
+  const { session, secrets, ...rest } = read(formatOne, value)
   const reservations = session.reservations.map((held) => ({ ...held, spent: '0' }))
-  return { ...rest, format: 2, session: { ...session, reservations, unacknowledged: '0' } }
+  return {
+    ...rest,
+    format: 2,
+    session: { ...session, reservations, unacknowledged: '0' },
+    secrets: { ...secrets, resource: null },
+  }
 }
 
 /** What makes a record of one format into one of the next; the place in the list is the format it starts from. */

@@ -31,11 +31,24 @@ export interface ChannelPlace {
   readonly operator: Address
 }
 
-/** What was signed. Leaves the ledger only inside a credential. */
+/** How the resource of a channel is asked, besides its origin and path. */
+export interface ResourceAccess {
+  /** Of requests without a body: what asks for the content where that has no effects, POST otherwise. */
+  readonly method: 'GET' | 'HEAD' | 'POST'
+  /** With its `?`, or empty. May hold keys of the caller. */
+  readonly query: string
+}
+
+/** What was signed, and what the caller may have a secret in. Leaves the ledger only inside a request to the payee. */
 export interface SessionSecrets {
   readonly voucher: { readonly cumulative: Amount; readonly signature: Hex } | null
   readonly pendingTransaction: Hex | null
+  /** Belongs to `session.resource`; null when that is not known, or was noted before this was. */
+  readonly resource: ResourceAccess | null
 }
+
+/** What a record holds of a channel of which nothing was signed. */
+export const NO_SECRETS: SessionSecrets = { voucher: null, pendingTransaction: null, resource: null }
 
 /** A stored record. `version` grows with every change. */
 export interface SessionRecord extends SessionState {
@@ -76,7 +89,7 @@ export function emptyRecord(key: string, place: ChannelPlace, now: number): Sess
     place,
     status: 'absent',
     session: ABSENT_SESSION,
-    secrets: { voucher: null, pendingTransaction: null },
+    secrets: NO_SECRETS,
     createdAt: now,
     usedAt: now,
   }

@@ -125,7 +125,7 @@ describe.concurrent('a deposit that is used up', () => {
       'authorizing.signingVoucher',
       ...DONE,
     ])
-    expect(actions(seen())).toEqual(['unpaid', 'voucher', 'topUp', 'voucher'])
+    expect(actions(seen())).toEqual(['unpaid', 'voucher', 'unpaid', 'topUp', 'voucher'])
     expect(outcome.authorised).toMatchObject({ deposit: '1000000', cumulative: '2000000', vouchersSigned: 1 })
     expect(gateway.books().channels).toMatchObject([{ deposit: '2000000', accepted: '2000000', spent: '1200000' }])
     expect(await mpp.sessions.list()).toMatchObject([{ deposit: '2000000', signed: '2000000', pending: null }])

@@ -40,6 +40,8 @@ export interface MppxGatewayOptions {
     readonly status: number
     readonly headers?: Readonly<Record<string, string>>
   }
+  /** The status by which the application's own routes refuse a request, before mppx gets it. */
+  readonly refuses?: (exchange: MppxExchange) => number | undefined
   /** Called with every request before mppx gets it. */
   readonly before?: (exchange: MppxExchange) => void | Promise<void>
 }
@@ -47,6 +49,8 @@ export interface MppxGatewayOptions {
 /** A request as it arrived, and the status that mppx gave it. */
 export interface MppxExchange {
   readonly method: string
+  /** Path and query. */
+  readonly target: string
   /** `unpaid`, or the action of the credential. */
   readonly kind: 'unpaid' | Credential['payload']['action']
   readonly credential: Credential | undefined
@@ -127,6 +131,11 @@ export async function startMppxGateway(options: MppxGatewayOptions): Promise<Mpp
     const exchange = note(incoming, outgoing)
     if (jitterMs > 0) await setTimeout(Math.random() * jitterMs)
     await options.before?.(exchange)
+    const refusal = options.refuses?.(exchange)
+    if (refusal !== undefined) {
+      outgoing.writeHead(refusal).end()
+      return
+    }
     const { applicationToken } = options
     if (applicationToken !== undefined && incoming.headers.authorization !== `Bearer ${applicationToken}`) {
       outgoing.writeHead(401).end()
@@ -154,7 +163,13 @@ export async function startMppxGateway(options: MppxGatewayOptions): Promise<Mpp
     const read = parseCredential(inOwnHeader === '' ? incoming.headers.authorization : inOwnHeader)
     const credential = read.ok ? read.value : undefined
     const kind = credential?.payload.action ?? 'unpaid'
-    const exchange: MppxExchange = { method: incoming.method ?? '', kind, credential, status: 0 }
+    const exchange: MppxExchange = {
+      method: incoming.method ?? '',
+      target: incoming.url ?? '',
+      kind,
+      credential,
+      status: 0,
+    }
     seen.push(exchange)
     outgoing.once('finish', () => {
       exchange.status = outgoing.statusCode

@@ -82,7 +82,7 @@ describe.concurrent('local twins: deposit_too_low', () => {
     ])
     expect(events(outcome)).toContain('DEPOSIT_TOO_LOW')
     // Not one request tells the gateway of a voucher that it would refuse.
-    expect(kinds(here.sends())).toEqual(['unpaid', 'topUp', 'voucher'])
+    expect(kinds(here.sends())).toEqual(['unpaid', 'unpaid', 'topUp', 'voucher'])
     expect(cumulatives(here.sends())).toEqual(['1500000'])
     expectIdenticalRequests(here.sends())
     expect(here.signed() - before).toBe(1)
@@ -559,7 +559,7 @@ describe.concurrent('local twins: cancelled', () => {
       return 'hang'
     })
     const outcome = await cancelIn(here.mpp, here.scripted.chat, { authorizing: 'toppingUp' }, () => carriedOut)
-    expect(kinds(here.sends())).toEqual(['unpaid', 'voucher', 'topUp'])
+    expect(kinds(here.sends())).toEqual(['unpaid', 'voucher', 'unpaid', 'topUp'])
     expectFailure(outcome, 'cancelled', {
       httpStatus: 402,
       cause: 'session/amount-exceeds-deposit',

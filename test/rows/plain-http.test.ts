@@ -342,6 +342,27 @@ describe.concurrent('HTTP without a code: the paid request', () => {
     expect(states(await here.mpp.pay(here.scripted.chat, request()))).toEqual(REUSE)
   })
 
+  it('EHOSTUNREACH of a connection that was in use → outcome_unknown: it had arrived, and runs once', async () => {
+    const here = await ground()
+    // The request reaches the gateway and is run; then the route to it is gone, and Node says so of the read.
+    const broken: typeof fetch = async (input, init) => {
+      const response = await fetch(input, init)
+      if (!new Headers(init?.headers).has('authorization')) return response
+      await response.arrayBuffer()
+      const cause = Object.assign(new Error('read EHOSTUNREACH'), {
+        errno: -113,
+        code: 'EHOSTUNREACH',
+        syscall: 'read',
+      })
+      throw new TypeError('fetch failed', { cause })
+    }
+    const mpp = stage.client(here.account, { store: here.store, fetch: broken, policy: { maxDeposit: '20' } })
+    const outcome = await mpp.pay(here.scripted.chat, request())
+    expectFailure(outcome, 'outcome_unknown', { httpStatus: 402, authorised: { cumulative: '1000000', paidSends: 1 } })
+    expect(kinds(here.sends())).toEqual(['unpaid', 'voucher'])
+    expect(here.gateway.books().channels).toMatchObject([{ spent: '200000' }])
+  })
+
   it('no answer in time → outcome_unknown, not sent again', async () => {
     const here = await ground({ policy: { timeouts: { paidMs: 3000 } } })
     here.scripted.always('voucher', hang)

@@ -415,6 +415,7 @@ describe('files', () => {
     expect((await store.get(KEY))?.secrets).toEqual({
       voucher: { cumulative: '1000000', signature: '0xab' },
       pendingTransaction: '0xcd',
+      resource: null,
     })
     await lease.release()
   })

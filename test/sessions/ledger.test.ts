@@ -12,6 +12,7 @@ import {
   type Ledger,
   memoryStore,
   RECORD_FORMAT,
+  type ResourceAccess,
   type SessionRecord,
   type SessionStore,
 } from '../../src/sessions/index.js'
@@ -36,7 +37,7 @@ async function under(
   place: ChannelPlace,
   ...events: readonly (
     | SessionEvent
-    | readonly [SessionEvent, { voucher?: `0x${string}`; transaction?: `0x${string}` }]
+    | readonly [SessionEvent, { voucher?: `0x${string}`; transaction?: `0x${string}`; access?: ResourceAccess }]
   )[]
 ): Promise<SessionRecord> {
   const key = channelKey(place)
@@ -186,13 +187,17 @@ describe('secrets', () => {
   it('come with what was signed, and the transaction goes when its fate is known', async () => {
     const { ledger } = setUp()
     const opening = await under(ledger, PLACE, opened)
-    expect(opening.secrets).toEqual({ voucher: VOUCHER, pendingTransaction: '0xaa' })
-    expect((await under(ledger, PLACE, CONFIRMED)).secrets).toEqual({ voucher: VOUCHER, pendingTransaction: null })
+    expect(opening.secrets).toEqual({ voucher: VOUCHER, pendingTransaction: '0xaa', resource: null })
+    expect((await under(ledger, PLACE, CONFIRMED)).secrets).toEqual({
+      voucher: VOUCHER,
+      pendingTransaction: null,
+      resource: null,
+    })
     const voucher: SessionEvent = { type: 'VOUCHER_SIGNED', cumulative: '2000000' }
     const grown = { cumulative: '2000000', signature: '0x02' }
     expect((await under(ledger, PLACE, [voucher, { voucher: '0x02' }])).secrets.voucher).toEqual(grown)
     const topping = await under(ledger, PLACE, [topUpSigned(), { transaction: '0xbb' }])
-    expect(topping.secrets).toEqual({ voucher: grown, pendingTransaction: '0xbb' })
+    expect(topping.secrets).toEqual({ voucher: grown, pendingTransaction: '0xbb', resource: null })
     const receipt = await ledger.apply(KEY, PLACE, { type: 'RECEIPT_ACCEPTED', accepted: '1', spent: '1' })
     expect(receipt.secrets).toEqual(topping.secrets)
     expect((await under(ledger, PLACE, { type: 'TOP_UP_DROPPED' })).secrets.pendingTransaction).toBeNull()
@@ -201,15 +206,48 @@ describe('secrets', () => {
   it('go with a channel that was never opened', async () => {
     const { ledger } = setUp()
     const dropped = await under(ledger, PLACE, opened, { type: 'OPEN_DROPPED' })
-    expect(dropped.secrets).toEqual({ voucher: null, pendingTransaction: null })
+    expect(dropped.secrets).toEqual({ voucher: null, pendingTransaction: null, resource: null })
     expect(dropped.session.channelId).toBeNull()
+  })
+
+  it('keep how the resource of a channel is asked, from the event that names it, and learn it where it is missing', async () => {
+    const { ledger } = setUp()
+    const access = { method: 'GET', query: '?key=1' } as const
+    const { resource } = openSigned()
+    const opening = await under(ledger, PLACE, [openSigned(), { voucher: '0x01', transaction: '0xaa', access }])
+    expect(opening.secrets.resource).toEqual(access)
+    expect((await under(ledger, PLACE, CONFIRMED)).secrets.resource).toEqual(access)
+    const used = (from: string, query: string) =>
+      ledger.apply(
+        KEY,
+        PLACE,
+        { type: 'RECEIPT_ACCEPTED', accepted: '0', spent: '0', resource: from },
+        { access: { method: 'POST', query } },
+      )
+    // The first use is where a close goes: method and query stay with their path.
+    expect((await used('https://gateway.example/other', '?key=2')).secrets.resource).toEqual(access)
+    expect((await used(resource, '?key=3')).secrets.resource).toEqual(access)
+
+    await under(ledger, PLACE, { type: 'CHANNEL_GONE' })
+    expect((await under(ledger, PLACE, openSigned({ channelId: '0xc2' }))).secrets.resource).toBeNull()
+    await under(ledger, PLACE, CONFIRMED)
+    expect((await used('https://gateway.example/other', '?key=4')).secrets.resource).toBeNull()
+    const learnt = { method: 'POST', query: '?key=5' }
+    expect((await used(resource, '?key=5')).secrets.resource).toEqual(learnt)
+
+    await under(ledger, PLACE, { type: 'CHANNEL_GONE' })
+    await under(ledger, PLACE, adopted('0xc3'))
+    expect((await used('https://gateway.example/third', '?key=6')).secrets.resource).toEqual({
+      method: 'POST',
+      query: '?key=6',
+    })
   })
 
   it('never pass from one channel to the next', async () => {
     const { ledger } = setUp()
     await under(ledger, PLACE, opened, ...CLOSED.slice(1))
     const next = await under(ledger, PLACE, openSigned({ channelId: '0xc2' }))
-    expect(next.secrets).toEqual({ voucher: null, pendingTransaction: null })
+    expect(next.secrets).toEqual({ voucher: null, pendingTransaction: null, resource: null })
     await under(ledger, PLACE, CONFIRMED, { type: 'CHANNEL_GONE' })
     const adopting = await under(ledger, PLACE, adopted('0xc3'))
     expect(adopting.secrets.voucher).toBeNull()

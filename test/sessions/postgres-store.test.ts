@@ -139,6 +139,7 @@ describe.each(kinds)('on a database (%s)', (_, start) => {
       expect(record.secrets).toEqual({
         voucher: { cumulative: '1000000', signature: '0xab' },
         pendingTransaction: '0xcd',
+        resource: null,
       })
     })
   })

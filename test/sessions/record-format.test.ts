@@ -50,7 +50,21 @@ function inFormatZero(record: SessionRecord): unknown {
   const { seenAtBlock, adopted, ...session } = record.session
   const { reaching, ...pending } = session.pending ?? { reaching: null }
   expect([seenAtBlock, adopted]).toEqual([null, false])
-  return stored({ ...record, format: 0, session: { ...session, pending: reaching === null ? null : pending } })
+  const { resource: _, ...secrets } = record.secrets
+  return stored({ ...record, format: 0, secrets, session: { ...session, pending: reaching === null ? null : pending } })
+}
+
+/** What formats 0 and 1 had of a channel: nothing of answers that no receipt has acknowledged. */
+function withoutAcknowledgement({ unacknowledged, reservations, ...session }: SessionRecord['session']) {
+  expect(unacknowledged).toBe('0')
+  return { ...session, reservations: reservations.map(({ spent: _, ...held }) => held) }
+}
+
+/** The record as format 1 would have it. */
+function inFormatOne(record: SessionRecord): unknown {
+  const { resource, ...secrets } = record.secrets
+  expect(resource).toBeNull()
+  return stored({ ...record, format: 1, secrets, session: withoutAcknowledgement(record.session) })
 }
 
 const damaged = expect.objectContaining({ name: 'UnreadableRecord', reason: 'damaged' })
@@ -94,6 +108,7 @@ describe('a stored record', () => {
     'session.unacknowledged',
     'secrets.voucher',
     'secrets.pendingTransaction',
+    'secrets.resource',
     'place.token',
     'session.channelId',
     'session.descriptor.salt',
@@ -128,6 +143,8 @@ describe('a stored record', () => {
     for (const wrong of [
       withMember(OPENING, 'secrets.voucher', voucher),
       withMember(OPENING, 'secrets.pendingTransaction', `${secret}x`),
+      withMember(OPENING, 'secrets.resource', { method: secret, query: '' }),
+      withMember(OPENING, 'secrets.resource', { method: 'GET', query: secret }),
       withMember(OPENING, 'status', secret),
       withMember(OPENING, 'session.pending.kind', secret),
     ]) {
@@ -175,6 +192,13 @@ describe('formats', () => {
       { type: 'CLOSE_SIGNED', cumulative: '1000000' },
     )
     expect(readRecord(inFormatZero(closing), KEY)).toEqual(closing)
+  })
+
+  it('1 is brought up to date: nothing is known of how its resource is asked', () => {
+    for (const record of [emptyRecord(KEY, PLACE, 1_000), OPENING, TOPPING_UP]) {
+      expect(readRecord(inFormatOne(record), KEY)).toEqual(record)
+    }
+    expect(() => readRecord(withMember(inFormatOne(OPENING), 'secrets', 5), KEY)).toThrow(damaged)
   })
 
   it('0 is refused when it is damaged', () => {

@@ -67,7 +67,11 @@ export function describeStore(
         const record: SessionRecord = {
           ...plain,
           session: { ...plain.session, signed: '1' },
-          secrets: { voucher: { cumulative: '1', signature: '0xab' }, pendingTransaction: '0xcd' },
+          secrets: {
+            voucher: { cumulative: '1', signature: '0xab' },
+            pendingTransaction: '0xcd',
+            resource: { method: 'GET', query: '?key=a%20b&empty=' },
+          },
         }
         expect(await store.get('a')).toBeUndefined()
         expect(await store.list()).toEqual([])

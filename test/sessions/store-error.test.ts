@@ -10,7 +10,7 @@ it('shows nothing of the records that it carries, however it is printed', () => 
   const signature = `0x${'ab'.repeat(65)}` as const
   const record = {
     ...recordAt(KEY),
-    secrets: { voucher: { cumulative: '0', signature }, pendingTransaction: signature },
+    secrets: { voucher: { cumulative: '0', signature }, pendingTransaction: signature, resource: null },
   }
   const error = new StoreError('damaged', 'one of them cannot be read', { intact: [record] })
   expect(error.intact).toEqual([record])

@@ -3,7 +3,8 @@
 
 import { needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../../machines/index.js'
 import { signOpen, signVoucher } from '../../tempo/index.js'
-import { dropLease, viewFor } from '../ring.js'
+import { resourceOf } from '../capture.js'
+import { accessOf, dropLease, viewFor } from '../ring.js'
 import { type Authorisation, authorise, holdDepositLimit, holdVoucherLimit, withinTotal } from './authorise.js'
 import { type EffectScope, signing } from './effect.js'
 
@@ -65,13 +66,13 @@ async function signAndStore(
     type: 'OPEN_SIGNED',
     channelId,
     descriptor,
-    resource: `${flow.to.origin}${flow.to.path}`,
+    resource: resourceOf(flow.to),
     deposit: plan.deposit,
     cumulative,
     transactionHash,
     validBefore,
   } as const
-  const stored = await ring.ledger.apply(key, place, event, { lease, voucher, transaction })
+  const stored = await ring.ledger.apply(key, place, event, { lease, voucher, transaction, access: accessOf(flow) })
   flow.known = cumulative
   return { type: 'OPEN_SIGNED', session: await viewFor(ring, placed, stored), deposit: plan.deposit, cumulative }
 }

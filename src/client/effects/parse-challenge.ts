@@ -15,6 +15,7 @@ import {
 } from '../../protocol/index.js'
 import { type ChannelPlace, channelKey, isBeside } from '../../sessions/index.js'
 import { computeChannelId, ZERO_ADDRESS } from '../../tempo/index.js'
+import type { CapturedBody } from '../capture.js'
 import type { FlowResources, OwnChannel, Ring } from '../ring.js'
 import type { EffectScope } from './effect.js'
 
@@ -50,7 +51,7 @@ export async function parseChallenge(scope: EffectScope<ParseChallengeInput>): P
       passOver -= 1
       continue
     }
-    const refused = refuseTerms(ring, terms.value) ?? (await refuseChallenge(ring, flow, challenge))
+    const refused = refuseTerms(ring, terms.value) ?? (await refuseChallenge(ring, flow.request.body, challenge))
     if (refused === null) return accept(ring, flow, challenge, terms.value)
     refusal = refused
   }
@@ -58,7 +59,7 @@ export async function parseChallenge(scope: EffectScope<ParseChallengeInput>): P
 }
 
 /** Holds what the challenge asks for against the policy. */
-function refuseTerms({ policy }: Ring, terms: SessionRequest): Refusal | null {
+export function refuseTerms({ policy }: Ring, terms: SessionRequest): Refusal | null {
   const denied = (reason: string): Refusal => ({ type: 'POLICY_DENIED', reason })
   if (!policy.allowedChains.has(terms.chainId)) return denied(`chain ${terms.chainId} is not in allowedChains`)
   if (!policy.allowedEscrows.has(terms.escrowContract)) {
@@ -76,8 +77,12 @@ function refuseTerms({ policy }: Ring, terms: SessionRequest): Refusal | null {
   return null
 }
 
-/** Holds the challenge against the clock and the bytes that would be paid for. */
-async function refuseChallenge({ clock }: Ring, flow: FlowResources, challenge: Challenge): Promise<Refusal | null> {
+/** Holds the challenge against the clock and the bytes that its credential would be sent with. */
+export async function refuseChallenge(
+  { clock }: Pick<Ring, 'clock'>,
+  sent: CapturedBody,
+  challenge: Challenge,
+): Promise<Refusal | null> {
   const header = credentialHeaderOf(challenge)
   if (!header.ok) return { type: 'CHALLENGE_UNSUPPORTED', reason: header.detail }
   const expires = expiresAt(challenge)
@@ -86,7 +91,7 @@ async function refuseChallenge({ clock }: Ring, flow: FlowResources, challenge: 
   if (challenge.digest === undefined) return null
   const digest = parseDigest(challenge.digest)
   if (!digest.ok) return { type: 'CHALLENGE_REJECTED', reason: digest.detail }
-  const body = (await flow.request.body) ?? new Uint8Array()
+  const body = (await sent) ?? new Uint8Array()
   return sameBytes(digest.value, await sha256(body)) ? null : { type: 'DIGEST_MISMATCH' }
 }
 
@@ -112,7 +117,8 @@ function accept(ring: Ring, flow: FlowResources, challenge: Challenge, terms: Se
   }
 }
 
-function channelFor(ring: Ring, terms: SessionRequest): OwnChannel {
+/** Where this client's channel for some terms is. */
+export function channelFor(ring: Ring, terms: SessionRequest): OwnChannel {
   const known = ring.channels.get(terms)
   if (known !== undefined) return known
   const place: ChannelPlace = {

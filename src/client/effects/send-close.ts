@@ -2,16 +2,16 @@
 // Must never close while this process still has paid requests outstanding, nor sign more than was signed before.
 
 import { type EffectInput, exceeds, mostForClose, type PaymentFlowEvent } from '../../../machines/index.js'
-import type { Hex } from '../../protocol/index.js'
-import { parseReceipt } from '../../protocol/index.js'
+import { type Challenge, type Hex, parseReceipt } from '../../protocol/index.js'
 import { type ChannelPlace, type HeldLease, isEnded, type SessionRecord } from '../../sessions/index.js'
 import { findClosing, readChannel, readClosing, signVoucher } from '../../tempo/index.js'
 import type { Answer } from '../answer.js'
 import { paidEvent } from '../answer-events.js'
 import { type FlowResources, holdLease, keepAnswer, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
-import { SendFailure, send } from '../send.js'
+import { SendFailure } from '../send.js'
 import { channelOf, closeCredential, isExpired } from './credential.js'
 import { type EffectScope, signing } from './effect.js'
+import { manageChannel } from './manage-channel.js'
 import { isGone, reconcile } from './reconcile.js'
 
 /** Input of the `sendClose` effect. */
@@ -66,10 +66,12 @@ async function closeAtSigned(
   if (!(await ring.ledger.flights.quiet(placed.key, { signal, timeoutMs: paidMs }))) {
     return { type: 'SESSION_UNAVAILABLE', reason: 'paid requests of this channel are still outstanding' }
   }
-  const { credential, cumulative } = closeCredential(placed, closing, voucher)
+  const { cumulative } = voucher
+  const credentialFor = (challenge: Challenge): string =>
+    closeCredential({ ...placed, challenge }, closing, voucher).credential
   let answer: Answer | null = null
   try {
-    answer = await send(scope, { credential, cumulative, withBody: false, timeoutMs: closeMs })
+    answer = await manageChannel(scope, placed, { credentialFor, cumulative, timeoutMs: closeMs })
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
     if (!error.left) return { type: 'CONNECTION_FAILED', reason: error.message }
@@ -79,6 +81,8 @@ async function closeAtSigned(
   keepAnswer(flow, answer)
   const { status } = answer.facts
   if (status >= 400 && status < 500) flow.closesRefused += 1
+  // A resource that is asked by GET may answer with content, and without end: the head says all that a close says.
+  if (answer.ok) await answer.discard()
   return answer.ok ? confirmClose(ring, placed, lease, closing, answer, signal) : paidEvent(answer)
 }
 

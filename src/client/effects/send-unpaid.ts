@@ -11,6 +11,7 @@ import { type FlowResources, keepAnswer, type Ring } from '../ring.js'
 import { SendFailure, send } from '../send.js'
 import { findSession } from '../sessions.js'
 import type { EffectScope } from './effect.js'
+import { sendBodyless } from './manage-channel.js'
 
 const MOST_REDIRECTS = 5
 const STREAM_REQUESTED = /"stream"\s*:\s*true/
@@ -76,9 +77,10 @@ async function asksForStream(flow: FlowResources): Promise<boolean> {
 /** Follows redirects that keep method, body, origin and kind of route; any other redirect is the caller's answer. */
 async function sendFollowing(scope: EffectScope<SendUnpaidInput>): Promise<Answer> {
   const { flow } = scope
-  const options = { withBody: true, timeoutMs: scope.ring.policy.timeouts.unpaidMs }
+  const timeoutMs = scope.ring.policy.timeouts.unpaidMs
+  const isClose = scope.input.purpose === 'close'
   for (let hops = 0; ; hops += 1) {
-    const answer = await send(scope, options)
+    const answer = isClose ? await sendBodyless(scope, { timeoutMs }) : await send(scope, { withBody: true, timeoutMs })
     const { status } = answer.facts
     const location = answer.header('location')
     if ((status !== 307 && status !== 308) || location === null || hops === MOST_REDIRECTS) return answer

@@ -2,15 +2,16 @@
 // Must never sign a second top-up while the first may still be included.
 
 import { max, needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../../machines/index.js'
-import { formatCredential, formatSource } from '../../protocol/index.js'
+import { type Challenge, formatCredential, formatSource } from '../../protocol/index.js'
 import type { SessionRecord } from '../../sessions/index.js'
 import { readChannel, sightChannel, signTopUp } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
 import { dropLease, keepAnswer, type PlacedFlow, type Ring, viewFor } from '../ring.js'
-import { SendFailure, send } from '../send.js'
+import { SendFailure } from '../send.js'
 import { type Authorisation, authorise, holdDepositLimit, withinTotal } from './authorise.js'
 import { channelOf, isExpired } from './credential.js'
 import { type EffectScope, signing } from './effect.js'
+import { manageChannel } from './manage-channel.js'
 
 /** How often, and how many times, the chain is asked for a top-up that the gateway reported as done. */
 const LOOK_EVERY_MS = 250
@@ -86,15 +87,15 @@ async function sendAndConfirm(
   const { ring, flow, signal } = scope
   const { key, place } = placed
   try {
-    const answer = await send(scope, {
-      credential: credentialOf(placed, record),
-      withBody: false,
+    const answer = await manageChannel(scope, placed, {
+      credentialFor: (challenge) => credentialOf(placed, challenge, record),
       timeoutMs: ring.policy.timeouts.topUpMs,
     })
     if (!answer.ok) {
       keepAnswer(flow, answer)
       return paidEvent(answer)
     }
+    // A resource that is asked by GET may answer with content, and without end.
     await answer.discard()
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
@@ -109,7 +110,7 @@ async function sendAndConfirm(
   return { type: 'TOPPED_UP', session: await viewFor(ring, placed, confirmed) }
 }
 
-function credentialOf({ challenge, place }: PlacedFlow, record: SessionRecord): string {
+function credentialOf({ place }: PlacedFlow, challenge: Challenge, record: SessionRecord): string {
   const { channelId, descriptor } = channelOf(record)
   const { pendingTransaction } = record.secrets
   if (pendingTransaction === null) throw new Error('the ledger holds no signed top-up')

@@ -4,8 +4,9 @@
 import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
 import { parseReceipt, type Receipt } from '../../protocol/index.js'
 import { IllegalChange } from '../../sessions/index.js'
+import { resourceOf } from '../capture.js'
 import { refuseReceipt } from '../receipt.js'
-import { land, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
+import { accessOf, land, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
 import type { EffectScope } from './effect.js'
 
 export async function verifyReceipt({ ring, flow }: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {
@@ -44,8 +45,8 @@ async function believe(ring: Ring, placed: PlacedFlow, receipt: Receipt): Promis
   const accepted = receipt.acceptedCumulative.toString()
   const spent = receipt.spent.toString()
   try {
-    const resource = `${flow.to.origin}${flow.to.path}`
-    await ring.ledger.apply(key, place, { type: 'RECEIPT_ACCEPTED', accepted, spent, resource, flow: flow.id })
+    const event = { type: 'RECEIPT_ACCEPTED', accepted, spent, resource: resourceOf(flow.to), flow: flow.id } as const
+    await ring.ledger.apply(key, place, event, { access: accessOf(flow) })
     flow.reserved = false
   } catch (error) {
     if (error instanceof IllegalChange)

@@ -53,10 +53,10 @@ async function answerPaid(gateway: GatewayContext, request: MppRequest, authoriz
   const { payload } = credential
   switch (payload.action) {
     case 'topUp':
-      return manage(gateway, credential, 'topUp', () => topUpChannel(gateway, payload))
+      return manage(gateway, request, credential, 'topUp', () => topUpChannel(gateway, payload))
     case 'close':
       if (!gateway.settings().closeSigner) throw new CodeRefusal('mpp_session_close_unavailable')
-      return manage(gateway, credential, 'close', async () => {
+      return manage(gateway, request, credential, 'close', async () => {
         await requireVoucher(gateway, payload)
         return closeChannel(gateway, payload)
       })
@@ -79,15 +79,17 @@ function readPaid(gateway: GatewayContext, request: MppRequest, authorization: s
   }
 }
 
-/** Top-up and close: no content, no body to bind to, and the challenge is not used up. */
+/** Top-up and close: no content, and the challenge is not used up; it is answered with the body that it is bound to. */
 async function manage(
   gateway: GatewayContext,
+  request: MppRequest,
   credential: Credential,
   action: 'topUp' | 'close',
   change: () => Promise<ChannelChange>,
 ): Promise<Answer> {
   requireChallenge(gateway, credential.challenge)
   gateway.injections.strike('start', action)
+  await requireDigest(credential.challenge, request.body)
   requireAllowedPayer(gateway, credential)
   requireOwnChannel(gateway, credential)
   const changed = await gateway.channelMutex.run(credential.payload.channelId, change)

@@ -12,7 +12,7 @@ export interface PaidSend {
   /** What it authorises in base units; zero for a top-up. */
   readonly cumulative: bigint
   readonly challengeId: string
-  /** The newest challenge that the client had got by then. */
+  /** The newest challenge that the client had got by then for the bytes that it sends: a challenge is bound to them. */
   readonly newestChallengeId: string | null
 }
 
@@ -25,8 +25,9 @@ export function challengeIdOf({ delivered }: WireExchange): string | null {
 /** The requests of a flow that carried a credential, in order. */
 export function paidSends({ exchanges }: Pick<FlowRun, 'exchanges'>): readonly PaidSend[] {
   const sends: PaidSend[] = []
-  let newestChallengeId: string | null = null
+  const newest = new Map<string, string>()
   for (const exchange of exchanges) {
+    const bytes = Buffer.from(exchange.sent.body).toString('hex')
     const credential = parseCredential(exchange.sent.headers.get('authorization'))
     if (credential.ok) {
       const { challenge, payload } = credential.value
@@ -35,10 +36,11 @@ export function paidSends({ exchanges }: Pick<FlowRun, 'exchanges'>): readonly P
         channelId: payload.channelId,
         cumulative: 'cumulativeAmount' in payload ? BigInt(payload.cumulativeAmount) : 0n,
         challengeId: challenge.id,
-        newestChallengeId,
+        newestChallengeId: newest.get(bytes) ?? null,
       })
     }
-    newestChallengeId = challengeIdOf(exchange) ?? newestChallengeId
+    const challengeId = challengeIdOf(exchange)
+    if (challengeId !== null) newest.set(bytes, challengeId)
   }
   return sends
 }
@@ -54,10 +56,11 @@ export function sendKindOf({ sent }: Pick<WireExchange, 'sent'>): SendKind {
   return credential.ok ? credential.value.payload.action : 'unpaid'
 }
 
-/** Whether a request is about the channel alone: a top-up, or a close. */
-function isManagement(exchange: WireExchange): boolean {
+/** Whether a request is about the channel alone: a top-up, a close, or the question for a top-up's own challenge. */
+function isManagement(exchange: WireExchange, next: WireExchange | undefined): boolean {
   const kind = sendKindOf(exchange)
-  return kind === 'topUp' || kind === 'close'
+  const isQuestion = kind === 'unpaid' && exchange.sent.body.length === 0 && next !== undefined
+  return kind === 'topUp' || kind === 'close' || (isQuestion && sendKindOf(next) === 'topUp')
 }
 
 /** What is wrong with what a flow has sent; empty when nothing is. */
@@ -69,7 +72,7 @@ export function checkWire(flow: FlowRun): readonly string[] {
   }
   if (flow.kind === 'close') return problems
   const wanted = new TextEncoder().encode(flow.request.body)
-  const ofContent = flow.exchanges.filter((exchange) => !isManagement(exchange))
+  const ofContent = flow.exchanges.filter((exchange, at, all) => !isManagement(exchange, all[at + 1]))
   for (const [index, { sent }] of ofContent.entries()) {
     if (Buffer.compare(sent.body, wanted) !== 0) problems.push(`send ${index + 1} has other bytes than the request`)
     if (sent.method !== flow.request.method) problems.push(`send ${index + 1} has another method than the request`)

@@ -55,7 +55,7 @@ export const VOUCHER_SCENARIOS: readonly CodeScenario[] = [
       refusedIn: 'paying',
       refusals: 1,
       through: ['parsingChallenge', 'authorizing.planning', 'authorizing.toppingUp', ...PAID],
-      sends: ['unpaid', 'voucher', 'voucher', 'topUp', 'voucher'],
+      sends: ['unpaid', 'voucher', 'voucher', 'unpaid', 'topUp', 'voucher'],
       outcome: 'succeeded',
       failureCode: null,
     },

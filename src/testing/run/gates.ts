@@ -89,11 +89,13 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
     await happening
   }
 
-  async function beforeSend(signal: AbortSignal | null | undefined): Promise<void> {
+  /** @param isPlanned whether the answer of the step is for this send */
+  async function beforeSend(signal: AbortSignal | null | undefined, isPlanned: boolean): Promise<void> {
     await comingBack
     const [step, ...after] = director.ahead()
     if (step === undefined) return
     const { cause } = step
+    if (!isPlanned && (cause.by === 'gateway' || (cause.by === 'connection' && cause.is === 'broken'))) return
     if (cause.by === 'gateway') await gateway.answerNext(fittingAnswer(cause.answer, after))
     else if (cause.by === 'connection' && cause.is === 'broken') await gateway.breakNext()
     else if (cause.by === 'connection') {
@@ -110,8 +112,10 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
   return {
     sends,
     async fetch(input, init) {
-      await beforeSend(init?.signal)
-      sends.push(await lookAt(init))
+      const seen = await lookAt(init)
+      const isPlanned = !asksForBodylessChallenge(director.current(), seen)
+      await beforeSend(init?.signal, isPlanned)
+      if (isPlanned) sends.push(seen)
       return fetch(input, init)
     },
     store: {
@@ -144,6 +148,11 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
       isDown = false
     },
   }
+}
+
+/** What a top-up asks first when its challenge is bound to a body: the gateway itself answers that. */
+function asksForBodylessChallenge(step: PlanStep | undefined, { kind }: SeenSend): boolean {
+  return kind === 'unpaid' && step?.state === 'authorizing.toppingUp'
 }
 
 /** The same account, which refuses to sign whenever `refuses` says so. */
