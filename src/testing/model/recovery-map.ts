@@ -45,6 +45,7 @@ export function placeOf({ value, context }: FlowSnapshot): string {
   return JSON.stringify([
     state,
     waits && context.afterBackoff,
+    (context.retryAfterMs ?? 0) > 0,
     context.challenge?.unitType ?? (context.challenge === null ? 'none' : 'bucket'),
     reconciles && [
       Math.min(context.unreadChallenges, 1),
