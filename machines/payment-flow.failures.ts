@@ -10,6 +10,7 @@ import type { Change } from './payment-flow.updates.js'
 const ALSO: Readonly<Partial<Record<PaymentFlowEvent['type'], FailureCode>>> = {
   DIGEST_MISMATCH: 'challenge_rejected',
   DENY: 'policy_denied',
+  CHALLENGE_ACCEPTED: 'rate_limited',
   SESSION_CHANGED: 'session_unavailable',
   TURN_GRANTED: 'session_unavailable',
   OPERATION_UNDECIDED: 'chain_unavailable',
@@ -35,6 +36,7 @@ function detailOf(event: PaymentFlowEvent): string | null {
     )
   }
   if (event.type === 'ANSWER_RECEIVED') return `the gateway answered with HTTP ${event.status}`
+  if (event.type === 'CHALLENGE_ACCEPTED') return 'the gateway asks for another wait each time'
   if (event.type === 'DENY') return 'the payment was not approved'
   return 'reason' in event ? event.reason : null
 }

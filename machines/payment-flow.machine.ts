@@ -1,7 +1,7 @@
 // One HTTP request from its unpaid send to a receipt, or the close of one channel, as a statechart.
 // Must never do I/O: effects are provided by whoever runs it and report every outcome as a named event.
 
-import { CLOSE_REJECTIONS, REJECTIONS, RESEND_REJECTIONS } from './payment-flow.recovery.js'
+import { CLOSE_REJECTIONS, REJECTIONS, RESEND_REJECTIONS, UNPAID_REJECTIONS } from './payment-flow.recovery.js'
 import { flowOf, outputOf, paymentFlowSetup, planned } from './payment-flow.setup.js'
 import { initialContext } from './payment-flow.updates.js'
 
@@ -29,12 +29,6 @@ const PLAN_AGAIN = [
   FAILED,
 ] as const
 const ASK_ANEW = [{ guard: 'withinBound', target: '#paymentFlow.requesting', actions: ['count'] }, FAILED] as const
-
-/** Unpaid, these two simply are the challenge. */
-const FIRST_CHALLENGE = [
-  { guard: 'challenged', target: '#paymentFlow.parsingChallenge', actions: ['noteAnswer'] },
-  FAILED_BY_ANSWER,
-] as const
 
 /** What may keep an effect from signing. */
 const SIGNING = {
@@ -102,10 +96,12 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
           { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToRequesting'] },
           FAILED,
         ],
-        PAYMENT_REJECTED: FAILED_BY_ANSWER,
-        ...REJECTIONS,
-        payment_required: FIRST_CHALLENGE,
-        'payment-required': FIRST_CHALLENGE,
+        // A code that nobody knows: beside a challenge, it takes nothing away from it.
+        PAYMENT_REJECTED: [
+          { guard: 'asksForPayment', target: 'parsingChallenge', actions: ['noteOffer'] },
+          FAILED_BY_ANSWER,
+        ],
+        ...UNPAID_REJECTIONS,
       },
     },
     parsingChallenge: {
@@ -117,6 +113,8 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
       },
       on: {
         CHALLENGE_ACCEPTED: [
+          { guard: 'withinBoundAskedToWait', target: 'backingOff', actions: ['count', 'backOffToParsing'] },
+          { guard: 'askedToWait', target: 'failed', actions: ['fail'] },
           { guard: 'isClosing', target: 'closing', actions: ['noteChallenge'] },
           { target: 'authorizing', actions: ['noteChallenge'] },
         ],
@@ -333,6 +331,8 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
           { guard: 'thenPaying', target: 'paying' },
           { guard: 'thenResending', target: 'resending' },
           { guard: 'thenReconciling', target: 'authorizing.reconcilingSession' },
+          // Read again: it may have expired meanwhile.
+          { guard: 'thenParsing', target: 'parsingChallenge' },
           { target: 'requesting' },
         ],
       },

@@ -114,6 +114,42 @@ function usedUpBy<Code extends string>(rejections: Readonly<Record<Code, unknown
   const rows = Object.keys(rejections).map((code) => [code, usedUp] as const)
   return Object.fromEntries(rows) as Readonly<Record<Code, typeof usedUp>>
 }
+const firstChallenge = [
+  { guard: 'challenged', target: PARSING, actions: ['noteOffer'] },
+  { target: FAILED, actions: ['noteAnswer', 'fail'] },
+] as const
+
+/**
+ * The same for a send without a credential. A code that judges a credential says nothing then: with a challenge beside it,
+ * the answer simply is the challenge. What is left of the table judges the request, or the gateway itself.
+ */
+export const UNPAID_REJECTIONS = {
+  ...REJECTIONS,
+  payment_required: firstChallenge,
+  mpp_session_deposit_below_request_cost: firstChallenge,
+  mpp_malformed_credential: firstChallenge,
+  mpp_method_unsupported: firstChallenge,
+  mpp_invalid_challenge: firstChallenge,
+  mpp_body_digest_mismatch: firstChallenge,
+  mpp_request_exceeds_voucher_bucket: firstChallenge,
+  mpp_payment_verification_failed: firstChallenge,
+  mpp_voucher_bucket_refresh_required: firstChallenge,
+  'payment-required': firstChallenge,
+  'payment-expired': firstChallenge,
+  'invalid-challenge': firstChallenge,
+  'session/challenge-not-found': firstChallenge,
+  'payment-insufficient': firstChallenge,
+  'session/delta-too-small': firstChallenge,
+  'session/insufficient-balance': firstChallenge,
+  'session/amount-exceeds-deposit': firstChallenge,
+  'session/invalid-signature': firstChallenge,
+  'verification-failed': firstChallenge,
+  'session/signer-mismatch': firstChallenge,
+  'session/channel-not-found': firstChallenge,
+  'session/channel-finalized': firstChallenge,
+  'malformed-credential': firstChallenge,
+  'method-unsupported': firstChallenge,
+} as const
 
 const CLOSE_AGAIN = [
   {

@@ -97,6 +97,11 @@ export const paymentFlowSetup = setup({
     withinBoundAndChallenged: ({ context, event }) =>
       withinBound(context, event) && 'challengesOffered' in event && event.challengesOffered > 0,
     challenged: ({ event }) => 'challengesOffered' in event && event.challengesOffered > 0,
+    /** The answer asks for a payment, whatever else it says (402, and a challenge). */
+    asksForPayment: ({ event }) => 'challengesOffered' in event && event.status === 402 && event.challengesOffered > 0,
+    /** The answer that brought the challenge says when to come back (`Retry-After`), and that was not waited for yet. */
+    askedToWait: ({ context }) => update.isAskedToWait(context),
+    withinBoundAskedToWait: ({ context, event }) => update.isAskedToWait(context) && withinBound(context, event),
     withinBoundOnChannel: ({ context, event }) => withinBound(context, event) && context.challenge !== null,
     anotherChallengeOffered: ({ context, event }) =>
       'challengesOffered' in event && event.challengesOffered > 1 && (context.counts[event.type] ?? 0) === 0,
@@ -131,11 +136,13 @@ export const paymentFlowSetup = setup({
     disputed: ({ context }) => context.disputed !== null,
     thenPaying: ({ context }) => context.afterBackoff === 'paying',
     thenResending: ({ context }) => context.afterBackoff === 'resending',
+    thenParsing: ({ context }) => context.afterBackoff === 'parsing',
     thenReconciling: ({ context }) => context.afterBackoff === 'reconciling',
   },
   actions: {
     count: assign(({ context, event }) => update.count(context, event)),
     noteAnswer: assign(({ context, event }) => update.noteAnswer(context, event)),
+    noteOffer: assign(({ context, event }) => update.noteOffer(context, event)),
     noteChallenge: assign(({ context, event }) => update.noteChallenge(context, event)),
     noteSession: assign(({ context, event }) => update.noteSession(context, event)),
     noteSigned: assign(({ context, event }) => update.noteSigned(context, event)),
@@ -151,6 +158,7 @@ export const paymentFlowSetup = setup({
     dispute: assign(({ event }) => ({ disputed: event.type })),
     settleDispute: assign({ disputed: null }),
     backOffToRequesting: assign(({ context, event }) => update.backOff(context, event, 'requesting')),
+    backOffToParsing: assign(({ context, event }) => update.backOff(context, event, 'parsing')),
     backOffToPaying: assign(({ context, event }) => update.backOff(context, event, 'paying')),
     backOffToResending: assign(({ context, event }) => update.backOff(context, event, 'resending')),
     backOffToReconciling: assign(({ context, event }) => update.backOff(context, event, 'reconciling')),

@@ -195,8 +195,10 @@ export interface PaymentFlowContext {
   /** Deposit that was approved; null while nothing was. */
   readonly approvedDeposit: Amount | null
   readonly turn: Turn
-  readonly afterBackoff: 'requesting' | 'paying' | 'resending' | 'reconciling' | 'closing'
+  readonly afterBackoff: 'requesting' | 'parsing' | 'paying' | 'resending' | 'reconciling' | 'closing'
   readonly backoffMs: number
+  /** What refusing answers asked to wait for (`Retry-After`) and was not waited for yet, in milliseconds. */
+  readonly retryAfterMs: number | null
   /** The event that made the session be reconciled, when it was a rejection. */
   readonly disputed: string | null
   /** Whether a paid send of this flow was left open: it may have been carried out and charged, and nobody has said so. */

@@ -51,6 +51,7 @@ export function initialContext(input: PaymentFlowInput): PaymentFlowContext {
     turn: 'none',
     afterBackoff: 'requesting',
     backoffMs: 0,
+    retryAfterMs: null,
     disputed: null,
     mayHaveBeenCharged: false,
     authorised: NOTHING_AUTHORISED,
@@ -68,6 +69,8 @@ const EVENT_BOUNDS: Readonly<Record<string, number>> = {
   DIGEST_MISMATCH: 1,
   SESSION_CHANGED: 64,
   CONTENTION: 32,
+  // Waits that an answer with a challenge asked for: the first answer, and those to three refused payments.
+  RETRY_AFTER: 4,
   TURN_GRANTED: 64,
   OPERATION_UNDECIDED: 12,
   TOPPED_UP: 4,
@@ -102,9 +105,10 @@ export function recoveriesLeft(context: PaymentFlowContext, type: string): numbe
 /**
  * Under which name a recovery is counted. A voucher that was refused while other requests shared it says nothing against
  * this flow: such refusals are counted, and bounded, apart. So are those of a voucher that a higher one has overtaken,
- * which a server cannot verify any more.
+ * which a server cannot verify any more. A challenge that is waited for is no recovery by its own name.
  */
 export function recoveryName(event: PaymentFlowEvent): string {
+  if (event.type === 'CHALLENGE_ACCEPTED') return 'RETRY_AFTER'
   const contended = 'contended' in event && event.contended && REFUSES_VOUCHER.has(event.type)
   const overtaken = 'overtaken' in event && event.overtaken === true && REFUSES_LOWER_VOUCHER.has(event.type)
   return contended || overtaken ? CONTENTION : event.type
@@ -145,6 +149,7 @@ export function noteAnswer(context: PaymentFlowContext, event: PaymentFlowEvent)
     skipChallenges: 0,
     turn: 'none',
     reconciled: false,
+    retryAfterMs: longer(context.retryAfterMs, facts.retryAfterMs),
     rejectedBy: accepted || challenged || left ? context.rejectedBy : (codeOfEvent(event.type) ?? event.type),
     references: {
       ...context.references,
@@ -155,6 +160,20 @@ export function noteAnswer(context: PaymentFlowContext, event: PaymentFlowEvent)
     },
     authorised: notePaidSend(context.authorised, facts),
   }
+}
+
+/** Keeps an answer that asks for payment: whatever code stands on it, it refuses nothing that this flow has sent. */
+export function noteOffer(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
+  return { ...noteAnswer(context, event), rejectedBy: context.rejectedBy }
+}
+
+/** Whether an answer said when to come back, and that was not waited for yet. */
+export function isAskedToWait({ retryAfterMs }: PaymentFlowContext): boolean {
+  return retryAfterMs !== null && retryAfterMs > 0
+}
+
+function longer(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? (one ?? other) : Math.max(one, other)
 }
 
 function notePaidSend(authorised: Authorised, facts: AnswerFacts): Authorised {
@@ -306,6 +325,9 @@ export function backOff(
   if (event.type === 'OPERATION_UNDECIDED') return { afterBackoff, backoffMs: event.waitMs }
   const repetition = Math.max(0, (context.counts[event.type] ?? 1) - 1)
   const growing = Math.min(LONGEST_BACKOFF_MS, BACKOFF_MS * 2 ** repetition)
-  const asked = factsOf(event)?.retryAfterMs ?? null
-  return { afterBackoff, backoffMs: asked === null ? growing : Math.min(asked, LONGEST_RETRY_AFTER_MS) }
+  // What the chain is waited for is no answer to the gateway: its wait is still ahead.
+  if (factsOf(event) === null && afterBackoff !== 'parsing') return { afterBackoff, backoffMs: growing }
+  const asked = context.retryAfterMs
+  const backoffMs = asked === null ? growing : Math.min(asked, LONGEST_RETRY_AFTER_MS)
+  return { afterBackoff, backoffMs, retryAfterMs: null }
 }

@@ -94,7 +94,7 @@ function defineSessions(program: Command, perform: Perform): void {
 
   const forcing = sessions
     .command('force-close')
-    .description('Gets a deposit back without the payee: a request on the chain, 15 minutes, a withdrawal.')
+    .description('Gets a deposit back without the payee: a request on the chain, 16 minutes, a withdrawal.')
     .option('--fee-token <address>', "token of the two fees (default: the channel's)")
   perform(withPayer(withJson(forcing)).addArgument(channel), async (run, given) =>
     (await close()).forceCloseChannel(run, given),

@@ -79,7 +79,7 @@ export interface MppClient {
     /** Asks the payee to settle what was spent and refund the rest. Never throws. */
     close(channelId: string, options?: CloseOptions): Promise<CloseOutcome>
     /**
-     * Gets the deposit back without the payee: a request on the chain, a grace period of 15 minutes, a withdrawal. Goes on
+     * Gets the deposit back without the payee: a request on the chain, 16 minutes of waiting, a withdrawal. Goes on
      * where an earlier call left off. The payer pays both fees. Never throws.
      *
      * @see TIP-1034

@@ -12,7 +12,7 @@ export interface ForceCloseProgress {
   readonly channelId: string
   /** `deciding`: something that was signed before may still be included; it is waited for. */
   readonly step: ForceCloseStep
-  /** Chain seconds at which the deposit may be withdrawn; null before the chain has the request. */
+  /** Chain seconds at which the deposit is withdrawn: a minute after the grace period. Null before the chain has the request. */
   readonly withdrawableAt: number | null
   /** Until then, by the chain's clock. */
   readonly secondsLeft: number | null

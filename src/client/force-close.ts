@@ -1,4 +1,4 @@
-// Gets a deposit back without the payee: asks the chain for the close, waits the grace period, withdraws.
+// Gets a deposit back without the payee: asks the chain for the close, waits the grace period and a minute, withdraws.
 // Must never send what is not stored, nor hold the lease while it waits: a close by the payee goes before it.
 
 import type { SessionStatus } from '../../machines/index.js'
@@ -74,7 +74,7 @@ function mayPass(error: unknown): boolean {
 }
 
 /**
- * Closes a channel against the chain alone (TIP-1034): `requestClose`, the grace period, `withdraw`. Works with the gateway
+ * Closes a channel against the chain alone (TIP-1034): `requestClose`, the grace period and a minute, `withdraw`. Works with the gateway
  * gone, and goes on where an earlier call, of this process or another, left off. Never throws.
  *
  * @example

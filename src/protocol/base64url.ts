@@ -1,5 +1,5 @@
 // The one place that encodes and decodes base64; everything around the lenient npm codec that makes it strict.
-// Must never let two different texts decode to the same bytes: a credential or receipt has one spelling.
+// Must never let a credential or receipt have two spellings; only what is echoed as it came is read in any of them.
 
 // The npm package `base64url`; in a browser build base64url-native.ts, because the package needs Node's Buffer.
 import base64urlPackage from '#base64url'
@@ -45,19 +45,37 @@ export function decodeBase64url(
 }
 
 /**
- * Decodes standard base64 (RFC 4648 §4) as strictly, its padding either complete or left out. For the two places that
- * use it: body digests (RFC 9530), and session snapshot headers of servers that do not write base64url there.
+ * Decodes standard base64 (RFC 4648 §4) as strictly, its padding either complete or left out. For body digests (RFC 9530).
  */
 export function decodeBase64(
   text: string,
   maxLength: number = DEFAULT_MAX_BASE64_LENGTH,
 ): Parsed<Uint8Array, 'too_large' | 'malformed'> {
   if (text.length > maxLength) return refused('too_large', `longer than ${maxLength} characters`)
+  const body = withoutPadding(text)
+  if (!body.ok) return body
+  if (!STANDARD_ALPHABET.test(body.value)) return refused('malformed', 'a character outside the base64 alphabet')
+  return decodeBase64url(body.value.replaceAll('+', '-').replaceAll('/', '_'), maxLength)
+}
+
+/**
+ * Decodes base64 of either alphabet, padded or not, and otherwise as strictly: one text does not mix the alphabets. For what
+ * is echoed as the text it came in, so that a second spelling of the same bytes changes nothing.
+ */
+export function decodeAnyBase64(
+  text: string,
+  maxLength: number = DEFAULT_MAX_BASE64_LENGTH,
+): Parsed<Uint8Array, 'too_large' | 'malformed'> {
+  if (!text.includes('-') && !text.includes('_')) return decodeBase64(text, maxLength)
+  if (text.length > maxLength) return refused('too_large', `longer than ${maxLength} characters`)
+  const body = withoutPadding(text)
+  return body.ok ? decodeBase64url(body.value, maxLength) : body
+}
+
+function withoutPadding(text: string): Parsed<string, 'malformed'> {
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0
   if (padding !== 0 && text.length % 4 !== 0) return refused('malformed', 'padding that does not complete a group')
-  const body = text.slice(0, text.length - padding)
-  if (!STANDARD_ALPHABET.test(body)) return refused('malformed', 'a character outside the base64 alphabet')
-  return decodeBase64url(body.replaceAll('+', '-').replaceAll('/', '_'), maxLength)
+  return parsed(text.slice(0, text.length - padding))
 }
 
 /** Decodes base64url that holds strict UTF-8 that holds JSON, of bounded size and depth. */

@@ -12,7 +12,7 @@ export interface Challenge {
   readonly realm: string
   readonly method: string
   readonly intent: string
-  /** Base64url of canonical JSON, byte for byte as received. */
+  /** Base64 of canonical JSON, byte for byte as received, whatever its spelling. */
   readonly request: string
   /** RFC 3339; read it with {@link expiresAt}. */
   readonly expires?: string

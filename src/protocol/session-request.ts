@@ -1,7 +1,7 @@
 // The `request` of a challenge whose method is tempo and whose intent is session: what the server wants paid, and how.
 // Must never pass an earlier session protocol off as the one spoken here; that would sign for the wrong contract.
 import { z } from 'zod'
-import { decodeJson, encodeBase64url } from './base64url.js'
+import { decodeAnyBase64, decodeJsonBytes, encodeBase64url } from './base64url.js'
 import { type Challenge, MAX_CHALLENGE_HEADER_BYTES } from './challenge.js'
 import type { Address, Hex } from './hex.js'
 import { canonicalJson, isJsonObject } from './json.js'
@@ -11,6 +11,9 @@ import { parseSnapshot, type SessionSnapshot, snapshotToWire } from './snapshot.
 
 /** The channel reserve precompile (TIP-1034), the same on every Tempo chain. */
 export const CHANNEL_RESERVE: Address = '0x4d50500000000000000000000000000000000000'
+
+/** The chain of a session request that names none (Tempo session intent draft): Tempo's main network. */
+export const DEFAULT_CHAIN_ID = 4217
 
 /** A decoded session request. Amounts are base units of `currency`. */
 export interface SessionRequest {
@@ -42,7 +45,7 @@ const requestSchema = z.object({
   currency: address,
   recipient: address,
   methodDetails: z.object({
-    chainId,
+    chainId: chainId.default(DEFAULT_CHAIN_ID),
     escrowContract: address.exactOptional(),
     channelId: hash32.exactOptional(),
     minVoucherDelta: amount.exactOptional(),
@@ -55,8 +58,9 @@ const requestSchema = z.object({
 /**
  * Decodes a challenge's `request`. `not_a_tempo_session` is for another method or intent, `unsupported_protocol` for a
  * session protocol other than v2 (TIP-1034). A request that names no protocol counts as v2 when its escrow is the channel
- * reserve, and as the earlier protocol otherwise; one that says v2 and names no escrow means the channel reserve. A
- * malformed snapshot does not spoil the request: it is left out, and `snapshotRefused` says why.
+ * reserve, and as the earlier protocol otherwise; one that says v2 and names no escrow means the channel reserve, and one
+ * that names no chain means {@link DEFAULT_CHAIN_ID}. The draft writes the request as base64url without padding; other
+ * spellings of base64, which some services send, are read as well. A malformed snapshot does not spoil the request: it is left out, and `snapshotRefused` says why.
  */
 export function parseSessionRequest(challenge: Challenge): ParsedRequest {
   const { method, intent, request } = challenge
@@ -80,7 +84,9 @@ function readRequest(challenge: Challenge): ParsedRequest {
   if (challenge.method !== 'tempo' || challenge.intent !== 'session') {
     return refused('not_a_tempo_session', 'the challenge is not for method tempo and intent session')
   }
-  const json = decodeJson(challenge.request, MAX_CHALLENGE_HEADER_BYTES)
+  const bytes = decodeAnyBase64(challenge.request, MAX_CHALLENGE_HEADER_BYTES)
+  if (!bytes.ok) return refused('malformed', `request: ${bytes.detail}`)
+  const json = decodeJsonBytes(bytes.value)
   if (!json.ok) return refused('malformed', `request: ${json.detail}`)
   const details = isJsonObject(json.value) ? json.value.methodDetails : undefined
   if (!isJsonObject(details)) return refused('malformed', 'request: no methodDetails')

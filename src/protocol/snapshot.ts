@@ -1,7 +1,7 @@
 // What a server says about a channel it knows: a hint that lets a client resume it.
 // Must never be taken as authority; checking it against the channel id, the chain and the caller's limits is not done here.
 import { z } from 'zod'
-import { decodeBase64, decodeBase64url, decodeJsonBytes, encodeBase64url } from './base64url.js'
+import { decodeAnyBase64, decodeJsonBytes, encodeBase64url } from './base64url.js'
 import { type ChannelDescriptor, descriptorSchema } from './descriptor.js'
 import type { Address, Hex } from './hex.js'
 import { canonicalJson, type JsonValue } from './json.js'
@@ -48,14 +48,13 @@ export function parseSnapshot(value: unknown): Parsed<SessionSnapshot, 'malforme
 
 /**
  * Reads a `Payment-Session-Snapshot` header. The draft has base64url without padding; a widely used server writes
- * standard base64 with padding in this one header, so both are read.
+ * standard base64 with padding in this one header, so every spelling is read.
  */
 export function parseSnapshotHeader(
   header: string | null,
 ): Parsed<SessionSnapshot, 'absent' | 'too_large' | 'malformed'> {
   if (header === null) return refused('absent', 'no Payment-Session-Snapshot header')
-  const standard = /[+/=]/.test(header.slice(0, MAX_SNAPSHOT_BYTES))
-  const bytes = (standard ? decodeBase64 : decodeBase64url)(header, MAX_SNAPSHOT_BYTES)
+  const bytes = decodeAnyBase64(header, MAX_SNAPSHOT_BYTES)
   if (!bytes.ok) return bytes
   const json = decodeJsonBytes(bytes.value)
   return json.ok ? parseSnapshot(json.value) : json

@@ -6,6 +6,7 @@ import type { ChannelDescriptor } from '../protocol/descriptor.js'
 import type { Hex } from '../protocol/hex.js'
 import { lowerCaseDescriptor } from './channel.js'
 import { type SignedCall, signEscrowCall, type TransactionTerms } from './escrow-call.js'
+import { settleableSignature } from './voucher.js'
 
 export interface CloseTerms extends TransactionTerms {
   readonly descriptor: ChannelDescriptor
@@ -13,7 +14,7 @@ export interface CloseTerms extends TransactionTerms {
   readonly cumulative: bigint
   /** Base units the payee takes in all, at most `cumulative` and at least what was settled before. */
   readonly capture: bigint
-  /** The payer's voucher for `cumulative`. */
+  /** The payer's voucher for `cumulative`, as it was signed. */
   readonly signature: Hex
 }
 
@@ -28,7 +29,7 @@ export async function signClose(client: Client, terms: CloseTerms): Promise<Sign
   const data = encodeFunctionData({
     abi: Abis.tip20ChannelReserve,
     functionName: 'close',
-    args: [lowerCaseDescriptor(descriptor), cumulative, capture, signature],
+    args: [lowerCaseDescriptor(descriptor), cumulative, capture, settleableSignature(signature)],
   })
   return signEscrowCall(client, terms, { token: descriptor.token, amount: 0n, data })
 }

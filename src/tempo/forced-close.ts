@@ -46,12 +46,16 @@ function signCall(
   return signEscrowCall(client, terms, { token: descriptor.token, amount: 0n, data })
 }
 
+/** What is waited beyond the grace period, in seconds: the times of blocks vary (Tempo session intent draft, Forced Close). */
+const WITHDRAWAL_MARGIN_SECONDS = 60
+
 /**
- * How many seconds lie between the request of a forced close and its withdrawal (TIP-1034 `CLOSE_GRACE_PERIOD`).
+ * How many seconds lie between the request of a forced close and its withdrawal: the contract's `CLOSE_GRACE_PERIOD`
+ * (TIP-1034), and a minute. With the 15 minutes of the channel reserve these are the 16 minutes that the draft asks for.
  *
  * @throws {@link ChainFailure}
  */
-export async function readGracePeriod(client: Client, escrow: Address): Promise<number> {
+export async function readWithdrawalDelay(client: Client, escrow: Address): Promise<number> {
   const seconds = await readContract(client, {
     address: lowerCase(escrow),
     abi: Abis.tip20ChannelReserve,
@@ -59,5 +63,5 @@ export async function readGracePeriod(client: Client, escrow: Address): Promise<
   }).catch((error: unknown) => {
     throw toChainFailure(error)
   })
-  return Number(seconds)
+  return Number(seconds) + WITHDRAWAL_MARGIN_SECONDS
 }

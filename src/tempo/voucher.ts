@@ -1,7 +1,14 @@
 // Vouchers: the payer's signed running total, which the payee can turn into money.
 // Must never log or put into an error what it signs or checks.
 import { SignatureEnvelope } from 'ox/tempo'
-import { hashTypedData, type LocalAccount } from 'viem'
+import {
+  compactSignatureToSignature,
+  hashTypedData,
+  type LocalAccount,
+  parseCompactSignature,
+  serializeSignature,
+  size,
+} from 'viem'
 import type { Address, Hex } from '../protocol/hex.js'
 import { lowerCase, sameHex } from './channel.js'
 
@@ -52,17 +59,32 @@ export async function signVoucher(signer: VoucherSigner, terms: VoucherTerms): P
   return lowerCase(await signer.signTypedData(voucherTypedData(terms)))
 }
 
+const COMPACT_BYTES = 64
+
+/**
+ * The signature of a voucher as the chain takes it: an EIP-2098 compact one (64 bytes) becomes r, s and v (65 bytes), any
+ * other stays as it is.
+ *
+ * @throws Error when 64 bytes are no compact signature.
+ */
+export function settleableSignature(signature: Hex): Hex {
+  if (size(signature) !== COMPACT_BYTES) return signature
+  return serializeSignature(compactSignatureToSignature(parseCompactSignature(signature)))
+}
+
 /**
  * Whether `signature` is `signer`'s voucher for these terms. Takes the primitive signature types of Tempo (secp256k1,
- * P-256, WebAuthn) in their canonical encoding, and never rejects: anything unreadable is no voucher.
+ * P-256, WebAuthn) in their canonical encoding, and secp256k1 also in its compact one (EIP-2098; make it a
+ * {@link settleableSignature} for the chain). Never rejects: anything unreadable is no voucher.
  */
 export async function verifyVoucher(
   voucher: VoucherTerms & { readonly signature: Hex; readonly signer: Address },
 ): Promise<boolean> {
   try {
-    const envelope = SignatureEnvelope.from(voucher.signature)
+    const signature = settleableSignature(voucher.signature)
+    const envelope = SignatureEnvelope.from(signature)
     if (envelope.type !== 'secp256k1' && envelope.type !== 'p256' && envelope.type !== 'webAuthn') return false
-    if (!sameHex(SignatureEnvelope.serialize(envelope), voucher.signature)) return false
+    if (!sameHex(SignatureEnvelope.serialize(envelope), signature)) return false
     if (envelope.type === 'secp256k1' && envelope.signature.s > HIGHEST_S) return false
     const payload = hashTypedData(voucherTypedData(voucher))
     const signer = SignatureEnvelope.extractAddress({ payload, signature: envelope })

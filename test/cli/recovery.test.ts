@@ -7,8 +7,8 @@ import { type Ground, setGround } from './ground.js'
 import { run, runAll, start } from './run-program.js'
 
 const BODY = '{"model":"sandbox-small","max_tokens":8,"messages":[{"role":"user","content":"Hi"}]}'
-/** TIP-1034: CLOSE_GRACE_PERIOD. */
-const GRACE_SECONDS = 15 * 60
+/** The grace period of TIP-1034, and a minute. */
+const GRACE_SECONDS = 16 * 60
 
 let ground: Ground
 
@@ -155,9 +155,9 @@ describe('force-close', () => {
     show({ ...rest, step: 'withdrawing', secondsLeft: 0 })
     end()
     // Half of the bar is empty when half of the time is left.
-    show({ ...rest, step: 'waiting', secondsLeft: 450 })
+    show({ ...rest, step: 'waiting', secondsLeft: 480 })
     end()
-    expect(live.at(-1)).toMatch(/^\[█{10}─{10}\] 07:30 left of the grace period, until 1970-01-01T00:00:01Z; Ctrl-C/)
+    expect(live.at(-1)).toMatch(/^\[█{10}─{10}\] 08:00 left of the grace period, until 1970-01-01T00:00:01Z; Ctrl-C/)
     lines.pop()
     expect(lines.map((line) => /(\d+) min left/.exec(line)?.[1] ?? line.split(' ')[0])).toEqual([
       'asking',

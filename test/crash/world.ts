@@ -9,7 +9,7 @@ import { type LocalChain, startChain } from '../../src/sandbox/index.js'
 export const FUNDS = 10_000_000_000n
 
 /** A little more than the grace period of TIP-1034. */
-const GRACE_SECONDS = 905
+const GRACE_SECONDS = 965
 
 export interface Payer {
   readonly account: LocalAccount

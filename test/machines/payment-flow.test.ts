@@ -555,7 +555,22 @@ describe('a rejection of the unpaid send', () => {
     }
   })
 
-  it.each(['payment_required', 'payment-required'] as const)(
+  const ABOUT_THE_REQUEST: readonly Code[] = [
+    'mpp_request_quote_invalid',
+    'mpp_payer_not_allowed',
+    'mpp_reservation_failed',
+    'mpp_commit_failed',
+    'mpp_session_close_unavailable',
+    'mpp_session_close_failed',
+    'mpp_streaming_unavailable',
+    'internal-payment-error',
+  ]
+
+  it.each(ABOUT_THE_REQUEST)('%s is no challenge, also with one beside it', (code) => {
+    expect(nameOf(take(begin(), rejection(code)))).toBe(PAYING[code].offered)
+  })
+
+  it.each(CODES.filter((code) => !ABOUT_THE_REQUEST.includes(code)))(
     '%s is the challenge, and no cause of anything',
     (code) => {
       const { world, snapshot } = reach('authorizing.acquiringSession')
@@ -567,6 +582,98 @@ describe('a rejection of the unpaid send', () => {
       expect(failure?.cause).toBeNull()
     },
   )
+})
+
+describe('a code that nobody knows', () => {
+  const unknown = (more: Parameters<typeof facts>[0]): PaymentFlowEvent => ({
+    type: 'PAYMENT_REJECTED',
+    code: 'unheard_of',
+    ...facts(more),
+  })
+
+  it('beside a challenge, on an unpaid 402, is the challenge and no cause of anything', () => {
+    const asked = take(begin(), unknown({ status: 402 }))
+    expect(nameOf(asked)).toBe('parsingChallenge')
+    expect(asked.context.rejectedBy).toBeNull()
+  })
+
+  it.each([
+    ['another status', { status: 400 }],
+    ['no challenge', { status: 402, challengesOffered: 0 }],
+  ])('with %s ends an unpaid flow', (_, more) => {
+    expectFailure(take(begin(), unknown(more)), 'payment_rejected')
+  })
+
+  it('beside a challenge, ends a flow that has paid', () => {
+    expectFailure(take(reach('paying').snapshot, unknown({ status: 402 })), 'payment_rejected')
+  })
+})
+
+describe('a refusal that says when to come back', () => {
+  const later = (retryAfterMs: number | null) => ({ retryAfterMs, challengesOffered: 1 })
+  const accepted: PaymentFlowEvent = { type: 'CHALLENGE_ACCEPTED', challenge: challenge() }
+
+  it('is waited for once its challenge is accepted, capped; then the challenge is read again', () => {
+    for (const [asked, waited] of [
+      [5000, 5000],
+      [3_600_000, 30_000],
+    ] as const) {
+      const parsing = take(begin(), { type: 'CHALLENGE_RECEIVED', ...facts(later(asked)) })
+      const waiting = take(parsing, accepted)
+      expect([nameOf(waiting), waiting.context.backoffMs]).toEqual(['backingOff', waited])
+      const again = take(waiting, { type: 'WAITED' })
+      expect(nameOf(again)).toBe('parsingChallenge')
+      expect(nameOf(take(again, accepted))).toBe('authorizing.acquiringSession')
+      expect(nameOf(take(again, { type: 'CHALLENGE_EXPIRED' }))).toBe('requesting')
+      expect(nameOf(take(again, { type: 'CHALLENGE_REJECTED', reason: 'r' }))).toBe('failed')
+      expectFailure(take(waiting, { type: 'CANCEL' }), 'cancelled')
+    }
+  })
+
+  it('is not waited for when it says at once, or nothing, or its challenge is refused', () => {
+    for (const asked of [0, null]) {
+      const parsing = take(begin(), { type: 'CHALLENGE_RECEIVED', ...facts(later(asked)) })
+      expect(nameOf(take(parsing, accepted))).toBe('authorizing.acquiringSession')
+    }
+    const parsing = take(begin(), { type: 'CHALLENGE_RECEIVED', ...facts(later(5000)) })
+    expect(nameOf(take(parsing, { type: 'POLICY_DENIED', reason: 'r' }))).toBe('failed')
+  })
+
+  it('after a paid send is waited for before the next one, also after the chain was asked', () => {
+    for (const code of ['mpp_invalid_challenge', 'verification-failed'] as const) {
+      const { world, snapshot } = reach('paying')
+      const refused = take(snapshot, rejection(code, later(5000)))
+      const parsing = world.drive(refused, 'parsingChallenge')
+      const waiting = take(parsing, accepted)
+      expect([nameOf(waiting), waiting.context.backoffMs]).toEqual(['backingOff', 5000])
+    }
+  })
+
+  it('without a challenge, is waited for before the challenge that is asked for instead is answered', () => {
+    const { world, snapshot } = reach('paying')
+    const asking = take(snapshot, rejection('mpp_invalid_challenge', { retryAfterMs: 5000, challengesOffered: 0 }))
+    expect(nameOf(asking)).toBe('requesting')
+    const parsing = world.drive(asking, 'parsingChallenge')
+    expect(nameOf(take(parsing, accepted))).toBe('backingOff')
+  })
+
+  it('is waited for a few times; then the flow fails by name rather than come back too early', () => {
+    const { world, snapshot } = reach('paying', { bounds: { payment_required: 9 } })
+    let now = snapshot
+    for (let waits = 0; waits < 4; waits += 1) {
+      now = world.drive(take(now, rejection('payment_required', later(1000))), 'paying')
+    }
+    const parsing = take(now, rejection('payment_required', later(1000)))
+    expectFailure(take(parsing, accepted), 'rate_limited')
+  })
+
+  it('is waited for once, where the code itself backs off', () => {
+    const { world, snapshot } = reach('paying')
+    const waiting = take(snapshot, rejection('mpp_reservation_failed', later(5000)))
+    expect([nameOf(waiting), waiting.context.backoffMs]).toEqual(['backingOff', 5000])
+    const parsing = world.drive(waiting, 'parsingChallenge')
+    expect(nameOf(take(parsing, accepted))).toBe('authorizing.acquiringSession')
+  })
 })
 
 describe('accounts of what was signed', () => {

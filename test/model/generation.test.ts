@@ -64,6 +64,7 @@ describe('the event cases', () => {
     ])
     expect([...(met.get('mpp_method_unsupported') ?? [])].sort()).toEqual([
       'mpp_method_unsupported/challenged',
+      'mpp_method_unsupported/no-challenge',
       'mpp_method_unsupported/two-challenges',
     ])
   })

@@ -20,19 +20,44 @@ const details = { chainId: 42431, escrowContract: CHANNEL_RESERVE, sessionProtoc
 const request = { amount: '1000000', unitType: 'request', currency: A, recipient: A, methodDetails: details }
 const ask = (change: object) => base64url(JSON.stringify({ ...request, ...change }))
 const askDetails = (change: object) => ask({ methodDetails: { ...details, ...change } })
-const detail = (text: string, name: string) => memberAt(documentIn(text), 'methodDetails', name)
-const term = (text: string, name: string) => memberAt(documentIn(text), name)
+/** The base64url that a text stands for, in whichever alphabet, padded or not; undefined when it mixes or is damaged. */
+const oneSpelling = (text: string) => {
+  const bytes = Buffer.from(text, 'base64')
+  const standard = bytes.toString('base64')
+  const spellings = [standard, standard.replaceAll('+', '-').replaceAll('/', '_')]
+  const known = spellings.includes(text) || spellings.some((padded) => padded.replaceAll('=', '') === text)
+  return known ? bytes.toString('base64url') : undefined
+}
+const document = (text: string) => documentIn(oneSpelling(text) ?? '')
+const detail = (text: string, name: string) => memberAt(document(text), 'methodDetails', name)
+const term = (text: string, name: string) => memberAt(document(text), name)
 const present = (value: unknown, fits: (value: unknown) => boolean) => value !== undefined && !fits(value)
 
 const sameButCase = (a: Reading<unknown>, b: Reading<unknown>) =>
   a.accepted && b.accepted && isDeepStrictEqual(withLowerHex(a.value), withLowerHex(b.value))
 
-export const requestTable: readonly Difference<string, unknown>[] = [
-  ...encodingDifferences<string, unknown>(
-    (text) => text,
-    (text) => text,
-    request,
+/** Slashes of the one alphabet and underscores of the other. */
+const mixed = (value: object) =>
+  Buffer.from(JSON.stringify({ ...value, x: '?'.repeat(12) }))
+    .toString('base64')
+    .replace('/', '_')
+
+/** What both tables say of the text around the document. */
+const encodings = (value: object): readonly Difference<string, unknown>[] => [
+  {
+    name: 'base64 in a further spelling',
+    side: 'only theirs accepts',
+    why: 'either alphabet is read, padded or not; mixtures, spare bits and foreign characters (which their decoder takes for zero bits) are not',
+    applies: (text) => oneSpelling(text) === undefined,
+    example: mixed(value),
+  },
+  ...encodingDifferences<string, unknown>(oneSpelling, (text) => text, value).filter(
+    ({ name }) => !name.includes('spelling'),
   ),
+]
+
+export const requestTable: readonly Difference<string, unknown>[] = [
+  ...encodings(request),
   {
     name: 'longer than 16 KB',
     side: 'only theirs accepts',
@@ -89,6 +114,13 @@ export const requestTable: readonly Difference<string, unknown>[] = [
     example: ask({ unitType: undefined }),
   },
   {
+    name: 'no chain id',
+    side: 'only ours accepts',
+    why: 'the draft has a default, the main network; their server asks for the id that it wrote itself, their client takes the only chain it may use',
+    applies: (text) => detail(text, 'chainId') === undefined,
+    example: askDetails({ chainId: undefined }),
+  },
+  {
     name: 'no escrow, but v2 named',
     side: 'only ours accepts',
     why: 'v2 has one contract on every chain, the channel reserve; their own client fills it in as well',
@@ -99,7 +131,7 @@ export const requestTable: readonly Difference<string, unknown>[] = [
     name: 'hex with capitals',
     side: 'read differently',
     why: 'letter case of hex means nothing; ours hands out lower case, so that addresses can be compared',
-    applies: (text, a, b) => hasCapitalHex(documentIn(text)) && sameButCase(a, b),
+    applies: (text, a, b) => hasCapitalHex(document(text)) && sameButCase(a, b),
     example: ask({ currency: `0x${'A1'.repeat(20)}` }),
   },
 ]
@@ -108,28 +140,9 @@ const descriptor = { payer: A, payee: A, operator: A, token: A, salt: H, authori
 const amounts = { acceptedCumulative: '2', deposit: '5', requiredCumulative: '3', settled: '0', spent: '1' }
 const snapshot = { ...amounts, chainId: 42431, channelId: H, descriptor, escrow: A }
 const say = (change: object) => base64url(JSON.stringify({ ...snapshot, ...change }))
-/** The document of a snapshot header, in whichever alphabet; undefined when it is in neither as a careful writer has it. */
-const snapshotText = (header: string) => {
-  const bytes = Buffer.from(header, 'base64')
-  const spellings = [bytes.toString('base64url'), bytes.toString('base64'), bytes.toString('base64').replace(/=+$/, '')]
-  return spellings.includes(header) ? bytes.toString('base64url') : undefined
-}
-const said = (header: string, name: string) => memberAt(documentIn(snapshotText(header) ?? ''), name)
 
 export const snapshotTable: readonly Difference<string, unknown>[] = [
-  {
-    name: 'base64 in a further spelling',
-    side: 'only theirs accepts',
-    why: 'base64url without padding, and standard base64 with or without it, are read; mixtures, spare bits and foreign characters are not',
-    applies: (header) => snapshotText(header) === undefined,
-    // Slashes of the one alphabet and underscores of the other.
-    example: Buffer.from(JSON.stringify({ ...snapshot, x: '?'.repeat(12) }))
-      .toString('base64')
-      .replace('/', '_'),
-  },
-  ...encodingDifferences<string, unknown>(snapshotText, (text) => text, snapshot).filter(
-    ({ name }) => !name.includes('spelling'),
-  ),
+  ...encodings(snapshot),
   {
     name: 'longer than 16 KB',
     side: 'only theirs accepts',
@@ -142,8 +155,8 @@ export const snapshotTable: readonly Difference<string, unknown>[] = [
     side: 'only theirs accepts',
     why: 'theirs takes any text and what the engine makes of it later',
     applies: (header) =>
-      Object.keys(amounts).some((name) => !isUint96Text(said(header, name))) ||
-      present(said(header, 'closeRequestedAt'), isUint96Text),
+      Object.keys(amounts).some((name) => !isUint96Text(term(header, name))) ||
+      present(term(header, 'closeRequestedAt'), isUint96Text),
     example: say({ spent: ' 1' }),
   },
   {
@@ -151,7 +164,7 @@ export const snapshotTable: readonly Difference<string, unknown>[] = [
     side: 'only theirs accepts',
     why: 'theirs asks for any number',
     applies: (header) => {
-      const [id, units] = [said(header, 'chainId'), said(header, 'units')]
+      const [id, units] = [term(header, 'chainId'), term(header, 'units')]
       const whole = (value: unknown, least: number) => Number.isSafeInteger(value) && Number(value) >= least
       return !whole(id, 1) || (units !== undefined && !whole(units, 0))
     },
@@ -162,7 +175,7 @@ export const snapshotTable: readonly Difference<string, unknown>[] = [
     side: 'only ours accepts',
     why: 'ours keeps its own vouchers and does not read that member',
     applies: (header) => {
-      const voucher = said(header, 'highestVoucher')
+      const voucher = term(header, 'highestVoucher')
       const wellFormed =
         isHexOf(memberAt(voucher, 'channelId'), 32) &&
         typeof memberAt(voucher, 'cumulativeAmount') === 'string' &&

@@ -65,6 +65,21 @@ const table: readonly Difference<Claim, true>[] = [
         '0x57575c5e9080a55b9edc15923c959164ee90915cbb6eadd6241def4d96250eebd1fb9657f15d41b34c805bdeb1a5ca9caeb9c8889a0ead96bb4bbfadda1008f41b',
     },
   },
+  {
+    name: 'the compact form of a signature (EIP-2098)',
+    side: 'only ours accepts',
+    why: 'the draft names it as one of two forms; who settles with it makes it 65 bytes first, which the chain takes',
+    applies: ({ signature }) => /^0x[0-9a-f]{128}$/i.test(signature),
+    example: {
+      channelId: `0x${'c1'.repeat(32)}`,
+      cumulative: 1_000_000n,
+      chainId: 42431,
+      escrow: OTHER_ESCROW,
+      signer: accounts[0].address,
+      signature:
+        '0x57575c5e9080a55b9edc15923c959164ee90915cbb6eadd6241def4d96250eebae0469a80ea2be4cb37fa4214e5a35620bf5145e1539f2a504869edef626384d',
+    },
+  },
 ]
 const books = new Differential('voucher signatures', table)
 afterAll(() => console.log(books.report()))

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   DEFAULT_MAX_BASE64_LENGTH,
+  decodeAnyBase64,
   decodeBase64,
   decodeBase64url,
   decodeJson,
@@ -89,6 +90,51 @@ describe('base64url', () => {
       }),
       RUNS,
     )
+  })
+})
+
+describe('base64 of any spelling', () => {
+  /** The four spellings of the same bytes. */
+  const spellings = (value: Uint8Array): readonly string[] => {
+    const standard = Buffer.from(value).toString('base64')
+    const url = standard.replaceAll('+', '-').replaceAll('/', '_')
+    return [standard, url, standard.replaceAll('=', ''), url.replaceAll('=', '')]
+  }
+
+  it('reads either alphabet, padded or not', () => {
+    fc.assert(
+      fc.property(bytes, (value) => {
+        for (const text of spellings(value)) expect([...unwrap(decodeAnyBase64(text))]).toEqual([...value])
+      }),
+      RUNS,
+    )
+  })
+
+  it('refuses everything that is none of the four spellings, and is total', () => {
+    const near = fc.oneof(...[0, 1, 2, 3].map((which) => damaged(bytes.map((value) => spellings(value)[which] ?? ''))))
+    const alphabet = fc.string({ unit: fc.constantFrom(...'ABab019-_+/= '), maxLength: 9 })
+    fc.assert(
+      fc.property(fc.oneof(near, alphabet, fc.string({ unit: 'binary' })), (text) => {
+        const result = decodeAnyBase64(text)
+        assertTyped(result, ['malformed'])
+        expect(result.ok).toBe(spellings(Buffer.from(text, 'base64')).includes(text))
+      }),
+      RUNS,
+    )
+  })
+
+  it.each(['+_AA', '-/AA', 'A=', 'AA=', 'AAA==', 'AAAA=', 'AAAA====', 'AB==', '-_=A', '=', '==='])(
+    'refuses %j',
+    (text) => {
+      expect(reasonOf(decodeAnyBase64(text))).toBe('malformed')
+    },
+  )
+
+  it('counts the padding against the bound', () => {
+    for (const text of ['AA==', '-w==']) {
+      expect(decodeAnyBase64(text, 4).ok).toBe(true)
+      expect(reasonOf(decodeAnyBase64(text, 3))).toBe('too_large')
+    }
   })
 })
 

@@ -123,7 +123,7 @@ describe('parseSessionRequest', () => {
     ['a deposit of null', { suggestedDeposit: null }],
     ['no details', { methodDetails: undefined }],
     ['details that are a list', { methodDetails: [details] }],
-    ['no chain', { methodDetails: { ...details, chainId: undefined } }],
+    ['a chain of null', { methodDetails: { ...details, chainId: null } }],
     ['a chain as text', { methodDetails: { ...details, chainId: '42431' } }],
     ['a chain that is no whole number', { methodDetails: { ...details, chainId: 1.5 } }],
     ['chain zero', { methodDetails: { ...details, chainId: 0 } }],
@@ -132,6 +132,27 @@ describe('parseSessionRequest', () => {
     ['a fee payer that is no yes or no', { methodDetails: { ...details, feePayer: 'true' } }],
   ])('refuses %s', (_, change) => {
     expect(reasonOf(parse({ ...terms, ...change }))).toBe('malformed')
+  })
+
+  it('means the main network where it names no chain', () => {
+    expect(unwrap(withDetails({ chainId: undefined })).chainId).toBe(4217)
+  })
+
+  it('reads every spelling of base64, and nothing that mixes them', () => {
+    fc.assert(
+      fc.property(sessionRequest, fc.string({ unit: 'binary', maxLength: 12 }), (value, note) => {
+        const written = Buffer.from(encodeSessionRequest(value), 'base64url').toString()
+        const json = Buffer.from(JSON.stringify({ ...JSON.parse(written), note }))
+        const standard = json.toString('base64')
+        const url = standard.replaceAll('+', '-').replaceAll('/', '_')
+        for (const text of [standard, url, standard.replaceAll('=', ''), url.replaceAll('=', '')]) {
+          expect(unwrap(parseSessionRequest(challengeOf(text)))).toEqual(value)
+          expect(reasonOf(parseSessionRequest(challengeOf(`${text.replaceAll('=', '')}+_AA`)))).toBe('malformed')
+        }
+      }),
+      { numRuns: 1_000 },
+    )
+    expect(reasonOf(parseSessionRequest(challengeOf(`${'A'.repeat(16_384)}====`)))).toBe('malformed')
   })
 
   it.each(['', 'e30', 'bnVsbA', 'W10', 'e30=', '!!'])('refuses the request text %j', (request) => {

@@ -4,12 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient, http } from 'viem'
-import { getTransactionReceipt } from 'viem/actions'
+import { getBlock, getContractEvents, getTransactionReceipt } from 'viem/actions'
 import { tempoModerato } from 'viem/chains'
-import { Actions } from 'viem/tempo'
+import { Abis, Actions } from 'viem/tempo'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ForceCloseOutcome, ForceCloseProgress } from '../../src/index.js'
-import { descriptorSchema } from '../../src/protocol/index.js'
+import { descriptorSchema, type Hex, parseHex } from '../../src/protocol/index.js'
 import { CHANNEL_RESERVE } from '../../src/sandbox/chain/addresses.js'
 import { fileStore } from '../../src/sessions/file-store.js'
 import { signVoucher } from '../../src/tempo/index.js'
@@ -23,11 +23,18 @@ beforeAll(async () => {
 })
 afterAll(() => stage?.stop())
 
-const GRACE = 900
+/** The grace period of TIP-1034, and a minute. */
+const GRACE = 960
 
 function settlementOf(outcome: ForceCloseOutcome) {
   if (outcome.status === 'failed') throw new Error(`failed: ${outcome.failure.code} (${outcome.failure.detail})`)
   return outcome.settlement
+}
+
+function parseHash(value: unknown): Hex {
+  const hash = parseHex(value, 32)
+  if (!hash.ok) throw new Error(hash.detail)
+  return hash.value
 }
 
 function failureIn(outcome: ForceCloseOutcome) {
@@ -102,6 +109,39 @@ describe('a forced close', () => {
     const signatures = here.payer.signatures()
     expect(settlementOf(await mpp.sessions.forceClose(channelId))).toEqual(settlementOf(outcome))
     expect(here.payer.signatures()).toBe(signatures)
+  })
+
+  it('is withdrawn no sooner than 16 minutes after the request, by the clock of the chain', async () => {
+    const { mpp, channelId } = await opened(stage)
+    const left: number[] = []
+    const outcome = await mpp.sessions.forceClose(channelId, {
+      lookEveryMs: 300,
+      onProgress: ({ step, secondsLeft }) => {
+        if (step !== 'waiting' || secondsLeft === null) return
+        left.push(secondsLeft)
+        // First to where the grace period is over, then past the minute after it.
+        if (left.length === 1) void stage.chain.advanceTime(905)
+        else if (left.length > 3 && secondsLeft > 10) void stage.chain.advanceTime(secondsLeft)
+      },
+    })
+    expect(outcome.status).toBe('withdrawn')
+    expect(left.filter((seconds) => seconds <= 55).length).toBeGreaterThan(0)
+    const client = stage.chain.client()
+    const [requested] = await getContractEvents(client, {
+      address: CHANNEL_RESERVE,
+      abi: Abis.tip20ChannelReserve,
+      eventName: 'CloseRequested',
+      args: { channelId: parseHash(channelId) },
+      fromBlock: 'earliest',
+    })
+    const { txHash } = settlementOf(outcome) ?? {}
+    const withdrawn = await getTransactionReceipt(client, { hash: parseHash(txHash) })
+    const timeOf = async (blockNumber: bigint | undefined) => {
+      if (blockNumber === undefined) throw new Error('the chain has no such block')
+      return Number((await getBlock(client, { blockNumber })).timestamp)
+    }
+    const waited = (await timeOf(withdrawn.blockNumber)) - (await timeOf(requested?.blockNumber))
+    expect(waited).toBeGreaterThanOrEqual(16 * 60)
   })
 
   it('stores every transaction before it is sent', async () => {

@@ -169,7 +169,7 @@ describe('a forced close', () => {
     lookEveryMs: 300,
     onProgress: ({ step, secondsLeft }: { readonly step: string; readonly secondsLeft: number | null }) => {
       told.push(step)
-      if (step === 'waiting' && (secondsLeft ?? 0) > 100) void stage.chain.advanceTime(900)
+      if (step === 'waiting' && (secondsLeft ?? 0) > 100) void stage.chain.advanceTime(960)
     },
   })
 

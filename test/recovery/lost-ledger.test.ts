@@ -99,7 +99,7 @@ describe('a ledger that was lost', () => {
     const forced = await mpp.sessions.forceClose(channelId, {
       lookEveryMs: 300,
       onProgress: ({ step, secondsLeft }) => {
-        if (step === 'waiting' && (secondsLeft ?? 0) > 100) void stage.chain.advanceTime(900)
+        if (step === 'waiting' && (secondsLeft ?? 0) > 100) void stage.chain.advanceTime(960)
       },
     })
     expect(forced).toMatchObject({ status: 'withdrawn', settlement: { settled: '0', refunded: '5000000' } })
@@ -209,7 +209,7 @@ describe('a ledger that was lost', () => {
     expect(found).toMatchObject({ channelId, found: 'funded', action: 'adopted', status: 'closeRequested' })
     expect(found?.detail).toContain('forced close is under way')
     expect(await next.sessions.list()).toMatchObject([{ withdrawableAt: asked }])
-    await stage.chain.advanceTime(900)
+    await stage.chain.advanceTime(960)
     const [later] = await recovered(stage, next)
     expect(later).toMatchObject({ status: 'withdrawable', detail: expect.stringContaining('call forceClose again') })
     expect(await next.sessions.forceClose(channelId)).toMatchObject({

@@ -581,9 +581,9 @@ describe.concurrent('standard problem types: a channel that the server denies', 
     },
   )
 
-  it('nothing is authorised by a challenge that never led to a paid send', async () => {
+  it('nothing is authorised by a refusal that never led to a paid send', async () => {
     const here = await ground({ spend: 0 })
-    here.scripted.always('unpaid', problem('session/signer-mismatch'))
+    here.scripted.always('unpaid', problem('session/signer-mismatch', { challenge: false }))
     expectFailure(await here.mpp.pay(here.scripted.chat, request()), 'session/signer-mismatch', {
       httpStatus: 402,
       channelId: null,

@@ -61,6 +61,8 @@ export interface ScriptedGateway {
   always(kind: SendKind, reply: Reply | undefined): void
   /** Changes the decoded `request` of every challenge on its way to the client. */
   alter(change: (request: Record<string, unknown>, details: Record<string, unknown>) => void): void
+  /** Spells the encoded `request` of every challenge in another way. A credential must echo it as it was handed out. */
+  respell(spelling: (request: string) => string): void
   /** Stops listening and cuts every connection, until it comes back on the same port. */
   goDown(): Promise<void>
   comeBack(): Promise<void>
@@ -135,33 +137,37 @@ export async function startScripted(gateway: WatchedGateway): Promise<ScriptedGa
   const requestIds: string[] = []
   const due: { readonly kind: SendKind; readonly reply: Reply }[] = []
   const standing = new Map<SendKind, Reply>()
-  const originals = new Map<string, Challenge>()
+  const originals = new Map<string, { readonly original: Challenge; readonly handedOut: string }>()
   const hanging = new Set<ServerResponse>()
   let change: Parameters<ScriptedGateway['alter']>[0] | undefined
+  let spelling: Parameters<ScriptedGateway['respell']>[0] | undefined
 
   /** The challenge as the client gets it; the sandbox's own is kept, to be put back into the credential. */
   function handOut(header: string): string {
     const list = parseChallenges(header)
     const original = list.ok ? list.value.challenges[0] : undefined
     if (original === undefined) throw new Error('the sandbox gave no challenge')
-    if (change === undefined) {
+    if (change === undefined && spelling === undefined) {
       challenges.push(original.id)
       return header
     }
     const decoded = decodeBase64url(original.request)
     if (!decoded.ok) throw new Error('the request of a challenge cannot be read')
     const request = JSON.parse(new TextDecoder().decode(decoded.value))
-    change(request, request.methodDetails)
-    const altered = { ...original, id: `altered-${original.id}`, request: encodeBase64url(JSON.stringify(request)) }
-    originals.set(altered.id, original)
+    change?.(request, request.methodDetails)
+    const encoded = encodeBase64url(JSON.stringify(request))
+    const altered = { ...original, id: `altered-${original.id}`, request: spelling?.(encoded) ?? encoded }
+    originals.set(altered.id, { original, handedOut: altered.request })
     challenges.push(altered.id)
     return formatChallenge(altered)
   }
 
   function restored(authorization: string): string {
     const read = parseCredential(authorization)
-    const original = read.ok ? originals.get(read.value.challenge.id) : undefined
-    return read.ok && original !== undefined ? formatCredential({ ...read.value, challenge: original }) : authorization
+    const known = read.ok ? originals.get(read.value.challenge.id) : undefined
+    // An echo that differs by a character is left as it is: the sandbox does not know such a challenge.
+    const echoed = read.ok && known !== undefined && read.value.challenge.request === known.handedOut
+    return echoed ? formatCredential({ ...read.value, challenge: known.original }) : authorization
   }
 
   async function ask(path: string, method: string, headers: Headers, body: Uint8Array<ArrayBuffer>): Promise<Answer> {
@@ -246,6 +252,9 @@ export async function startScripted(gateway: WatchedGateway): Promise<ScriptedGa
     },
     alter: (given) => {
       change = given
+    },
+    respell: (given) => {
+      spelling = given
     },
     goDown,
     comeBack: () => listen(port),

@@ -1,6 +1,8 @@
 // A whole session over real HTTP and a real chain: open, reuse, refresh, top-up, close, every unit accounted for.
+import { parseSignature, serializeCompactSignature, signatureToCompactSignature } from 'viem'
 import { Actions } from 'viem/tempo'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Hex } from '../../src/protocol/hex.js'
 import { CHANNEL_RESERVE } from '../../src/protocol/session-request.js'
 import { type LocalChain, type Sandbox, startChain, startSandbox } from '../../src/sandbox/index.js'
 import { readChannel, readTokenBalance } from '../../src/tempo/index.js'
@@ -105,6 +107,32 @@ describe('a session', () => {
     const after = await payer.pay(channel, chatCosting(10), 2_000_000n)
     expect(after).toMatchObject({ status: 410, problem: 'session/channel-finalized' })
     expect(await payer.close(channel, 2_000_000n)).toMatchObject({ status: 410, problem: 'session/channel-finalized' })
+  })
+
+  it('takes vouchers in the 64 bytes of EIP-2098, and settles them', async () => {
+    const payer = payerNumber(3)
+    const before = await balance(payer.account.address)
+    const takings = await balance(sandbox.payee)
+    const { challenge, request } = await payer.challenge(chatCosting(1000))
+    const compact = (signature: Hex) =>
+      serializeCompactSignature(signatureToCompactSignature(parseSignature(signature)))
+    const full = await payer.openPayload(request, { deposit: 3_000_000n, cumulative: 1_000_000n })
+    const opening = { ...full, signature: compact(full.signature) }
+    expect(opening.signature).toHaveLength(130)
+    const open = await payer.send(chatCosting(1000), { authorization: payer.credential(challenge, opening) })
+    expect(open).toMatchObject({ status: 200, receipt: { acceptedCumulative: 1_000_000n } })
+    for (const action of ['voucher', 'voucher', 'close'] as const) {
+      const fresh = await payer.challenge(action === 'voucher' ? chatCosting(1000) : undefined)
+      const cumulative = action === 'voucher' ? 1_000_000n : 2_000_000n
+      const payload = await payer.voucherPayload(opening, cumulative, fresh.request, action)
+      if (!('signature' in payload)) throw new Error('no voucher')
+      const signed = { ...payload, signature: compact(payload.signature) }
+      const body = action === 'voucher' ? chatCosting(1000) : undefined
+      const answer = await payer.send(body, { authorization: payer.credential(fresh.challenge, signed) })
+      expect(answer.status).toBe(action === 'voucher' ? 200 : 204)
+    }
+    expect(await balance(sandbox.payee)).toBe(takings + 3000n * PRICE)
+    expect(await balance(payer.account.address)).toBe(before - 3000n * PRICE)
   })
 
   it('closes an unused channel at zero and refunds everything', async () => {

@@ -1,13 +1,21 @@
 // Channel ids and vouchers against the libraries that others wrote, and against forgeries.
 import fc from 'fast-check'
 import { Channel, SignatureEnvelope } from 'ox/tempo'
+import { parseSignature, serializeCompactSignature, signatureToCompactSignature } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { Account } from 'viem/tempo'
 import { describe, expect, it } from 'vitest'
 import type { ChannelDescriptor } from '../../src/protocol/descriptor.js'
 import type { Hex } from '../../src/protocol/hex.js'
 import { CHANNEL_RESERVE } from '../../src/protocol/session-request.js'
-import { computeChannelId, effectiveSigner, signVoucher, verifyVoucher, ZERO_ADDRESS } from '../../src/tempo/index.js'
+import {
+  computeChannelId,
+  effectiveSigner,
+  settleableSignature,
+  signVoucher,
+  verifyVoucher,
+  ZERO_ADDRESS,
+} from '../../src/tempo/index.js'
 
 const KEY = `0x${'42'.repeat(32)}` as const
 const OTHER_ESCROW = `0x${'e5'.repeat(20)}` as const
@@ -110,6 +118,28 @@ describe('vouchers', () => {
     for (const spelling of [twin, shortV, `${signature}00` as const, `${signature}${'7777'.repeat(16)}` as const]) {
       expect(await verifyVoucher({ ...terms, signature: spelling, signer: account.address })).toBe(false)
     }
+  })
+
+  it('verify in the 64 bytes of EIP-2098, and become the same 65 bytes for the chain', async () => {
+    const [account] = accounts
+    const parities = new Set<string>()
+    for (let cumulative = 1n; cumulative <= 16n; cumulative += 1n) {
+      const voucher = { ...terms, cumulative }
+      const signature = await signVoucher(account, voucher)
+      const compact = serializeCompactSignature(signatureToCompactSignature(parseSignature(signature)))
+      parities.add(signature.slice(-2))
+      expect(compact).toHaveLength(130)
+      expect(settleableSignature(compact)).toBe(signature)
+      expect(settleableSignature(signature)).toBe(signature)
+      expect(await verifyVoucher({ ...voucher, signature: compact, signer: account.address })).toBe(true)
+      // Without its parity bit it is the signature of another key.
+      const flipped: Hex = `0x${compact.slice(2, 66)}${(BigInt(`0x${compact.slice(66)}`) ^ (1n << 255n)).toString(16).padStart(64, '0')}`
+      expect(await verifyVoucher({ ...voucher, signature: flipped, signer: account.address })).toBe(false)
+      expect(await verifyVoucher({ ...voucher, cumulative: 99n, signature: compact, signer: account.address })).toBe(
+        false,
+      )
+    }
+    expect(parities.size).toBe(2)
   })
 
   it('never verify, and never throw, for bytes that are no signature', async () => {

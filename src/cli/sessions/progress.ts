@@ -59,8 +59,8 @@ const STEPS: Readonly<Record<ForceCloseProgress['step'], string>> = {
   withdrawing: 'withdrawing what is left of the deposit',
 }
 
-/** TIP-1034: CLOSE_GRACE_PERIOD. Only how long the bar is; what is left is the chain's to say. */
-const GRACE_SECONDS = 15 * 60
+/** The grace period of TIP-1034 and a minute. Only how long the bar is; what is left is the chain's to say. */
+const GRACE_SECONDS = 16 * 60
 const TICK_MS = 1_000
 
 /** Says each step once; what is left of the wait each second where it can be rewritten, each minute elsewhere. */

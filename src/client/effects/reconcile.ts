@@ -11,7 +11,7 @@ import {
   findClosing,
   readChainTime,
   readClosing,
-  readGracePeriod,
+  readWithdrawalDelay,
   sightChannel,
 } from '../../tempo/index.js'
 import { dropLease, holdLease, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
@@ -121,8 +121,8 @@ export async function reconcile(
   }
 
   async function graceBegun() {
-    const grace = await readGracePeriod(client, place.escrow)
-    return { type: 'CLOSE_REQUESTED', withdrawableAt: sighting.closeRequestedAt + grace, block } as const
+    const delay = await readWithdrawalDelay(client, place.escrow)
+    return { type: 'CLOSE_REQUESTED', withdrawableAt: sighting.closeRequestedAt + delay, block } as const
   }
 
   /** The channel is there and the request is not: a top-up has called the forced close off. */

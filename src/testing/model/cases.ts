@@ -82,7 +82,16 @@ function requesting(context: PaymentFlowContext): readonly EventCase[] {
       type: 'CHALLENGE_RECEIVED',
       ...said,
     })),
+    answered('CHALLENGE_RECEIVED/later', answer({ challenges: 1, retryAfter: 1 }), null, (said) => ({
+      type: 'CHALLENGE_RECEIVED',
+      ...said,
+    })),
     answered('ANSWER_RECEIVED', answer({ status: 200 }), null, (said) => ({ type: 'ANSWER_RECEIVED', ...said })),
+    answered('PAYMENT_REJECTED/challenged', answer({ code: 'mpp_unheard_of', challenges: 1 }), null, (said) => ({
+      type: 'PAYMENT_REJECTED',
+      code: 'mpp_unheard_of',
+      ...said,
+    })),
     ...rejectionsIn('paymentFlow.requesting', null),
     ...plainAnswers(null),
     serverFailed(null, 500, false),

@@ -48,7 +48,7 @@ export interface SpaceReport {
 /** By the name of the setting: which recoveries may be taken, and how often each. */
 const BOUNDS: readonly (readonly [setting: string, recoveries: Readonly<Record<string, number>>])[] = [
   ['plain', { mpp_voucher_bucket_refresh_required: 2, mpp_session_deposit_below_request_cost: 1, TOPPED_UP: 2 }],
-  ['plain', { mpp_invalid_challenge: 1, challenge_expired: 1, DIGEST_MISMATCH: 1 }],
+  ['plain', { mpp_invalid_challenge: 1, challenge_expired: 1, DIGEST_MISMATCH: 1, RETRY_AFTER: 1 }],
   ['plain', { mpp_payment_verification_failed: 1, chain_unavailable: 1, OPERATION_UNDECIDED: 1 }],
   ['plain', { 'session/channel-not-found': 2, OPEN_SIGNED: 1, SESSION_CHANGED: 1 }],
   ['plain', { server_failed: 2, connection_failed: 1, rate_limited: 1 }],

@@ -44,7 +44,9 @@ export function keyOf({ status, value, context }: FlowSnapshot): string {
     context.reconciled,
     context.approvedDeposit,
     context.turn,
-    context.afterBackoff,
+    // Where nothing is waited for, it says where the last wait led.
+    stateName(value).endsWith('backingOff') && context.afterBackoff,
+    (context.retryAfterMs ?? 0) > 0,
     context.disputed,
     context.mayHaveBeenCharged,
     Math.min(authorised.paidSends, 1),

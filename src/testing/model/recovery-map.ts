@@ -45,6 +45,7 @@ export function placeOf({ value, context }: FlowSnapshot): string {
   return JSON.stringify([
     state,
     waits && context.afterBackoff,
+    (context.retryAfterMs ?? 0) > 0,
     context.challenge?.unitType ?? (context.challenge === null ? 'none' : 'bucket'),
     reconciles && [
       Math.min(context.unreadChallenges, 1),
@@ -77,7 +78,7 @@ function unlikeCases(snapshot: FlowSnapshot, scope: PairScope): readonly EventCa
     const arrow = arrowFor(snapshot, event)
     if (arrow === undefined || arrow.target === 'failed') return false
     if (scope === 'every' || cause.by !== 'gateway' || cause.answer.carriedOut) return true
-    const key = `${arrow.likeness} ${cause.answer.challenges}`
+    const key = `${arrow.likeness} ${cause.answer.challenges} ${(cause.answer.retryAfter ?? 0) > 0}`
     const isFirst = !seen.has(key)
     seen.add(key)
     return isFirst
