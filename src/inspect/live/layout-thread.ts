@@ -7,7 +7,7 @@ import type { ElkNode } from 'elkjs/lib/elk.bundled.js'
 import type { Layout } from '../diagram/layout.js'
 
 /** How long ELK may take for one graph, in milliseconds. The payment-flow machine takes some tenths of a second. */
-const LONGEST_MS = 20_000
+const LONGEST_MS = 60_000
 const MOST_MEGABYTES = 256
 /** Graphs that wait for the thread. */
 const MOST_WAITING = 40
