@@ -87,13 +87,16 @@ describe('requests', () => {
 
   it.each(['refused', 'let in'])('an upgrade that is %s and then reset ends its connection only', async (how) => {
     const { port, pathname } = new URL(inspector.url)
-    const path = how === 'refused' ? '/' : pathname
-    const lines = [`GET ${path} HTTP/1.1`, `host: 127.0.0.1:${port}`, 'connection: Upgrade', 'upgrade: websocket']
+    const lines = [`GET ${pathname} HTTP/1.1`, `host: 127.0.0.1:${port}`, 'connection: Upgrade', 'upgrade: websocket']
+    if (how === 'refused') lines.push('origin: https://evil.example')
     const key = ['sec-websocket-version: 13', 'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==', '', '']
     for (let times = 0; times < 50; times += 1) {
       const socket = connect({ port: Number(port), host: '127.0.0.1' })
       socket.on('error', () => undefined)
-      socket.write([...lines, ...key].join('\r\n'), () => socket.resetAndDestroy())
+      const reset = (): void => void socket.resetAndDestroy()
+      // Before the server has answered, or when it has.
+      if (times % 2 === 1) socket.once('data', reset)
+      socket.write([...lines, ...key].join('\r\n'), times % 2 === 0 ? reset : undefined)
       await once(socket, 'close')
     }
     // Answered after all of them.
