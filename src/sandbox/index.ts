@@ -1,7 +1,7 @@
 // The entry point `mpp-flow/sandbox`: a gateway and a chain to try payments on.
 // Must never be imported by the library itself.
 
-export { type LocalChain, type LocalChainOptions, startChain } from './chain/start-chain.js'
+export { type ChainAdmin, type LocalChain, type LocalChainOptions, startChain } from './chain/start-chain.js'
 export type { AccountRoutes, KeyPolicy, RateLimit, VirtualKeys } from './gateway/account-routes.js'
 export type { BookChannel, BookCharge, BookCounts } from './gateway/books.js'
 export type { InjectionOptions, InjectionTarget } from './gateway/injection.js'

@@ -4,7 +4,7 @@ import type { LocalAccount } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import type { Address } from '../protocol/hex.js'
 import { lowerCase, readDecimals, ZERO_ADDRESS } from '../tempo/index.js'
-import { type LocalChain, startChain } from './chain/start-chain.js'
+import { type ChainAdmin, type LocalChain, startChain } from './chain/start-chain.js'
 import type { AccountRoutes, VirtualKeys } from './gateway/account-routes.js'
 import type { BookChannel, BookCharge, BookCounts } from './gateway/books.js'
 import { startGateway } from './gateway/gateway.js'
@@ -32,6 +32,8 @@ export interface Sandbox {
   readonly url: string
   /** Of the chain. */
   readonly rpcUrl: string
+  /** The methods that administer the chain, which `rpcUrl` does not offer. */
+  readonly admin: ChainAdmin
   readonly chainId: number
   readonly token: Address
   /** Funded accounts to pay from. */
@@ -109,6 +111,7 @@ async function startOnChain(
   return {
     url: gateway.url,
     rpcUrl: chain.rpcUrl,
+    admin: chain.admin,
     chainId: chain.chainId,
     token: chain.token,
     accounts: chain.accounts.slice(0, -1),

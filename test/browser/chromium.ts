@@ -11,8 +11,8 @@ const found = existsSync(PATH)
 export const passedOver =
   found || (process.env.CI ?? '') !== '' ? null : `no Chromium at ${PATH}: install it or set CHROMIUM_PATH`
 
-/** Starts it without a window. @throws Error when it is not there. */
-export function startChromium(): Promise<Browser> {
+/** Starts it without a window. @param more further arguments @throws Error when it is not there. */
+export function startChromium(more: readonly string[] = []): Promise<Browser> {
   if (!found)
     throw new Error(`no Chromium at ${PATH}: install it (Debian: apt-get install chromium) or set CHROMIUM_PATH`)
   return chromium.launch({
@@ -27,6 +27,7 @@ export function startChromium(): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...more,
     ],
   })
 }

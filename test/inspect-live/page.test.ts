@@ -63,7 +63,7 @@ describe.skipIf(noBrowser !== null)('the page on a sandbox', () => {
     page.on('request', (request) => asked.push(new URL(request.url()).origin))
     await page.goto(sandbox.url)
     await page.locator('svg.chart').waitFor()
-    expect(new Set(asked)).toEqual(new Set([sandbox.url]))
+    expect(new Set(asked)).toEqual(new Set([new URL(sandbox.url).origin]))
     expect(await page.locator('.chart .state').count()).toBe(20)
     const labels = await page.locator('.code').evaluateAll((all) => all.map((one) => one.getAttribute('data-control')))
     expect(labels.sort()).toEqual([...MPP_CODES].sort())

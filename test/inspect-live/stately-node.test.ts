@@ -39,7 +39,7 @@ async function connected(url: string): Promise<WebSocket> {
 /** Everything a page is told by the local inspector, as it comes. */
 async function pageOf(url: string): Promise<readonly PageMessage[]> {
   const told: PageMessage[] = []
-  const socket = await connected(`${url.replace('http:', 'ws:')}/feed`)
+  const socket = await connected(`${url.replace('http:', 'ws:')}feed`)
   socket.on('message', (data) => told.push(...(JSON.parse(data.toString()) as PageMessage[])))
   return told
 }
@@ -201,7 +201,7 @@ describe('the endpoint of the inspector protocol', () => {
 describe('who may connect', () => {
   const refused = (path: string, headers: Record<string, string>): Promise<boolean> =>
     new Promise((resolve) => {
-      const socket = new WebSocket(`${local.url.replace('http:', 'ws:')}${path}`, { headers })
+      const socket = new WebSocket(new URL(path, local.url.replace('http:', 'ws:')), { headers })
       socket.once('open', () => {
         socket.close()
         resolve(false)
@@ -210,27 +210,44 @@ describe('who may connect', () => {
     })
 
   it('is no page of another origin, and nobody who reached this machine by another name', async () => {
-    const own = local.url
-    expect(await refused('/feed', { origin: own })).toBe(false)
-    expect(await refused('/feed', {})).toBe(false)
-    expect(await refused('/feed', { origin: 'https://evil.example' })).toBe(true)
+    const own = new URL(local.url).origin
+    expect(await refused('feed', { origin: own })).toBe(false)
+    expect(await refused('feed', {})).toBe(false)
+    expect(await refused('feed', { origin: 'https://evil.example' })).toBe(true)
     // A page of another program on this machine may speak the protocol, but not read the feed.
-    expect(await refused('/feed', { origin: 'http://localhost:5173' })).toBe(true)
-    expect(await refused('/', { origin: 'http://localhost:5173' })).toBe(false)
-    expect(await refused('/', { origin: 'https://evil.example' })).toBe(true)
-    expect(await refused('/', { host: 'rebound.example' })).toBe(true)
+    expect(await refused('feed', { origin: 'http://localhost:5173' })).toBe(true)
+    expect(await refused('', { origin: 'http://localhost:5173' })).toBe(false)
+    expect(await refused('', { origin: 'https://evil.example' })).toBe(true)
+    expect(await refused('', { host: 'rebound.example' })).toBe(true)
+  })
+
+  it('is nobody who does not know the token', async () => {
+    const { pathname, origin } = new URL(local.url)
+    expect(pathname).toMatch(/^\/[\w-]{22}\/$/)
+    for (const path of ['/', '/feed', '/opener', '//', `${pathname.slice(0, -2)}/feed`, `/x${pathname}feed`]) {
+      expect(await refused(origin.replace('http:', 'ws:') + path, {}), path).toBe(true)
+      const answer = await fetch(origin + path)
+      expect([path, answer.status]).toEqual([path, 403])
+      expect(await answer.text()).toMatch(/token/)
+    }
+    for (const path of ['/main.js', '/page.css', '/index.html']) expect((await fetch(origin + path)).status).toBe(403)
+    const [first, second] = await Promise.all([inspectLocally(), inspectLocally()])
+    expect(new URL(first.url).pathname).not.toBe(new URL(second.url).pathname)
+    await Promise.all([first.stop(), second.stop()])
   })
 
   it('gets nothing but the files of the page', async () => {
     const status = async (path: string, init?: RequestInit) => (await fetch(local.url + path, init)).status
-    expect(await status('/')).toBe(200)
-    expect(await status('/main.js')).toBe(200)
-    expect(await status('/main.ts')).toBe(404)
-    expect(await status('/../live/serve.ts')).toBe(404)
-    expect(await status('/%2e%2e/package.json')).toBe(404)
-    expect(await status('/', { method: 'POST' })).toBe(405)
+    expect(await status('')).toBe(200)
+    expect(await status('?any=query')).toBe(200)
+    expect(await status('main.js')).toBe(200)
+    expect(await status('main.ts')).toBe(404)
+    expect(await status('x/../../live/serve.ts')).toBe(403)
+    expect(await status('%2e%2e%2fpackage.json')).toBe(404)
+    expect(await status('', { method: 'POST' })).toBe(405)
     const headers = (await fetch(local.url)).headers
     expect(headers.get('content-security-policy')).toContain("default-src 'none'")
+    expect(headers.get('referrer-policy')).toBe('no-referrer')
   })
 })
 
@@ -240,6 +257,15 @@ describe('the local inspector', () => {
     await expect(inspectLocally({ port })).rejects.toThrow(`port ${port} is taken`)
     const control = { id: 'a', label: 'A', group: 'g', hint: '', run: async () => '' }
     await expect(inspectLocally({ controls: [control, control] })).rejects.toThrow(/two controls/)
+  })
+
+  it('keeps the address it is given, and refuses a token that can be guessed', async () => {
+    for (const token of ['', 'short', 'with/a/slash/in/it', 'x'.repeat(129)])
+      await expect(inspectLocally({ token })).rejects.toThrow(/option token/)
+    const own = await inspectLocally({ token: 'the-same-every-time' })
+    expect(new URL(own.url).pathname).toBe('/the-same-every-time/')
+    expect((await fetch(own.url)).status).toBe(200)
+    await own.stop()
   })
 
   it('tells the page what became of a button, also when it broke', async () => {
@@ -255,21 +281,32 @@ describe('the local inspector', () => {
             throw new Error('no more paper')
           },
         },
+        {
+          id: 'throws',
+          label: 'T',
+          group: 'g',
+          hint: '',
+          run: () => {
+            throw new Error('no paper at all')
+          },
+        },
       ],
     })
     try {
       const told: PageMessage[] = []
-      const socket = await connected(`${own.url.replace('http:', 'ws:')}/feed`)
+      const socket = await connected(`${own.url.replace('http:', 'ws:')}feed`)
       socket.on('message', (data) => told.push(...(JSON.parse(data.toString()) as PageMessage[])))
       for (const text of ['{}', 'x', JSON.stringify({ type: 'press', control: 'unknown', repeat: true, flow: null })])
         socket.send(text)
       socket.send(JSON.stringify({ type: 'press', control: 'works', repeat: true, flow: null }))
-      socket.send(JSON.stringify({ type: 'press', control: 'breaks', repeat: false, flow: null }))
+      for (const control of ['breaks', 'throws'])
+        socket.send(JSON.stringify({ type: 'press', control, repeat: false, flow: null }))
       await expect
         .poll(() => told.filter(({ type }) => type === 'pressed'))
         .toEqual([
           { type: 'pressed', control: 'works', ok: true, note: 'done, repeat true' },
           { type: 'pressed', control: 'breaks', ok: false, note: 'no more paper' },
+          { type: 'pressed', control: 'throws', ok: false, note: 'no paper at all' },
         ])
     } finally {
       await own.stop()

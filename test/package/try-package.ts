@@ -19,7 +19,7 @@ function run(command: string, args: readonly string[], cwd: string): string {
 const INSPECT = `
   import { inspectLocally } from 'mpp-flow/inspect'
   const inspector = await inspectLocally({ open: false })
-  const answers = ['/', '/main.js', '/page.css'].map((path) => fetch(new URL(path, inspector.url)))
+  const answers = ['', 'main.js', 'page.css'].map((path) => fetch(new URL(path, inspector.url)))
   console.log((await Promise.all(answers)).map(({ status }) => status).join(' '))
   await inspector.stop()
 `

@@ -19,11 +19,7 @@ const here = () => ({ chainIds: [stage.chain.chainId] })
 
 /** Mines empty blocks. */
 async function mine(blocks: number): Promise<void> {
-  await fetch(stage.chain.rpcUrl, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'anvil_mine', params: [`0x${blocks.toString(16)}`] }),
-  })
+  await stage.chain.admin.request({ method: 'anvil_mine', params: [`0x${blocks.toString(16)}`] })
 }
 
 const cumulatives = (gateway: WatchedGateway): string[] =>

@@ -239,11 +239,17 @@ describe('the endpoint and the clock', () => {
     expect(answers[2]?.result).toMatch(/^0x[0-9a-f]{64}$/)
   })
 
-  test('passes what is not JSON-RPC to the chain and its answer back', async () => {
-    for (const body of ['{', '[]', '5', '{"method":5}', '[{"jsonrpc":"2.0","id":1,"method":"eth_chainId"},7]']) {
-      const response = await post(body)
-      expect(await response.text()).toContain('error')
+  test('refuses what is not JSON-RPC, in a batch only the entries that are not', async () => {
+    for (const [body, code] of [
+      ['{', -32700],
+      ['[]', -32600],
+      ['5', -32600],
+      ['{"method":5}', -32600],
+    ] as const) {
+      expect(await (await post(body)).json()).toMatchObject({ id: null, error: { code } })
     }
+    const mixed = await post('[{"jsonrpc":"2.0","id":1,"method":"eth_chainId"},7]')
+    expect(await mixed.json()).toMatchObject([{ id: 1, result: '0xa5bf' }, { error: { code: -32600 } }])
   })
 
   test('is open to browsers, POST only, and caps what it reads', async () => {

@@ -142,8 +142,13 @@ export function transitionsOf(
   return new Map(walk(machine.root).flatMap(readTransitions))
 }
 
+const parents = new WeakMap<MachineGraph, ReadonlyMap<string, string | null>>()
+
 /** The states above a state, nearest first, the machine last. */
 export function ancestors(graph: MachineGraph, id: string): readonly string[] {
-  const parent = graph.states.find((state) => state.id === id)?.parent ?? null
-  return parent === null ? [] : [parent, ...ancestors(graph, parent)]
+  const known = parents.get(graph) ?? new Map(graph.states.map((state) => [state.id, state.parent]))
+  parents.set(graph, known)
+  const above: string[] = []
+  for (let at = known.get(id) ?? null; at !== null; at = known.get(at) ?? null) above.push(at)
+  return above
 }

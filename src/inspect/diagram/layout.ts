@@ -82,6 +82,11 @@ const BACK_LABELS: LayoutOptions = {
 
 const dotId = (parent: string): string => `${parent}#initial`
 
+/** Places the nodes and edges of a graph. @throws when ELK cannot */
+export type Layout = (input: ElkNode) => Promise<ElkNode>
+
+const inThisThread: Layout = (input) => new Elk.default().layout(input)
+
 /** Says what stands in a state's box, and so how large it is. */
 export type BoxOf = (state: GraphState, grouped: GroupedGraph) => StateBox
 
@@ -171,6 +176,7 @@ export async function layOut(
   rules: LayoutRules = {},
   seed = 1,
   boxOf: BoxOf = stateBox,
+  layout: Layout = inThisThread,
 ): Promise<LaidOutGraph> {
   const { graph, arrows } = grouped
   const root = graph.states.find(({ parent }) => parent === null)
@@ -189,7 +195,7 @@ export async function layOut(
     'elk.randomSeed': String(seed),
     'elk.padding': '[top=4,left=0,bottom=4,right=0]',
   }
-  const output = await new Elk.default().layout(input)
+  const output = await layout(input)
 
   const nodes = new Map(flatten(output).map((node) => [node.id, node]))
   const edges = new Map(flatten(output).flatMap((node) => (node.edges ?? []).map((edge) => [edge.id, edge] as const)))

@@ -10,7 +10,14 @@ import {
   transitionsOf,
 } from '../diagram/graph.js'
 import { type GroupedGraph, groupGraph } from '../diagram/grouping.js'
-import { type BoxOf, type LaidOutGraph, type LayoutOptions, type LayoutRules, layOut } from '../diagram/layout.js'
+import {
+  type BoxOf,
+  type LaidOutGraph,
+  type Layout,
+  type LayoutOptions,
+  type LayoutRules,
+  layOut,
+} from '../diagram/layout.js'
 import { crossingsOf } from '../diagram/quality.js'
 import { classifier, happyPairs, isErrorCode, type PictureRules, PLAIN_RULES, pairKey } from '../diagram/rules.js'
 import { textWidth } from '../diagram/text.js'
@@ -22,6 +29,8 @@ export interface Drawing {
   readonly key: string
   readonly graph: MachineGraph
   readonly rules: PictureRules
+  /** Why there is no picture; null when it can be drawn. */
+  readonly tooLarge: string | null
   /** What is reported of a transition that XState took. */
   takenOf(definition: AnyTransitionDefinition): readonly Taken[]
   /** Whether an error code made the machine do something, other than simply challenge the first send. */
@@ -55,6 +64,19 @@ const nameBox: BoxOf = (state) => ({
   height: 34,
 })
 
+/** A larger machine is followed without a picture: a page that is full of states says nothing, and takes minutes to lay out. */
+export const MOST_STATES = 200
+export const MOST_TRANSITIONS = 2_000
+
+/** Why a machine of this size is not drawn, or null. */
+export function tooLarge(states: number, transitions: number): string | null {
+  if (states <= MOST_STATES && transitions <= MOST_TRANSITIONS) return null
+  return (
+    `This machine is too large to be drawn: it has ${states} states and ${transitions} transitions, and up to ` +
+    `${MOST_STATES} states and ${MOST_TRANSITIONS} transitions are drawn. Its steps are listed all the same.`
+  )
+}
+
 /** What the machine of this package with this id is drawn by; any other machine is drawn plainly. */
 function rulesFor(graph: MachineGraph): PictureRules {
   const known = PICTURES.find(({ machine }) => machine.root.id === graph.id)
@@ -86,8 +108,9 @@ export function drawingOf(machine: AnyStateMachine): Drawing {
 export function drawingOfGraph(
   graph: MachineGraph,
   byDefinition: ReturnType<typeof transitionsOf> = new Map(),
+  problem: string | null = tooLarge(graph.states.length, graph.transitions.length),
 ): Drawing {
-  const rules = rulesFor(graph)
+  const rules = problem === null ? rulesFor(graph) : PLAIN_RULES
   const kindOf = classifier(graph, rules)
   const happy = happyPairs(graph, rules)
   const byId = new Map(graph.transitions.map((transition) => [transition.id, transition]))
@@ -103,6 +126,7 @@ export function drawingOfGraph(
     key: `${graph.id}-${nameFor(JSON.stringify(graph))}`,
     graph,
     rules,
+    tooLarge: problem,
     takenOf: (definition) => (byDefinition.get(definition) ?? []).map(taken),
     codeOf,
     toneOf(transitions, status) {
@@ -123,13 +147,13 @@ function bare(grouped: GroupedGraph): GroupedGraph {
  *
  * @throws if ELK cannot place the graph
  */
-async function place({ graph, rules }: Drawing, seeds: readonly number[]): Promise<LaidOutGraph> {
+async function place({ graph, rules }: Drawing, seeds: readonly number[], layout?: Layout): Promise<LaidOutGraph> {
   const grouped = bare(groupGraph(graph, rules))
   const compounds = graph.states.filter(({ children }) => children.length > 0)
   const everywhere: LayoutRules = Object.fromEntries(compounds.map(({ path }) => [path, ROOM]))
   let best: LaidOutGraph | null = null
   for (const seed of seeds) {
-    const next = await layOut(grouped, everywhere, seed, nameBox)
+    const next = await layOut(grouped, everywhere, seed, nameBox, layout)
     if (best === null || cost(next) < cost(best)) best = next
   }
   if (best === null) throw new Error('no layout was tried')
@@ -144,11 +168,21 @@ function stateView(state: GraphState) {
 }
 
 /** The picture of a machine. Never throws: what keeps it from being drawn is in `problem`. */
-export async function chartOf(drawing: Drawing, seeds: readonly number[] = SEEDS): Promise<Chart> {
+export async function chartOf(drawing: Drawing, seeds: readonly number[] = SEEDS, layout?: Layout): Promise<Chart> {
   const { key, graph } = drawing
   const named = { key, machine: graph.id, description: graph.description }
+  const undrawn = (problem: string): Chart => ({
+    ...named,
+    width: 0,
+    height: 0,
+    states: [],
+    arrows: [],
+    dots: [],
+    problem,
+  })
+  if (drawing.tooLarge !== null) return undrawn(drawing.tooLarge)
   try {
-    const { width, height, states, arrows, dots } = await place(drawing, seeds)
+    const { width, height, states, arrows, dots } = await place(drawing, seeds, layout)
     return {
       ...named,
       width: Math.ceil(width),
@@ -166,7 +200,7 @@ export async function chartOf(drawing: Drawing, seeds: readonly number[] = SEEDS
       problem: null,
     }
   } catch (error) {
-    const problem = error instanceof Error ? error.message : 'the layout engine gave no reason'
-    return { ...named, width: 0, height: 0, states: [], arrows: [], dots: [], problem }
+    const reason = error instanceof Error ? error.message : 'the layout engine gave no reason'
+    return undrawn(`This machine is not drawn: ${reason}. Its steps are listed all the same.`)
   }
 }

@@ -10,28 +10,47 @@ const BATCH_MS = 20
 const MOST_UNSENT = 32 * 1024 * 1024
 /** The most messages in one batch, so that the page can draw in between. */
 const LARGEST_BATCH = 400
+/** A batch ends with the message that takes it beyond this many characters. */
+const LONGEST_BATCH = 512 * 1024
 
-/** Sends messages to a page; the result takes further ones. */
+/** Sends messages to a page, a batch at a time, so that the program goes on in between; the result takes further ones. */
 export function feed(page: WebSocket): (message: PageMessage) => void {
   let waiting: PageMessage[] = []
   let timer: NodeJS.Timeout | null = null
-  const send = (): void => {
-    timer = null
-    const messages = waiting
-    waiting = []
-    if (page.readyState !== page.OPEN) return
-    for (let at = 0; at < messages.length; at += LARGEST_BATCH) {
-      page.send(JSON.stringify(messages.slice(at, at + LARGEST_BATCH)))
+  let slice: NodeJS.Immediate | null = null
+
+  function nextBatch(): string | null {
+    const texts: string[] = []
+    let length = 0
+    for (const message of waiting.slice(0, LARGEST_BATCH)) {
+      const text = JSON.stringify(message)
+      texts.push(text)
+      length += text.length
+      if (length > LONGEST_BATCH) break
     }
-    if (page.bufferedAmount > MOST_UNSENT) page.terminate()
+    waiting = waiting.slice(texts.length)
+    return texts.length === 0 ? null : `[${texts.join(',')}]`
   }
+
+  function send(): void {
+    timer = null
+    slice = null
+    if (page.readyState !== page.OPEN) return
+    const batch = nextBatch()
+    if (batch === null) return
+    page.send(batch)
+    if (page.bufferedAmount > MOST_UNSENT) page.terminate()
+    else if (waiting.length > 0) slice = setImmediate(send)
+  }
+
   page.on('close', () => {
     if (timer !== null) clearTimeout(timer)
+    if (slice !== null) clearImmediate(slice)
     waiting = []
   })
   return (message) => {
     if (page.readyState !== page.OPEN) return
     waiting.push(message)
-    timer ??= setTimeout(send, BATCH_MS)
+    if (slice === null) timer ??= setTimeout(send, BATCH_MS)
   }
 }

@@ -2,6 +2,7 @@
 // Must never grow without bound, however long the inspected program runs.
 
 import type { StateValue } from 'xstate'
+import type { Layout } from '../diagram/layout.js'
 import type { Json } from '../diagram/studio.js'
 import { chartOf, type Drawing } from './chart.js'
 import type { Chart, Flow, PageMessage, Step, Taken } from './messages.js'
@@ -12,6 +13,8 @@ export const MOST_STEPS = 300
 /** Flows kept: those that are over are forgotten first, the oldest first. */
 export const MOST_FLOWS = 250
 const MOST_CHARTS = 40
+/** Characters of all steps and charts, as JSON. A page that opens is told all of them, within what its feed may hold. */
+export const MOST_CHARACTERS = 24 * 1024 * 1024
 
 /** A step as a source of flows reports it. */
 export interface SeenStep {
@@ -41,8 +44,13 @@ interface Kept {
   flow: Flow
   readonly drawing: Drawing
   readonly paths: ReadonlyMap<string, string>
-  readonly steps: Step[]
+  readonly steps: { readonly step: Step; readonly size: number }[]
   ended: boolean
+}
+
+interface KeptChart {
+  readonly chart: Chart
+  readonly size: number
 }
 
 /** Dotted paths of all states that a state value says the machine is in, outer ones first. */
@@ -60,12 +68,14 @@ export function stateText(value: StateValue): string {
   return paths.filter((path) => !paths.some((other) => other.startsWith(`${path}.`))).join(' | ')
 }
 
-export function createFlowBook(): FlowBook {
+/** @param layout places the states of charts; default: ELK in this thread. */
+export function createFlowBook(layout?: Layout): FlowBook {
   const flows = new Map<string, Kept>()
-  const charts = new Map<string, Chart>()
+  const charts = new Map<string, KeptChart>()
   const drawn = new Map<string, Promise<void>>()
   const listeners = new Set<(message: PageMessage) => void>()
   let number = 0
+  let size = 0
 
   const tell = (message: PageMessage): void => {
     for (const listener of listeners) listener(message)
@@ -74,33 +84,50 @@ export function createFlowBook(): FlowBook {
   function draw(drawing: Drawing, seeds?: readonly number[]): Promise<void> {
     const known = drawn.get(drawing.key)
     if (known !== undefined) return known
-    const layout = chartOf(drawing, seeds).then((chart) => {
-      charts.set(drawing.key, chart)
+    const drawingDone = chartOf(drawing, seeds, layout).then((chart) => {
+      // The graph is kept as well, with the flows that are in it.
+      const kept = { chart, size: JSON.stringify(chart).length + JSON.stringify(drawing.graph).length }
+      charts.set(drawing.key, kept)
+      size += kept.size
       tell({ type: 'chart', chart })
-      forgetCharts()
+      forget()
     })
-    drawn.set(drawing.key, layout)
-    return layout
+    drawn.set(drawing.key, drawingDone)
+    return drawingDone
   }
 
   /** A program that makes a new machine for every flow must not fill the memory with pictures. */
   function forgetCharts(): void {
+    if (charts.size <= MOST_CHARTS && size <= MOST_CHARACTERS) return
     const used = new Set([...flows.values()].map(({ drawing }) => drawing.key))
-    for (const key of charts.keys()) {
-      if (charts.size <= MOST_CHARTS) return
+    for (const [key, kept] of charts) {
+      if (charts.size <= MOST_CHARTS && size <= MOST_CHARACTERS) return
       if (used.has(key)) continue
+      size -= kept.size
       charts.delete(key)
       drawn.delete(key)
     }
   }
 
-  function forgetFlows(): void {
-    while (flows.size > MOST_FLOWS) {
+  function forgetStep(kept: Kept): void {
+    size -= kept.steps.shift()?.size ?? 0
+    kept.flow = { ...kept.flow, forgotten: kept.flow.forgotten + 1 }
+  }
+
+  /** Charts that nobody needs go first, then flows that are over, then the oldest, and at last the oldest steps of the only one. */
+  function forget(): void {
+    forgetCharts()
+    while (flows.size > MOST_FLOWS || (size > MOST_CHARACTERS && flows.size > 1)) {
       const ended = [...flows.entries()].find(([, kept]) => kept.ended)
-      const [key] = ended ?? [...flows.entries()][0] ?? []
-      if (key === undefined) return
+      const [key, kept] = ended ?? [...flows.entries()][0] ?? []
+      if (key === undefined || kept === undefined) return
+      for (const step of kept.steps) size -= step.size
       flows.delete(key)
       tell({ type: 'gone', flow: key })
+      forgetCharts()
+    }
+    for (const kept of flows.values()) {
+      while (size > MOST_CHARACTERS && kept.steps.length > 1) forgetStep(kept)
     }
   }
 
@@ -112,7 +139,7 @@ export function createFlowBook(): FlowBook {
     flows.set(key, { flow, drawing, paths, steps: [], ended: false })
     draw(drawing)
     tell({ type: 'flow', flow })
-    forgetFlows()
+    forget()
   }
 
   function add(key: string, seen: SeenStep): void {
@@ -122,7 +149,7 @@ export function createFlowBook(): FlowBook {
     const { event, by, value, taken, status, payload, context } = seen
     const tone = drawing.toneOf(taken, status)
     const code = drawing.codeOf(taken)
-    const index = (steps.at(-1)?.index ?? -1) + 1
+    const index = (steps.at(-1)?.step.index ?? -1) + 1
     const active = pathsOf(value).flatMap((path) => paths.get(path) ?? [])
     const step: Step = {
       index,
@@ -139,12 +166,14 @@ export function createFlowBook(): FlowBook {
       context,
       payment: paymentFacts(context),
     }
-    steps.push(step)
-    const forgotten = kept.flow.forgotten + (steps.length > MOST_STEPS ? 1 : 0)
-    if (steps.length > MOST_STEPS) steps.shift()
-    kept.flow = { ...kept.flow, forgotten, recovered: kept.flow.recovered || tone === 'recovery' }
+    const added = JSON.stringify(step).length
+    steps.push({ step, size: added })
+    size += added
+    if (steps.length > MOST_STEPS) forgetStep(kept)
+    kept.flow = { ...kept.flow, recovered: kept.flow.recovered || tone === 'recovery' }
     kept.ended = status !== 'active'
     tell({ type: 'step', flow: key, step })
+    if (size > MOST_CHARACTERS) forget()
   }
 
   return {
@@ -153,10 +182,10 @@ export function createFlowBook(): FlowBook {
     has: (key) => flows.has(key),
     prepare: draw,
     messages: () => [
-      ...[...charts.values()].map((chart) => ({ type: 'chart', chart }) as const),
+      ...[...charts.values()].map(({ chart }) => ({ type: 'chart', chart }) as const),
       ...[...flows.values()].flatMap(({ flow, steps }) => [
         { type: 'flow', flow } as const,
-        ...steps.map((step) => ({ type: 'step', flow: flow.id, step }) as const),
+        ...steps.map(({ step }) => ({ type: 'step', flow: flow.id, step }) as const),
       ]),
     ],
     subscribe(listener) {

@@ -1,20 +1,38 @@
 // Follows actors of other programs through the inspector protocol of @statelyai/inspect: actors, events and snapshots as JSON.
-// Must never trust what arrives: it is parsed, and a message that does not fit is passed over.
+// Must never trust what arrives: it is parsed within bounds, and a message that does not fit is passed over.
 
 import type { StateValue } from 'xstate'
 import { z } from 'zod'
 import { ancestors, type GraphTransition, type MachineGraph } from '../diagram/graph.js'
 import type { Drawing } from './chart.js'
-import { readDefinition } from './definition.js'
-import { type FlowBook, pathsOf } from './flow-book.js'
+import { type FlowBook, pathsOf, stateText } from './flow-book.js'
 import { asJson } from './json.js'
 import type { Step, Taken } from './messages.js'
 
-const stateValue: z.ZodType<StateValue> = z.lazy(() => z.union([z.string(), z.record(z.string(), stateValue)]))
-const event = z.looseObject({ type: z.string() })
-const snapshot = z.looseObject({
+/** Levels of states in states. */
+const DEEPEST = 30
+/** States that a machine is in at once. */
+const MOST_ACTIVE = 500
+const LONGEST_NAME = 500
+
+/** Looks at no more of a value than its bounds allow: how deep and how large it is, is up to whoever sent it. */
+function isStateValue(given: unknown): given is StateValue {
+  let seen = 0
+  const fits = (value: unknown, depth: number): boolean => {
+    seen += 1
+    if (seen > MOST_ACTIVE || depth > DEEPEST) return false
+    if (typeof value === 'string') return value.length <= LONGEST_NAME
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+    return Object.entries(value).every(([name, inner]) => name.length <= LONGEST_NAME && fits(inner, depth + 1))
+  }
+  return fits(given, 1)
+}
+
+const name = z.string().max(LONGEST_NAME)
+const event = z.looseObject({ type: name })
+const snapshot = z.object({
   status: z.enum(['active', 'done', 'error', 'stopped']).optional(),
-  value: stateValue.optional(),
+  value: z.custom<StateValue>(isStateValue).optional(),
   context: z.unknown(),
 })
 
@@ -22,24 +40,21 @@ const snapshot = z.looseObject({
 const message = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('@xstate.actor'),
-    sessionId: z.string(),
-    name: z.string().optional(),
+    sessionId: name,
+    name: name.optional(),
     definition: z.string().optional(),
     snapshot: snapshot.nullish(),
   }),
   z.object({
     type: z.literal('@xstate.event'),
-    sessionId: z.string(),
-    sourceId: z.string().nullish(),
+    sessionId: name,
+    sourceId: name.nullish(),
     event,
   }),
-  z.object({ type: z.literal('@xstate.snapshot'), sessionId: z.string(), snapshot: snapshot.nullish(), event }),
+  z.object({ type: z.literal('@xstate.snapshot'), sessionId: name, snapshot: snapshot.nullish(), event }),
 ])
 
 type Message = z.infer<typeof message>
-
-/** Definitions that were read, so that a thousand actors of one machine are read once. */
-const MOST_DEFINITIONS = 50
 
 /** Actors whose names are remembered, for saying who sent an event. */
 const MOST_NAMES = 2_000
@@ -47,8 +62,11 @@ const MOST_NAMES = 2_000
 /** How many decisions without an event may follow one another. */
 const MOST_DECISIONS = 8
 
+/** Ways that are tried before one is given up: decisions that lead to decisions make more of them than can be looked at. */
+const MOST_WAYS = 200
+
 /** Whether a transition's event descriptor, which may end in a wildcard, fits an event. */
-function fits(descriptor: string, type: string): boolean {
+function answers(descriptor: string, type: string): boolean {
   if (descriptor === type || descriptor === '*') return true
   return descriptor.endsWith('.*') && type.startsWith(descriptor.slice(0, -1))
 }
@@ -63,10 +81,12 @@ export function wayBetween(
   type: string,
   after: readonly string[],
 ): readonly GraphTransition[] {
+  let ways = 0
   const arrived = ({ target }: GraphTransition): boolean => target === null || after.includes(target)
   const follow = (way: readonly GraphTransition[]): readonly GraphTransition[] | null => {
     const last = way.at(-1)
-    if (last === undefined || way.length > MOST_DECISIONS) return null
+    ways += 1
+    if (last === undefined || way.length > MOST_DECISIONS || ways > MOST_WAYS) return null
     const inside = last.target === null ? null : entered(graph, last.target)
     const decided = graph.transitions.filter(
       ({ event: name, source }) => name === '' && inside !== null && inside.includes(source),
@@ -82,7 +102,7 @@ export function wayBetween(
   // Inner states are asked before outer ones.
   const sources = [...before].sort((a, b) => ancestors(graph, b).length - ancestors(graph, a).length)
   for (const source of [...sources, graph.id]) {
-    for (const start of graph.transitions.filter((one) => one.source === source && fits(one.event, type))) {
+    for (const start of graph.transitions.filter((one) => one.source === source && answers(one.event, type))) {
       const found = follow([start])
       if (found !== null) return found
     }
@@ -98,7 +118,9 @@ function entered(graph: MachineGraph, id: string): readonly string[] {
 
 interface Followed {
   readonly drawing: Drawing
-  before: readonly string[]
+  /** Ids of the states it was in; null before the first snapshot. */
+  before: readonly string[] | null
+  state: string
   sender: { readonly type: string; readonly by: string } | null
 }
 
@@ -106,21 +128,18 @@ interface Followed {
  * A reader of protocol messages from one program, which writes what it reads into the book.
  *
  * @param connection tells this program's actors from those of others.
+ * @param readDefinition reads machines.
  * @returns takes one message as parsed JSON and says whether it was one of the protocol's.
  */
-export function fromProtocol(book: FlowBook, connection: string): (data: unknown) => boolean {
-  const definitions = new Map<string, Drawing | null>()
+export function fromProtocol(
+  book: FlowBook,
+  connection: string,
+  readDefinition: (definition: string) => Drawing | null,
+): (data: unknown) => boolean {
   const names = new Map<string, string>()
   const followed = new Map<string, Followed>()
 
-  function drawingFor(definition: string): Drawing | null {
-    const known = definitions.get(definition)
-    if (known !== undefined) return known
-    const drawing = readDefinition(definition)
-    if (definitions.size >= MOST_DEFINITIONS) definitions.clear()
-    definitions.set(definition, drawing)
-    return drawing
-  }
+  const keyOf = (sessionId: string): string => `${connection} ${sessionId}`
 
   function begin(actor: Extract<Message, { type: '@xstate.actor' }>): void {
     const name = actor.name ?? actor.sessionId
@@ -129,11 +148,12 @@ export function fromProtocol(book: FlowBook, connection: string): (data: unknown
       if (names.size <= MOST_NAMES) break
       names.delete(oldest)
     }
-    const drawing = actor.definition === undefined ? null : drawingFor(actor.definition)
+    const drawing = actor.definition === undefined ? null : readDefinition(actor.definition)
     if (drawing === null) return
-    const key = `${connection} ${actor.sessionId}`
-    book.begin(key, { name, drawing })
-    followed.set(actor.sessionId, { drawing, before: [], sender: null })
+    book.begin(keyOf(actor.sessionId), { name, drawing })
+    followed.set(actor.sessionId, { drawing, before: null, state: '', sender: null })
+    // The book forgets flows that never end; so does this.
+    for (const id of followed.keys()) if (!book.has(keyOf(id))) followed.delete(id)
   }
 
   function step(seen: Extract<Message, { type: '@xstate.snapshot' }>): void {
@@ -144,13 +164,16 @@ export function fromProtocol(book: FlowBook, connection: string): (data: unknown
     const idOf = new Map(graph.states.map(({ path, id }) => [path, id]))
     const after = pathsOf(value).flatMap((path) => idOf.get(path) ?? [])
     const { type, ...payload } = seen.event
-    const started = actor.before.length === 0
-    const taken = started ? [] : wayBetween(graph, actor.before, type, after).map(asTaken)
-    const changed = after.join() !== actor.before.join()
+    const started = actor.before === null
+    const taken = actor.before === null ? [] : wayBetween(graph, actor.before, type, after).map(asTaken)
+    // By its text: of a machine that is too large to be drawn no state has an id.
+    const state = stateText(value)
+    const changed = state !== actor.state
     actor.before = after
+    actor.state = state
     // XState takes a snapshot of events that nothing answers to; those are no steps.
     if (!started && !changed && taken.length === 0 && status === 'active') return
-    book.add(`${connection} ${seen.sessionId}`, {
+    book.add(keyOf(seen.sessionId), {
       event: started ? 'START' : type,
       by: actor.sender?.type === type ? actor.sender.by : null,
       value,

@@ -1,5 +1,5 @@
 // The local inspector: a page on this machine that draws the machines of a program and follows its flows.
-// Must never need anything from outside of this machine, nor slow down what it watches when no page is open.
+// Must never need anything from outside of this machine, nor slow down what it watches when no page is open, nor end it.
 
 import type { WebSocket } from 'ws'
 import type { InspectionEvent } from 'xstate'
@@ -8,12 +8,15 @@ import { ERROR_CODES, paymentFlowMachine } from '../../../machines/index.js'
 import { loadAssets } from './assets.js'
 import { drawingOf } from './chart.js'
 import { type Control, checkControls, viewOf } from './controls.js'
+import { definitionReader } from './definition.js'
 import { feed } from './feed.js'
 import { createFlowBook, type FlowBook } from './flow-book.js'
 import { fromProtocol } from './from-protocol.js'
 import { fromXState } from './from-xstate.js'
+import { createLayoutThread } from './layout-thread.js'
 import type { CodeView, PageMessage } from './messages.js'
 import { readJson, serve } from './serve.js'
+import { checkToken, createToken } from './token.js'
 
 export interface InspectLocallyOptions {
   /** Default: a free one. */
@@ -24,11 +27,19 @@ export interface InspectLocallyOptions {
   readonly title?: string
   /** Buttons for the page. Default none. */
   readonly controls?: readonly Control[]
+  /**
+   * The secret part of the address, 16 to 128 characters out of A-Z, a-z, 0-9, _ and -. Default: a new one. Together with
+   * `port` it makes an address that stays the same, for programs that are given it beforehand.
+   */
+  readonly token?: string
 }
 
 /** A running inspector. */
 export interface LocalInspector {
-  /** Of the page. With `ws:` in place of `http:` it is the endpoint of the inspector protocol. */
+  /**
+   * Of the page, with the token, without which nothing is answered: whoever has it sees what is inspected. With `ws:` in
+   * place of `http:` it is the endpoint of the inspector protocol.
+   */
   readonly url: string
   /** For `createMppClient({ inspect })`, or for `createActor(machine, { inspect })` with any machine. */
   readonly inspect: (event: InspectionEvent) => void
@@ -58,11 +69,11 @@ function codeViews(): Readonly<Record<string, CodeView>> {
 /**
  * Serves the inspector's page on this machine and feeds it.
  *
- * Whatever is inspected is kept in memory, within bounds, and shown to whoever opens the page on this machine; nothing
- * is sent anywhere else. Plain XState programs can use it as well: pass `inspect` to `createActor`, or point
+ * Whatever is inspected is kept in memory, within bounds, and shown on this machine to whoever has the page's address;
+ * nothing is sent anywhere else. Plain XState programs can use it as well: pass `inspect` to `createActor`, or point
  * `createWebSocketInspector({ url })` of `@statelyai/inspect` at it from any other process.
  *
- * @throws Error when the port is taken.
+ * @throws Error when the port is taken, RangeError when two controls have one id or the token is too short.
  *
  * @example
  * ```ts
@@ -72,8 +83,11 @@ function codeViews(): Readonly<Record<string, CodeView>> {
  */
 export async function inspectLocally(options: InspectLocallyOptions = {}): Promise<LocalInspector> {
   const { port = 0, open: opens = false, title = 'mpp-flow inspector', controls = [] } = options
+  const token = options.token ?? createToken()
   checkControls(controls)
-  const book = createFlowBook()
+  checkToken(token)
+  const thread = createLayoutThread()
+  const book = createFlowBook(thread.layOut)
   const [assets] = await Promise.all([loadAssets(), book.prepare(drawingOf(paymentFlowMachine))])
   const hello: PageMessage = {
     type: 'hello',
@@ -84,13 +98,15 @@ export async function inspectLocally(options: InspectLocallyOptions = {}): Promi
   }
   let programs = 0
   let stopped = false
+  const readDefinition = definitionReader()
   const served = await serve({
     port,
+    token,
     assets,
     onPage: (page) => talkTo(page, book, hello, controls),
     onProgram: (program) => {
       programs += 1
-      const read = fromProtocol(book, `program ${programs}`)
+      const read = fromProtocol(book, `program ${programs}`, readDefinition)
       program.on('message', (data) => void read(readJson(data)))
     },
   })
@@ -102,9 +118,9 @@ export async function inspectLocally(options: InspectLocallyOptions = {}): Promi
     inspect: (event) => {
       if (!stopped) watch(event)
     },
-    stop: () => {
+    async stop() {
       stopped = true
-      return served.stop()
+      await Promise.all([served.stop(), thread.stop()])
     },
   }
 }
@@ -121,10 +137,14 @@ function talkTo(page: WebSocket, book: FlowBook, hello: PageMessage, controls: r
     if (!read.success || control === undefined) return
     const answer = (ok: boolean, note: string): void => send({ type: 'pressed', control: control.id, ok, note })
     const { repeat, flow } = read.data
-    control.run({ repeat, flow, look: (name) => send({ type: 'look', name }) }).then(
-      (note) => answer(true, note),
-      (error: unknown) => answer(false, error instanceof Error ? error.message : 'it failed'),
-    )
+    const look = (name: string): void => send({ type: 'look', name })
+    // In a promise of its own: a function that throws at once is answered like one that rejects.
+    Promise.resolve()
+      .then(() => control.run({ repeat, flow, look }))
+      .then(
+        (note) => answer(true, note),
+        (error: unknown) => answer(false, error instanceof Error ? error.message : 'it failed'),
+      )
   })
 }
 

@@ -16,13 +16,18 @@ export interface Listener {
 
 const AGAIN_MS = 1_000
 
-const address = (path: string): string => `ws://${location.host}${path}`
+/** Beside the page itself: the token is the first part of both paths. */
+function address(name: string): string {
+  const url = new URL(name, location.href)
+  url.protocol = 'ws:'
+  return url.href
+}
 
 /** Connects, and again whenever the connection is lost. */
 export function connect({ lost, messages }: Listener): Connection {
   let socket: WebSocket | null = null
   function open(): void {
-    const opened = new WebSocket(address('/feed'))
+    const opened = new WebSocket(address('feed'))
     socket = opened
     // The server is the page's own: what it sends is what both were built from.
     opened.addEventListener('message', ({ data }) => messages(JSON.parse(String(data)) as readonly PageMessage[]))
@@ -53,7 +58,7 @@ export function receiveFromOpener(): void {
   const opener: Window | null = window.parent === window ? window.opener : window.parent
   if (opener === null) return
   const waiting: string[] = []
-  const socket = new WebSocket(address('/opener'))
+  const socket = new WebSocket(address('opener'))
   socket.addEventListener('open', () => {
     for (const message of waiting.splice(0)) socket.send(message)
   })

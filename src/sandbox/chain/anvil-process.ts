@@ -1,6 +1,8 @@
 // Runs one anvil in Tempo mode and makes sure that it never outlives the program that asked for it.
 // Must never touch the host program's signal handling, nor write to its terminal.
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { findAnvil } from './anvil-binary.js'
@@ -25,6 +27,20 @@ chain.on('error', (error) => { process.stderr.write(error.message); process.exit
 chain.on('exit', (code) => process.exit(code ?? 1))
 `
 
+/**
+ * An address of this machine's own that nobody can guess. anvil takes every method from whoever reaches it, a WebSocket of
+ * any web page too; a page can try all ports of `127.0.0.1`, but not all of 16 million addresses. Where there are no others
+ * (macOS), it is `127.0.0.1`, and the port alone is not known.
+ */
+async function loopbackAddress(): Promise<string> {
+  const address = `127.${randomInt(1, 255)}.${randomInt(0, 256)}.${randomInt(2, 255)}`
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.once('error', () => resolve('127.0.0.1'))
+    probe.listen(0, address, () => probe.close(() => resolve(address)))
+  })
+}
+
 /** A running anvil. */
 export interface AnvilProcess {
   readonly url: string
@@ -33,7 +49,7 @@ export interface AnvilProcess {
 }
 
 /**
- * Starts anvil on a free port that the operating system picks, and waits until it listens.
+ * Starts anvil on a free port that the operating system picks, closed to web pages, and waits until it listens.
  *
  * @param args - Arguments besides host and port.
  * @throws AnvilMissing, or an Error with what anvil wrote to its error output.
@@ -42,7 +58,9 @@ export async function startAnvil(args: readonly string[]): Promise<AnvilProcess>
   const program = findAnvil()
   // NODE_OPTIONS of the host (loaders, inspectors) are not meant for the guard.
   const { NODE_OPTIONS: _, ...env } = process.env
-  const guard = spawn(process.execPath, ['-e', GUARD, '--', program, '--host', '127.0.0.1', '--port', '0', ...args], {
+  const host = await loopbackAddress()
+  const listening = ['--host', host, '--port', '0', '--no-cors']
+  const guard = spawn(process.execPath, ['-e', GUARD, '--', program, ...listening, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
     windowsHide: true,
@@ -58,7 +76,7 @@ export async function startAnvil(args: readonly string[]): Promise<AnvilProcess>
 
   try {
     const port = await listeningPort(guard)
-    return { url: `http://127.0.0.1:${port}`, stop }
+    return { url: `http://${host}:${port}`, stop }
   } catch (error) {
     await stop()
     throw error
@@ -81,7 +99,7 @@ function listeningPort(guard: ChildProcessByStdio<Writable, Readable, Readable>)
     guard.once('error', (error) => fail(error.message))
     guard.once('close', (code) => fail(`exit code ${code}`))
     lines.on('line', (line) => {
-      const port = /^Listening on 127\.0\.0\.1:(\d+)$/.exec(line.trim())?.[1]
+      const port = /^Listening on 127(?:\.\d{1,3}){3}:(\d+)$/.exec(line.trim())?.[1]
       if (port === undefined) return
       clearTimeout(timer)
       lines.close()

@@ -35,9 +35,30 @@ export interface LocalChainOptions {
 /** A client for the local chain. It has no account: give actions one. */
 export type LocalChainClient = Client<HttpTransport, typeof tempoModerato>
 
+/** Every method of the chain's program, `anvil_` and `evm_` ones too. Nobody outside of this process can call it. */
+export interface ChainAdmin {
+  /**
+   * Takes what `custom()` of viem hands it: `createTestClient({ mode: 'anvil', transport: custom(chain.admin) })`.
+   * What it sends passes by the channel reserve's part of the endpoint: send transactions to `rpcUrl`.
+   *
+   * @throws Error with the method and the chain's own words when the chain refuses.
+   *
+   * @example
+   * ```ts
+   * await chain.admin.request({ method: 'anvil_mine', params: ['0x10'] })
+   * ```
+   */
+  request(call: { readonly method: string; readonly params?: readonly unknown[] | undefined }): Promise<unknown>
+}
+
 export interface LocalChain {
-  /** JSON-RPC over HTTP; clients and servers made for Tempo use it unmodified. */
+  /**
+   * JSON-RPC over HTTP; clients and servers made for Tempo use it unmodified. It takes a node's public methods from
+   * programs and pages of this machine, and no others.
+   */
   readonly rpcUrl: string
+  /** What `rpcUrl` does not offer: the methods that administer the chain. */
+  readonly admin: ChainAdmin
   readonly chainId: typeof CHAIN_ID
   /** pathUSD, a TIP-20 token with 6 decimals. */
   readonly token: typeof PATH_USD
@@ -86,6 +107,12 @@ export async function startChain(options: LocalChainOptions = {}): Promise<Local
     const shim = await startRpcShim(anvil.url, { free })
     return {
       rpcUrl: shim.url,
+      admin: {
+        async request({ method, params = [] }) {
+          const [result] = await upstream.call([method, ...params])
+          return result
+        },
+      },
       chainId: CHAIN_ID,
       token: PATH_USD,
       accounts,
