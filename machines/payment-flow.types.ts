@@ -245,6 +245,9 @@ export type PaymentFlowEvent =
   | { readonly type: 'SESSION_ACQUIRED'; readonly session: SessionView }
   | { readonly type: 'SESSION_CHANGED'; readonly session: SessionView }
   | { readonly type: 'SESSION_UNAVAILABLE'; readonly reason: string }
+  | { readonly type: 'STORE_UNAVAILABLE'; readonly reason: string }
+  | { readonly type: 'STORE_DAMAGED'; readonly reason: string }
+  | { readonly type: 'STORE_NEWER_FORMAT'; readonly reason: string }
   | { readonly type: 'TURN_GRANTED'; readonly session: SessionView; readonly grant: Exclude<Turn, 'none'> }
   // approval
   | { readonly type: 'APPROVE' }

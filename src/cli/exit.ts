@@ -7,9 +7,9 @@ import type { FailureCode, LocalCode, MppCode, ProblemType } from '../../machine
 export const EXIT = {
   /** Done. */
   ok: 0,
-  /** This program failed, or what it checks does not hold. */
+  /** This program failed, what it checks does not hold, or a record of the ledger cannot be read. */
   failed: 1,
-  /** The arguments, a key or a file cannot be used; nothing was sent. */
+  /** The arguments, a key, a file or the folder of the ledger cannot be used; nothing was sent. */
   usage: 2,
   /** Not a matter of payment: the gateway's answer is an HTTP error, and its body was printed. */
   httpError: 3,
@@ -47,6 +47,10 @@ const LOCAL: Readonly<Record<LocalCode, ExitName>> = {
   challenge_expired: 'challenge',
   payment_rejected: 'refused',
   session_unavailable: 'unavailable',
+  store_unavailable: 'unavailable',
+  // Nothing changes by itself here; the same call fails again.
+  store_damaged: 'failed',
+  store_newer_format: 'failed',
   chain_unavailable: 'unavailable',
   rate_limited: 'unavailable',
   server_failed: 'unavailable',

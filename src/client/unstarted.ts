@@ -3,6 +3,7 @@
 
 import { CODE_FACTS, type Failure, type FailureCode, type PaymentFlowOutput } from '../../machines/index.js'
 import { isEnded, type SessionRecord, StoreError } from '../sessions/index.js'
+import { causeOf } from './force-close-outcome.js'
 import type { PaymentOutcome } from './outcome.js'
 
 const NOTHING = { channelId: null, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 } as const
@@ -37,7 +38,8 @@ export function unclosable(channelId: string, record: SessionRecord | undefined,
 
 function whyUnclosable(channelId: string, record: SessionRecord | undefined, error: unknown): Failure {
   if (error instanceof StoreError) {
-    return failureOf('session_unavailable', CODE_FACTS.session_unavailable.advice, error.message, channelId)
+    const { code } = causeOf(error)
+    return failureOf(code, CODE_FACTS[code].advice, error.message, channelId)
   }
   if (error !== undefined) {
     const detail = error instanceof Error ? error.name : 'unknown'

@@ -36,12 +36,12 @@ export async function request(run: CommandRun, given: Given): Promise<number> {
   if (options.dryRun) {
     const payer = await readPayer(options)
     const { signal } = interruption.abort
-    const store = openStore(options)
+    const store = await openStore(options, 'read')
     const exitCode = await dryRun(run, { input, payer, policy: policyOf(options), store, fetch, signal })
     return interruption.by === null ? exitCode : EXIT_OF_SIGNAL[interruption.by]
   }
   const payer = await needPayer(options)
-  const mpp = openClient(payer, openStore(options), options, {
+  const mpp = openClient(payer, await openStore(options, 'write'), options, {
     policy: {
       ...policyOf(options),
       ...(options.approve && { approve: approval(interruption, () => interrupt('SIGINT')) }),

@@ -32,7 +32,7 @@ export async function recoverChannels(run: CommandRun, { options }: Given): Prom
   const named = policyOf({ allowChain: chain, allowEscrow: escrow, maxExposure })
   const chainIds = named.allowedChains ?? (await chainOfRpc(given))
   const policy = { ...named, ...(chainIds !== undefined && { allowedChains: chainIds }) }
-  const mpp = openClient(keys, openStore(given), given, { policy })
+  const mpp = openClient(keys, await openStore(given, 'write'), given, { policy })
   const abort = new AbortController()
   let interrupted: EndingSignal | null = null
   run.onSignal((signal) => {
