@@ -1,9 +1,11 @@
 // What a flow fails with: the code of the event that ended it, and what its reader needs to act.
 // Must never put text of a server's body into a failure.
 
+import { formatAmount } from './amount.js'
 import { CODE_FACTS, codeOfEvent, type FailureCode, isFailureCode } from './codes.js'
 import type { Failure, PaymentFlowContext, PaymentFlowEvent } from './payment-flow.types.js'
 import type { Change } from './payment-flow.updates.js'
+import { amountOf } from './token-names.js'
 
 /** Events that fail with the code of another event. */
 const ALSO: Readonly<Partial<Record<PaymentFlowEvent['type'], FailureCode>>> = {
@@ -35,7 +37,18 @@ function failure(context: PaymentFlowContext, code: FailureCode, more: Partial<F
   const cause = context.rejectedBy === code ? null : context.rejectedBy
   const { references, authorised } = context
   return {
-    failure: { code, advice, retryable, detail: null, limit: null, cause, references, authorised, ...more },
+    failure: {
+      code,
+      advice,
+      retryable,
+      detail: null,
+      limit: null,
+      cause,
+      references,
+      authorised,
+      token: context.challenge?.currency ?? null,
+      ...more,
+    },
   }
 }
 
@@ -50,8 +63,10 @@ export function fail(context: PaymentFlowContext, event: PaymentFlowEvent): Chan
 export function failByPlan(context: PaymentFlowContext): Change {
   const { plan } = context
   if (plan?.kind === 'refuse') {
-    const detail = `${plan.limit}: ${plan.wanted} base units wanted, ${plan.allowed} allowed`
-    return failure(context, 'limit_exceeded', { detail, limit: plan.limit })
+    const wanted = amountOf(plan.wanted, context.challenge?.currency ?? null)
+    const detail = `${plan.limit}: ${wanted} wanted, ${formatAmount(plan.allowed)} allowed`
+    const advice = `Raise the limit ${plan.limit} if you accept the cost, or send a smaller request.`
+    return failure(context, 'limit_exceeded', { detail, advice, limit: plan.limit })
   }
   return failure(context, 'session_unavailable', { detail: plan?.kind === 'unavailable' ? plan.reason : null })
 }

@@ -165,6 +165,8 @@ export interface Failure {
   readonly cause: string | null
   readonly references: References
   readonly authorised: Authorised
+  /** Address of the token that the amounts are in; null while no challenge was accepted. */
+  readonly token: string | null
 }
 
 /** Context of the payment-flow machine: JSON only. */
@@ -224,6 +226,8 @@ export interface PaymentFlowOutput {
   readonly settlement: PaymentFlowContext['settlement']
   readonly authorised: Authorised
   readonly references: References
+  /** Address of the token that the amounts are in; null while no challenge was accepted. */
+  readonly token: string | null
 }
 
 /** A code or problem type that the gateway answered with. */

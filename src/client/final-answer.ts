@@ -45,7 +45,7 @@ export function finalAnswer(outcome: PaymentOutcome, habit: RepeatHabit, signal:
 
 /** The gateway's answer as it is; one that was sent a payment and still says no is not to be paid for again. */
 function deliver(outcome: PaymentOutcome & { readonly status: 'succeeded' }, habit: RepeatHabit): Response {
-  const { response, authorised, references, trace } = outcome
+  const { response, authorised, references, token, trace } = outcome
   if (authorised.paidSends === 0) return response
   if (response.ok) return habit === 'by_status' ? withFinalBody(response) : response
   // Below 400 nothing sends again; a browser's redirect (status 0) cannot even be copied.
@@ -54,7 +54,7 @@ function deliver(outcome: PaymentOutcome & { readonly status: 'succeeded' }, hab
     const { advice, retryable } = CODE_FACTS.payment_rejected
     const detail = `the gateway answered with HTTP ${response.status}`
     const known = { code: 'payment_rejected', advice, retryable, detail, limit: null, cause: null } as const
-    throw new PaymentFlowError({ failure: { ...known, references, authorised }, trace })
+    throw new PaymentFlowError({ failure: { ...known, references, authorised, token }, trace })
   }
   return habit === 'unless_told' ? marked(response, response.body, null) : response
 }

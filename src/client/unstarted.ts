@@ -10,7 +10,17 @@ const NOTHING = { channelId: null, deposit: '0', cumulative: '0', vouchersSigned
 
 function failureOf(code: FailureCode, advice: string, detail: string, channelId: string | null): Failure {
   const references = { requestId: null, challengeId: null, channelId, httpStatus: null }
-  return { code, advice, retryable: false, detail, limit: null, cause: null, references, authorised: NOTHING }
+  return {
+    code,
+    advice,
+    retryable: false,
+    detail,
+    limit: null,
+    cause: null,
+    references,
+    authorised: NOTHING,
+    token: null,
+  }
 }
 
 /** A request that could not even be captured, or a flow that broke. */
@@ -19,7 +29,8 @@ export function notStarted(error: unknown): PaymentOutcome {
   const detail = error instanceof Error ? error.name : 'unknown'
   const advice = 'Check the arguments of the call; what was signed, if anything, is in the ledger.'
   const failure = failureOf('internal_error', advice, detail, null)
-  return { status: 'failed', failure, authorised: NOTHING, references: failure.references, trace: [], timing: [] }
+  const { authorised, references, token } = failure
+  return { status: 'failed', failure, authorised, references, token, trace: [], timing: [] }
 }
 
 /** The end of a close that could not even be asked for. `error`: what was wrong with the arguments or the store. */
@@ -33,6 +44,7 @@ export function unclosable(channelId: string, record: SessionRecord | undefined,
     settlement: null,
     authorised: NOTHING,
     references: failure?.references ?? { requestId: null, challengeId: null, channelId, httpStatus: null },
+    token: null,
   }
 }
 

@@ -2,6 +2,7 @@
 // Must never print anything but the answer on standard output, nor leave before what was signed is accounted for.
 
 import { describeFailure, type PaymentOutcome } from '../../client/index.js'
+import { inOptions } from '../advice.js'
 import type { CommandRun } from '../command-run.js'
 import { showingFetch } from '../exchange.js'
 import { type EndingSignal, EXIT, EXIT_OF_SIGNAL, exitOf } from '../exit.js'
@@ -73,9 +74,9 @@ async function deliver(run: CommandRun, outcome: PaymentOutcome, delivery: Deliv
   const { options, interruption } = delivery
   if (outcome.status === 'failed') {
     const exitCode = interruption.by === null ? exitOf(outcome.failure.code) : EXIT_OF_SIGNAL[interruption.by]
-    const message = describeFailure(outcome.failure)
-    if (run.json) await run.writeJson(failedDocument(outcome, exitCode, message))
-    else run.complain(message)
+    const failure = inOptions(outcome.failure)
+    if (run.json) await run.writeJson(failedDocument(outcome, exitCode, failure))
+    else run.complain(describeFailure(failure))
     if (leftSomething(outcome)) run.note(`What was signed is in the ledger: ${storeFolder(options)}`)
     return exitCode
   }
