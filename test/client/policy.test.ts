@@ -388,7 +388,7 @@ describe('approve', () => {
     const mpp = stage.client(stage.payer(), { policy: { approve, maxDeposit: '20' } })
     await paySome(mpp, gateway.chat, 5, () => chat(2200))
     expect(asked.map(({ action, deposit, cumulative }) => [action, deposit, cumulative])).toEqual([
-      ['open', '2.00', '1.00'],
+      ['open', '2000000', '1000000'],
       ['topUp', '2000000', '3000000'],
     ])
     expect(asked[1]?.channelId).toMatch(/^0x[0-9a-f]{64}$/)
