@@ -122,7 +122,9 @@ export function expectFailure(
 ) {
   const failure = failureOf(outcome)
   const { advice, retryable } = CODE_FACTS[code]
-  expect(failure).toMatchObject({ code, advice, retryable, cause: expected.cause ?? null })
+  // A limit that stopped the flow is named in its place.
+  const told = failure.limit === null ? advice : advice.replace('named limit', `limit ${failure.limit}`)
+  expect(failure).toMatchObject({ code, advice: told, retryable, cause: expected.cause ?? null })
   expect(advice.length).toBeGreaterThan(5)
   expect(failure.references.httpStatus).toBe(expected.httpStatus)
   if (expected.channelId !== undefined) expect(failure.references.channelId).toBe(expected.channelId)
