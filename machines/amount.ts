@@ -47,3 +47,27 @@ export function sum(amounts: Iterable<Amount>): Amount {
   for (const amount of amounts) total += parse(amount)
   return total.toString()
 }
+
+/**
+ * Base units for a person to read, with two decimals or more, and never rounded: `5.00`, `0.25`, `0.000001`. What
+ * `parseTokenAmount` reads back is the same amount.
+ *
+ * @param decimals of the token. TIP-20 tokens have 6.
+ * @throws RangeError when the amount is no decimal string of base units, or the decimals are no whole number from 0 to 255.
+ *
+ * @example
+ * ```ts
+ * formatAmount('2600000') // → '2.60'
+ * ```
+ */
+export function formatAmount(baseUnits: Amount, decimals = 6): string {
+  if (!Number.isInteger(decimals) || decimals < 0 || decimals > 255) {
+    throw new RangeError('token decimals are a whole number from 0 to 255')
+  }
+  const digits = parse(baseUnits)
+    .toString()
+    .padStart(decimals + 1, '0')
+  const point = digits.length - decimals
+  const fraction = digits.slice(point).replace(/0+$/, '')
+  return `${digits.slice(0, point)}.${fraction.padEnd(2, '0')}`
+}

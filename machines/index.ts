@@ -1,7 +1,7 @@
 // Public entry `mpp-flow/machines`: the statecharts, their types and what is known about every code.
 // Must never import anything that touches the world.
 
-export { type Amount, add, exceeds, max, min, subtract, sum } from './amount.js'
+export { type Amount, add, exceeds, formatAmount, max, min, subtract, sum } from './amount.js'
 export { type Chart, type ChartOf, chartOf, type Effect, type Invocation, type Position, type Taken } from './chart.js'
 export {
   CODE_FACTS,
@@ -28,4 +28,5 @@ export { mayPayWithAdopted, mostForClose, type VoucherLimits } from './session.a
 export { ABSENT_SESSION, depositAtStake, sessionMachine } from './session.machine.js'
 export { isSessionStatus, type SessionState, transitionSession } from './session.transition.js'
 export type * from './session.types.js'
+export { amountOf, tokenName } from './token-names.js'
 export { stateName, type TraceStep, traceInto } from './trace.js'

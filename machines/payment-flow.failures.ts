@@ -1,10 +1,11 @@
 // What a flow fails with: the code of the event that ended it, and what its reader needs to act.
 // Must never put text of a server's body into a failure.
 
-import { exceeds } from './amount.js'
+import { exceeds, formatAmount } from './amount.js'
 import { CODE_FACTS, codeOfEvent, type FailureCode, isFailureCode } from './codes.js'
 import type { Failure, PaymentFlowContext, PaymentFlowEvent } from './payment-flow.types.js'
 import type { Change } from './payment-flow.updates.js'
+import { amountOf } from './token-names.js'
 
 /** Events that fail with the code of another event. */
 const ALSO: Readonly<Partial<Record<PaymentFlowEvent['type'], FailureCode>>> = {
@@ -59,6 +60,7 @@ function failure(context: PaymentFlowContext, code: FailureCode, more: Partial<F
       mayHaveBeenCharged,
       references,
       authorised,
+      token: context.challenge?.currency ?? null,
       ...more,
     },
   }
@@ -84,9 +86,17 @@ export function failUnknown(context: PaymentFlowContext, event: PaymentFlowEvent
 export function failByPlan(context: PaymentFlowContext): Change {
   const { plan } = context
   if (plan?.kind === 'refuse') {
-    const detail = `${plan.limit}: ${plan.wanted} base units wanted, ${plan.allowed} allowed`
-    const silent = plan.limit === 'maxExposure' && exceeds(context.session?.unacknowledged ?? '0', '0')
-    return failure(context, 'limit_exceeded', { detail, limit: plan.limit, ...(silent && { advice: SILENT_GATEWAY }) })
+    const token = context.challenge?.currency ?? null
+    const { spent = '0', signed = '0', unacknowledged = '0' } = context.session ?? {}
+    const silent = plan.limit === 'maxExposure' && exceeds(unacknowledged, '0')
+    const acknowledged = `; the gateway has acknowledged ${formatAmount(spent)} of ${formatAmount(signed)} signed`
+    const told = `${plan.limit}: ${amountOf(plan.wanted, token)} wanted, ${formatAmount(plan.allowed)} allowed`
+    const raise = `Raise the limit ${plan.limit} if you accept the cost, or send a smaller request.`
+    return failure(context, 'limit_exceeded', {
+      detail: silent ? told + acknowledged : told,
+      advice: silent ? SILENT_GATEWAY : raise,
+      limit: plan.limit,
+    })
   }
   return failure(context, 'session_unavailable', { detail: plan?.kind === 'unavailable' ? plan.reason : null })
 }

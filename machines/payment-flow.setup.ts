@@ -59,7 +59,8 @@ export function flowOf({ context }: { context: PaymentFlowContext }): EffectInpu
 export function outputOf({ context }: { context: PaymentFlowContext }): PaymentFlowOutput {
   const { failure, receipt, receiptProblem, settlement, authorised, references } = context
   const status = failure !== null ? 'failed' : context.purpose === 'close' ? 'closed' : 'succeeded'
-  return { status, failure, receipt, receiptProblem, settlement, authorised, references }
+  const token = context.challenge?.currency ?? null
+  return { status, failure, receipt, receiptProblem, settlement, authorised, references, token }
 }
 
 const withinBound = (context: PaymentFlowContext, event: PaymentFlowEvent): boolean =>

@@ -169,6 +169,8 @@ export interface Failure {
   readonly mayHaveBeenCharged: boolean
   readonly references: References
   readonly authorised: Authorised
+  /** Address of the token that the amounts are in; null while no challenge was accepted. */
+  readonly token: string | null
 }
 
 /** Context of the payment-flow machine: JSON only. */
@@ -232,6 +234,8 @@ export interface PaymentFlowOutput {
   readonly settlement: PaymentFlowContext['settlement']
   readonly authorised: Authorised
   readonly references: References
+  /** Address of the token that the amounts are in; null while no challenge was accepted. */
+  readonly token: string | null
 }
 
 /** A code or problem type that the gateway answered with. */
@@ -253,6 +257,9 @@ export type PaymentFlowEvent =
   | { readonly type: 'SESSION_ACQUIRED'; readonly session: SessionView }
   | { readonly type: 'SESSION_CHANGED'; readonly session: SessionView }
   | { readonly type: 'SESSION_UNAVAILABLE'; readonly reason: string }
+  | { readonly type: 'STORE_UNAVAILABLE'; readonly reason: string }
+  | { readonly type: 'STORE_DAMAGED'; readonly reason: string }
+  | { readonly type: 'STORE_NEWER_FORMAT'; readonly reason: string }
   | { readonly type: 'TURN_GRANTED'; readonly session: SessionView; readonly grant: Exclude<Turn, 'none'> }
   // approval
   | { readonly type: 'APPROVE' }

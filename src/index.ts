@@ -2,6 +2,7 @@
 // Must never import what only runs on a developer's machine: the sandbox and test tools have their own entries.
 
 export type { Failure, FailureCode, TraceStep } from '../machines/index.js'
+export { formatAmount } from '../machines/index.js'
 export * from './client/index.js'
 export * from './provider/index.js'
 export { type Lease, memoryStore, type SessionRecord, type SessionStore, StoreError } from './sessions/index.js'

@@ -2,8 +2,9 @@
 // Must never leave a process behind, nor print a key: messages that are not our own are cut before they are shown.
 
 import pc from 'picocolors'
+import type { LocalCode } from '../../machines/index.js'
 import { StoreError } from '../sessions/store.js'
-import { CommandError, type EndingSignal, EXIT, EXIT_OF_SIGNAL } from './exit.js'
+import { CommandError, type EndingSignal, EXIT, EXIT_OF_SIGNAL, exitOf } from './exit.js'
 import type { Colors } from './transition-words.js'
 
 /** What a command works with. */
@@ -122,11 +123,21 @@ export async function runCommand(
   }
 }
 
+/** What flows call the same. Not taken from there: they are loaded when a command needs them. */
+const STORE_CODES: Readonly<Record<StoreError['reason'], LocalCode>> = {
+  busy: 'session_unavailable',
+  lease_lost: 'session_unavailable',
+  unavailable: 'store_unavailable',
+  damaged: 'store_damaged',
+  newer_format: 'store_newer_format',
+}
+
 /** What an error means for the caller. Only messages of our own are shown whole. */
 function refusalOf(error: unknown): { readonly exit: number; readonly code: string; readonly message: string } {
   if (error instanceof CommandError) return { exit: EXIT[error.exit], code: error.code, message: error.message }
   if (error instanceof StoreError) {
-    return { exit: EXIT.unavailable, code: `store_${error.reason}`, message: error.message }
+    const code = STORE_CODES[error.reason]
+    return { exit: exitOf(code), code, message: error.message }
   }
   return { exit: EXIT.failed, code: 'internal_error', message: firstLine(error) }
 }

@@ -2,7 +2,7 @@
 // Must never show a body, a query value, a credential, or a header that is not known to be harmless.
 
 import { parseChallenges, parseCredential, parseReceipt, parseSessionRequest } from '../protocol/index.js'
-import { inTokens } from './money.js'
+import { inTokens, namedAmount } from './money.js'
 import type { Colors } from './transition-words.js'
 
 /** Headers whose values hold no secret. All others are named, and their values cut. */
@@ -85,9 +85,9 @@ function meaningOf({ status, headers }: Response): string[] {
     const terms = parseSessionRequest(challenge)
     if (!terms.ok)
       return `[challenge: ${printable(`${challenge.method}/${challenge.intent}`)}, not one that is paid here]`
-    const { amount, unitType, chainId, recipient } = terms.value
+    const { amount, unitType, chainId, recipient, currency } = terms.value
     const each = printable(unitType ?? 'voucher bucket')
-    return `[challenge: tempo/session, ${inTokens(amount)} for each ${each}, chain ${chainId}, payee ${recipient}]`
+    return `[challenge: tempo/session, ${namedAmount(amount, currency)} for each ${each}, chain ${chainId}, payee ${recipient}]`
   })
   const receipt = parseReceipt(headers.get('payment-receipt'))
   if (!receipt.ok) return offered

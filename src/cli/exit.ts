@@ -1,15 +1,15 @@
 // The exit codes of the command line: one for each thing that its caller may have to do about a failure.
 // Must never tell "nothing was paid" and "it may have been paid" apart wrongly: scripts decide by it whether to repeat.
 
-import type { FailureCode, LocalCode, MppCode, ProblemType } from '../../machines/index.js'
+import type { Failure, FailureCode, LocalCode, MppCode, ProblemType } from '../../machines/index.js'
 
 /** Exit codes by name. docs/cli.md has the same table. */
 export const EXIT = {
   /** Done. */
   ok: 0,
-  /** This program failed, or what it checks does not hold. */
+  /** This program failed, what it checks does not hold, or a record of the ledger cannot be read. */
   failed: 1,
-  /** The arguments, a key or a file cannot be used; nothing was sent. */
+  /** The arguments, a key, a file or the folder of the ledger cannot be used; nothing was sent. */
   usage: 2,
   /** Not a matter of payment: the gateway's answer is an HTTP error, and its body was printed. */
   httpError: 3,
@@ -47,6 +47,10 @@ const LOCAL: Readonly<Record<LocalCode, ExitName>> = {
   challenge_expired: 'challenge',
   payment_rejected: 'refused',
   session_unavailable: 'unavailable',
+  store_unavailable: 'unavailable',
+  // Nothing changes by itself here; the same call fails again.
+  store_damaged: 'failed',
+  store_newer_format: 'failed',
   chain_unavailable: 'unavailable',
   rate_limited: 'unavailable',
   server_failed: 'unavailable',
@@ -67,7 +71,12 @@ function isLocal(code: FailureCode): code is LocalCode {
   return Object.hasOwn(LOCAL, code)
 }
 
-/** The exit code for what a flow failed with. */
+/** The exit code for what a flow failed with: that the request may have been charged goes before why it failed. */
+export function exitOfFailure({ code, mayHaveBeenCharged }: Pick<Failure, 'code' | 'mayHaveBeenCharged'>): number {
+  return mayHaveBeenCharged ? EXIT.unknown : exitOf(code)
+}
+
+/** The exit code for a code of failure. */
 export function exitOf(code: FailureCode): number {
   if (isLocal(code)) return EXIT[LOCAL[code]]
   return WORK_MAY_HAVE_RUN.has(code) ? EXIT.unknown : EXIT.refused

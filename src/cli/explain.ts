@@ -3,6 +3,7 @@
 
 import { ERROR_CODES, type ErrorCode, paymentFlowMachine } from '../../machines/index.js'
 import { type GraphTransition, machineGraph } from '../inspect/diagram/graph.js'
+import { adviceOn } from './advice.js'
 import type { CommandRun } from './command-run.js'
 import { EXIT, usageError } from './exit.js'
 
@@ -64,12 +65,12 @@ function waysOf({ event }: ErrorCode): readonly Way[] {
   return transitions.filter((each) => each.event === event || each.guard === event).map(way)
 }
 
-function inWords({ code, meaning, leadsTo, bound, retryable, advice }: ErrorCode, ways: readonly Way[]): string {
+function inWords({ code, meaning, leadsTo, bound, retryable }: ErrorCode, ways: readonly Way[]): string {
   const times = bound === 0 ? '' : `, at most ${bound} ${bound === 1 ? 'time' : 'times'} a flow`
   const facts = [
     ['leads to', `${leadsTo}${times}`],
     ['retryable', retryable ? 'yes: the same call may succeed later' : 'no: something has to change first'],
-    ['to do', advice],
+    ['to do', adviceOn(code)],
   ]
   const arrows = ways.map(
     ({ from, guard, to }) => `  ${from.padEnd(STATE_WIDTH)} → ${to}${guard === null ? '' : `  [${guard}]`}`,

@@ -5,6 +5,7 @@ import type { LocalAccount } from 'viem'
 import { z } from 'zod'
 import { createMppClient, type MppClient, type MppClientOptions, type Policy } from '../client/index.js'
 import type { SessionStore } from '../sessions/index.js'
+import { withOptions } from './advice.js'
 import { firstLine } from './command-run.js'
 import { usageError } from './exit.js'
 import { PAYER_KEY, readAccount, VOUCHER_KEY } from './keys.js'
@@ -84,22 +85,6 @@ function originFor(option: string) {
   }
 }
 
-/** The option that each key of a policy comes from, where its name is not the same in other letters. */
-const OPTIONS: Readonly<Record<string, string>> = {
-  allowedTokens: '--allow-token',
-  allowedPayees: '--allow-payee',
-  allowedEscrows: '--allow-escrow',
-}
-
-/** A message about a key of the policy, as one about the option that the person gave. */
-function aboutOption(message: string): string {
-  return message.replace(/^policy\.(\w+)/, (_, key: string) => OPTIONS[key] ?? `--${key.replace(/[A-Z]/g, hyphenated)}`)
-}
-
-function hyphenated(letter: string): string {
-  return `-${letter.toLowerCase()}`
-}
-
 /**
  * Makes a client, or whatever reads a policy.
  *
@@ -109,7 +94,7 @@ export function readingPolicy<T>(make: () => T): T {
   try {
     return make()
   } catch (error) {
-    throw usageError(aboutOption(firstLine(error)))
+    throw usageError(withOptions(firstLine(error).replace(/^policy\./, '')))
   }
 }
 

@@ -4,8 +4,8 @@
 import { join } from 'node:path'
 import envPaths from 'env-paths'
 import { fileStore } from '../sessions/file-store.js'
-import type { SessionStore } from '../sessions/index.js'
-import { usageError } from './exit.js'
+import { type SessionStore, StoreError } from '../sessions/index.js'
+import { CommandError, usageError } from './exit.js'
 
 /** The options that say where the ledger is. */
 interface StoreOptions {
@@ -17,9 +17,20 @@ export function storeFolder({ store }: StoreOptions): string {
   return store ?? join(envPaths('mpp-flow', { suffix: '' }).data, 'sessions')
 }
 
-/** @throws CommandError when the folder has no name. */
-export function openStore(options: StoreOptions): SessionStore {
+/**
+ * Opens the ledger, and makes sure that it can be used like that before anything is sent.
+ *
+ * @throws CommandError naming the folder, and what to do, when it cannot.
+ */
+export async function openStore(options: StoreOptions, use: 'read' | 'write'): Promise<SessionStore> {
   const folder = storeFolder(options)
   if (folder === '') throw usageError('--store and MPP_FLOW_STORE take the name of a folder')
-  return fileStore(folder)
+  const store = fileStore(folder)
+  try {
+    await store.check(use)
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    throw new CommandError('usage', 'store_unavailable', `${error.message} (the folder of --store or MPP_FLOW_STORE)`)
+  }
+  return store
 }

@@ -3,7 +3,7 @@
 
 import type pc from 'picocolors'
 import { CODE_FACTS, MPP_CODES, type MppCode, PROBLEM_TYPES, type ProblemType } from '../../machines/index.js'
-import { inTokens } from './money.js'
+import { inTokens, namedAmount } from './money.js'
 import type { Transition } from './transitions.js'
 
 /** Something that is painted with colours that do not count as width. */
@@ -51,23 +51,27 @@ export function createTransitionWords({ bold, dim, green, yellow, red }: Colors)
       const code = yellow(bold(`${httpStatus ?? ''} ${event}`.trim()))
       return `${red('✗')} ${code}  ${dim(CODE_FACTS[event].meaning)}`
     },
-    deed({ event, ...amounts }) {
+    deed({ event, token = null, ...amounts }) {
       const { cumulative = '0', deposit = '0', additionalDeposit = '0', depositAfter = '0' } = amounts
       const { settled = '0', refunded = '0' } = amounts
       switch (event) {
         case 'APPROVE':
-          return done(`asked before ${inTokens(amounts.deposit ?? additionalDeposit)} move into the channel: allowed`)
+          return done(
+            `asked before ${namedAmount(amounts.deposit ?? additionalDeposit, token)} move into the channel: allowed`,
+          )
         case 'OPEN_SIGNED':
-          return done(`signed: a deposit of ${inTokens(deposit)}, and a first voucher up to ${inTokens(cumulative)}`)
+          return done(
+            `signed: a deposit of ${namedAmount(deposit, token)}, and a first voucher up to ${inTokens(cumulative)}`,
+          )
         case 'VOUCHER_SIGNED':
-          return done(`signed: the next voucher, up to ${inTokens(cumulative)}`)
+          return done(`signed: the next voucher, up to ${namedAmount(cumulative, token)}`)
         case 'TOPPED_UP':
           return done(
-            `topped up by ${inTokens(additionalDeposit)}: the chain shows a deposit of ${inTokens(depositAfter)}`,
+            `topped up by ${namedAmount(additionalDeposit, token)}: the chain shows a deposit of ${inTokens(depositAfter)}`,
           )
         case 'CLOSE_CONFIRMED':
           return done(
-            `settled on the chain: ${inTokens(settled)} to the payee, ${inTokens(refunded)} back to the payer`,
+            `settled on the chain: ${namedAmount(settled, token)} to the payee, ${inTokens(refunded)} back to the payer`,
           )
         default:
           return null

@@ -20,6 +20,8 @@ export interface TransitionAmounts {
   readonly spent?: BaseUnits
   readonly settled?: BaseUnits
   readonly refunded?: BaseUnits
+  /** Address of the token that they are in. */
+  readonly token?: string
 }
 
 /** A flow has entered a state. Told at that moment. */
@@ -49,36 +51,43 @@ const eventFacts = z.object({
   refunded: amount,
 })
 
-/** The plan in force tells which voucher is reused, and what was approved. */
-const planFacts = z.object({
-  context: z.object({ plan: z.object({ cumulative: amount, deposit: amount, additionalDeposit: amount }) }),
+/** The plan in force tells which voucher is reused, and what was approved; the challenge, in which token. */
+const contextFacts = z.object({
+  context: z.object({
+    plan: z.object({ cumulative: amount, deposit: amount, additionalDeposit: amount }).nullish().catch(null),
+    challenge: z.object({ currency: z.string() }).nullish().catch(null),
+  }),
 })
 
 type Facts = z.infer<typeof eventFacts>
 
-function amountsOf(step: TraceStep, facts: Facts, snapshot: unknown): TransitionAmounts {
+type Plan = NonNullable<z.infer<typeof contextFacts>['context']['plan']>
+
+/** @param toppedUpBy what the top-up adds that the flow has signed last, or was about to. */
+function amountsOf(
+  step: TraceStep,
+  facts: Facts,
+  plan: Plan | null | undefined,
+  toppedUpBy: BaseUnits | undefined,
+): TransitionAmounts {
   switch (step.event) {
     case 'OPEN_SIGNED':
       return defined({ deposit: facts.deposit, cumulative: facts.cumulative })
     case 'VOUCHER_SIGNED':
       return defined({ cumulative: facts.cumulative })
     case 'TOPPED_UP':
-      return defined({ additionalDeposit: facts.additionalDeposit, depositAfter: facts.session?.deposit })
+      return defined({ additionalDeposit: toppedUpBy, depositAfter: facts.session?.deposit })
     case 'RECEIPT_VERIFIED':
       return defined({ spent: facts.receipt?.spent })
     case 'CLOSE_CONFIRMED':
       return defined({ settled: facts.settled, refunded: facts.refunded })
     case 'planReuses':
-      return defined({ cumulative: planOf(snapshot)?.cumulative })
+      return defined({ cumulative: plan?.cumulative })
     case 'APPROVE':
-      return defined({ deposit: planOf(snapshot)?.deposit, additionalDeposit: planOf(snapshot)?.additionalDeposit })
+      return defined({ deposit: plan?.deposit, additionalDeposit: plan?.additionalDeposit })
     default:
       return {}
   }
-}
-
-function planOf(snapshot: unknown): z.infer<typeof planFacts>['context']['plan'] | undefined {
-  return planFacts.safeParse(snapshot).data?.context.plan
 }
 
 function defined(amounts: { readonly [Name in keyof TransitionAmounts]?: string | null | undefined }) {
@@ -114,6 +123,8 @@ export function watchTransitions(options: {
 }): TransitionWatch {
   const { report, now = Date.now } = options
   const flows = new Map<string, number>()
+  /** What the top-up of a flow adds: the event of its confirmation does not say it, and the next plan is made by then. */
+  const topUps = new Map<string, BaseUnits>()
   const steps: TraceStep[] = []
   const note = traceInto(steps)
 
@@ -142,9 +153,15 @@ export function watchTransitions(options: {
       if (step === undefined || inspection.type !== '@xstate.microstep') return
       const { snapshot, event } = inspection
       const facts: Facts = eventFacts.safeParse(event).data ?? {}
+      const { plan, challenge } = contextFacts.safeParse(snapshot).data?.context ?? {}
+      // Planned when the state is entered, also for one that was signed before; what is signed then is what counts.
+      const adding = step.event === 'TOP_UP_SIGNED' ? facts.additionalDeposit : plan?.additionalDeposit
+      if (step.state === 'authorizing.toppingUp' && adding != null) topUps.set(rootId, adding)
       // A decision is not an answer, even if an answer made it necessary.
       const status = step.event === event.type ? (facts.status ?? null) : null
-      tell(rootId, step, { ...(status !== null && { httpStatus: status }), ...amountsOf(step, facts, snapshot) })
+      const amounts = amountsOf(step, facts, plan, topUps.get(rootId))
+      const token = challenge == null || Object.keys(amounts).length === 0 ? {} : { token: challenge.currency }
+      tell(rootId, step, { ...(status !== null && { httpStatus: status }), ...amounts, ...token })
     },
   }
 }

@@ -74,6 +74,7 @@ function repeatedByStatus({
   receipt,
   references,
   authorised,
+  token,
   trace,
 }: PaymentOutcome & { readonly status: 'succeeded' }) {
   const { status } = response
@@ -88,6 +89,7 @@ function repeatedByStatus({
     mayHaveBeenCharged: true,
     references,
     authorised,
+    token,
   }
   return new PaymentFlowError({ failure, trace })
 }

@@ -64,6 +64,7 @@ export function forceCloseFailure(
     references: { requestId: null, challengeId: null, channelId, httpStatus: null },
     // A forced close authorises nothing: its transactions only move the deposit back.
     authorised: { channelId, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 },
+    token: null,
   }
   return { status: 'failed', channelId, failure, withdrawableAt }
 }

@@ -63,6 +63,8 @@ const PASSING: ReadonlySet<ChainFailure['reason']> = new Set([
   'validity_expired',
 ])
 
+const PASSING_OF_STORE: ReadonlySet<StoreError['reason']> = new Set(['busy', 'unavailable', 'lease_lost'])
+
 /** The chain answers and includes nothing. */
 class NotIncluded extends Error {
   override readonly name = 'NotIncluded'
@@ -70,7 +72,7 @@ class NotIncluded extends Error {
 
 function mayPass(error: unknown): boolean {
   if (error instanceof ChainFailure) return PASSING.has(error.reason)
-  return error instanceof StoreError && (error.reason === 'unavailable' || error.reason === 'lease_lost')
+  return error instanceof StoreError && PASSING_OF_STORE.has(error.reason)
 }
 
 /**

@@ -2,7 +2,13 @@
 // Must never carry a credential, a signature or a body other than the answer itself.
 
 import type { TraceStep } from '../../machines/index.js'
-import { ERROR_CODES, type Failure, type PaymentFlowOutput, type ReceiptSummary } from '../../machines/index.js'
+import {
+  amountOf,
+  ERROR_CODES,
+  type Failure,
+  type PaymentFlowOutput,
+  type ReceiptSummary,
+} from '../../machines/index.js'
 
 /** What all outcomes have. */
 interface Ended {
@@ -13,6 +19,8 @@ interface Ended {
   readonly receiptProblem?: string
   readonly authorised: PaymentFlowOutput['authorised']
   readonly references: PaymentFlowOutput['references']
+  /** Address of the token that the amounts are in; null while no challenge was accepted. */
+  readonly token: PaymentFlowOutput['token']
   /** The states the flow went through, and the events that led there. */
   readonly trace: readonly TraceStep[]
   /** When each step of the trace was taken, in milliseconds since the epoch. */
@@ -60,7 +68,7 @@ export function describeFailure(failure: Failure): string {
   const signed =
     authorised.paidSends === 0 && authorised.deposit === '0'
       ? 'Nothing was authorised by this request.'
-      : `This request sent vouchers up to ${authorised.cumulative} and signed for ${authorised.deposit} of deposit (base units).`
+      : `This request sent vouchers up to ${amountOf(authorised.cumulative, failure.token)} and signed for ${amountOf(authorised.deposit, failure.token)} of deposit.`
   const where = [
     references.requestId === null ? null : `request ${references.requestId}`,
     references.challengeId === null ? null : `challenge ${references.challengeId}`,
@@ -81,13 +89,14 @@ export function describeFailure(failure: Failure): string {
 }
 
 function ended(output: PaymentFlowOutput, { response, trace, timing }: FlowNotes): Ended {
-  const { receipt, receiptProblem, authorised, references } = output
+  const { receipt, receiptProblem, authorised, references, token } = output
   return {
     ...(response !== null && { response }),
     ...(receipt !== null && { receipt }),
     ...(receiptProblem !== null && { receiptProblem }),
     authorised,
     references,
+    token,
     trace,
     timing,
   }

@@ -1,7 +1,7 @@
 // Finds the payer's channels that the ledger does not know, from the chain's own events, and takes them in.
 // Must never take in a channel as one to pay with when lost vouchers may be higher than the policy lets be signed.
 
-import { type Amount, max, mayPayWithAdopted, type SessionEvent } from '../../machines/index.js'
+import { type Amount, amountOf, max, mayPayWithAdopted, type SessionEvent } from '../../machines/index.js'
 import type { Address, Hex } from '../protocol/index.js'
 import {
   type ChannelPlace,
@@ -148,7 +148,7 @@ async function takeIn(
   } catch (error) {
     if (options.signal.aborted) throw error
     const { code, detail } = causeOf(error)
-    const why = `${amounts.deposit} base units are in it; ${code}${detail === null ? '' : `: ${detail}`}`
+    const why = `it holds ${amountOf(amounts.deposit, token)}; ${code}${detail === null ? '' : `: ${detail}`}`
     return reportOf(outside, outside, { source: 'chain', found: 'funded', action: 'kept', detail: why })
   }
 }

@@ -148,7 +148,7 @@ export async function holdLease(ring: Ring, flow: FlowResources, key: string, si
   const lease = await ring.ledger.lease(key, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
   if (flow.ended) {
     await lease.release()
-    throw new StoreError('unavailable', 'the flow ended while it waited for the lease')
+    throw new StoreError('busy', 'the flow ended while it waited for the lease')
   }
   flow.lease = lease
   return lease

@@ -170,7 +170,8 @@ export async function readableRecords(
   try {
     return { records: await ledger.list(), unreadable: null }
   } catch (error) {
-    if (!(error instanceof StoreError) || error.reason === 'unavailable') throw error
+    if (!(error instanceof StoreError)) throw error
+    if (error.reason !== 'damaged' && error.reason !== 'newer_format') throw error
     return { records: error.intact, unreadable: error.message }
   }
 }

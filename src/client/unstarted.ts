@@ -3,6 +3,7 @@
 
 import { CODE_FACTS, type Failure, type FailureCode, type PaymentFlowOutput } from '../../machines/index.js'
 import { isEnded, type SessionRecord, StoreError } from '../sessions/index.js'
+import { causeOf } from './force-close-outcome.js'
 import type { PaymentOutcome } from './outcome.js'
 
 const NOTHING = { channelId: null, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 } as const
@@ -19,6 +20,7 @@ function failureOf(code: FailureCode, advice: string, detail: string, channelId:
     mayHaveBeenCharged: false,
     references,
     authorised: NOTHING,
+    token: null,
   }
 }
 
@@ -28,7 +30,8 @@ export function notStarted(error: unknown): PaymentOutcome {
   const detail = error instanceof Error ? error.name : 'unknown'
   const advice = 'Check the arguments of the call; what was signed, if anything, is in the ledger.'
   const failure = failureOf('internal_error', advice, detail, null)
-  return { status: 'failed', failure, authorised: NOTHING, references: failure.references, trace: [], timing: [] }
+  const { authorised, references, token } = failure
+  return { status: 'failed', failure, authorised, references, token, trace: [], timing: [] }
 }
 
 /** The end of a close that could not even be asked for. `error`: what was wrong with the arguments or the store. */
@@ -42,12 +45,14 @@ export function unclosable(channelId: string, record: SessionRecord | undefined,
     settlement: null,
     authorised: NOTHING,
     references: failure?.references ?? { requestId: null, challengeId: null, channelId, httpStatus: null },
+    token: null,
   }
 }
 
 function whyUnclosable(channelId: string, record: SessionRecord | undefined, error: unknown): Failure {
   if (error instanceof StoreError) {
-    return failureOf('session_unavailable', CODE_FACTS.session_unavailable.advice, error.message, channelId)
+    const { code } = causeOf(error)
+    return failureOf(code, CODE_FACTS[code].advice, error.message, channelId)
   }
   if (error !== undefined) {
     const detail = error instanceof Error ? error.name : 'unknown'

@@ -26,6 +26,18 @@ export interface FileStoreOptions {
   readonly layer?: FileLayer
 }
 
+/** A store in a folder. */
+export interface FileStore extends SessionStore {
+  /**
+   * Makes sure that records can be read and, unless `use` is `read`, written, by writing and removing a file of its own. A
+   * program that calls it at its start has sent nothing yet; without it, a folder that cannot be used is found when the
+   * first channel is looked up.
+   *
+   * @throws StoreError `unavailable`: the message names the folder and says what to do.
+   */
+  check(use?: 'read' | 'write'): Promise<void>
+}
+
 /** How long a change waits for the lock of its channel: a dead holder's is free after two to three seconds. */
 const LOCK_TIMEOUT_MS = 15_000
 const LOCK_LOOK_MS = 6
@@ -39,18 +51,20 @@ const DRAFT_SUFFIX = '.draft'
  * Keeps records as files in `folder`, which is created for its owner alone and must be on a local disk.
  *
  * @throws StoreError from its methods: `damaged` when a file cannot be read (it is set aside, and its channel refused until a
- * good file is put in its place or the one set aside is removed), `newer_format`, `unavailable` with the system's code.
+ * good file is put in its place or the one set aside is removed), `newer_format`; `unavailable` with the folder, the system's
+ * code and what to do; `busy` when other processes held a channel's lock for too long.
  *
  * @example
  * ```ts
  * const mpp = createMppClient({ account, rpcUrl, store: fileStore('/var/lib/agent/channels') })
  * ```
  */
-export function fileStore(folder: string, options: FileStoreOptions = {}): SessionStore {
-  return storeOf(createFiles(resolve(folder), options.layer ?? nodeFileLayer, options.now ?? Date.now))
+export function fileStore(folder: string, options: FileStoreOptions = {}): FileStore {
+  const files = createFiles(resolve(folder), options.layer ?? nodeFileLayer, options.now ?? Date.now)
+  return { ...storeOf(files), check: files.check }
 }
 
-function createFiles(folder: string, layer: FileLayer, now: () => number): Place {
+function createFiles(folder: string, layer: FileLayer, now: () => number): Place & Pick<FileStore, 'check'> {
   const at = (name: string): string => join(folder, name)
   let prepared: Promise<void> | undefined
   let isPrepared = false
@@ -157,7 +171,7 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
       if (release !== undefined) return release
       if (Date.now() > deadline) {
         const what = `other processes held ${at(`${stem}.lock`)} for too long`
-        throw new StoreError('unavailable', `${what}; nothing was written, the same may be tried again`)
+        throw new StoreError('busy', `${what}; nothing was written, the same may be tried again`)
       }
       await pause(LOCK_LOOK_MS)
     }
@@ -223,15 +237,15 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
 
   return {
     async read(key) {
-      return saying('read', async () => {
+      return saying(folder, 'read', async () => {
         await prepare()
         const state = (await loadOrSetAside(stemOf(key)))?.state ?? NOTHING_KEPT
         return { state, now: now() }
       })
     },
-    list: () => saying('read', () => prepare().then(listRecords)),
+    list: () => saying(folder, 'read', () => prepare().then(listRecords)),
     async transact(key, apply) {
-      await saying('written', async () => {
+      await saying(folder, 'written', async () => {
         await prepare()
         const stem = stemOf(key)
         await underLock(stem, async () => {
@@ -244,6 +258,20 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
         })
       })
       listeners.tell(key)
+    },
+    async check(use = 'write') {
+      await saying(folder, 'read', () => prepare().then(() => layer.list(folder)))
+      if (use === 'read') return
+      await saying(folder, 'written', async () => {
+        const own = at(`check.${pid}-${randomUUID()}${DRAFT_SUFFIX}`)
+        const file = await layer.create(own)
+        try {
+          await file.write('This file can be removed.\n')
+        } finally {
+          await file.close()
+          await layer.remove(own)
+        }
+      })
     },
     watch(key, listener) {
       const stop = listeners.add(key, listener)
@@ -293,14 +321,30 @@ function isOfOneRecord({ reason }: StoreError): boolean {
   return reason === 'damaged' || reason === 'newer_format'
 }
 
+/** What to do about an error of the system, by its code. */
+const MENDING: Readonly<Record<string, string>> = {
+  EACCES: 'give the user of this process permission to read and write it, or name another folder',
+  EPERM: 'give the user of this process permission to read and write it, or name another folder',
+  EROFS: 'it is on a file system that is read-only: mount it for writing',
+  ENOSPC: 'the disk is full: free some space',
+  EDQUOT: 'the quota of this user is used up: free some space, or raise it',
+  ENOTDIR: 'a part of its path is a file: name another folder',
+  EEXIST: 'there is a file of this name: name another folder',
+  ENOENT: 'it is gone: put it back, with the records that were in it',
+  EMFILE: 'this process has too many files open: raise the limit, or do less at once',
+  ENFILE: 'the system has too many files open: raise the limit, or do less at once',
+}
+
 /** Does what touches files; the system's errors come out as refusals with their code, and without their text. */
-async function saying<T>(what: string, work: () => Promise<T>): Promise<T> {
+async function saying<T>(folder: string, what: 'read' | 'written', work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
     if (error instanceof StoreError) throw error
     const code = codeOf(error)
     if (code === undefined) throw error
-    throw new StoreError('unavailable', `the records could not be ${what} (${code}); nothing signed since may be sent`)
+    const mending = MENDING[code] ?? 'check the disk and the folder'
+    const where = `the records in the folder ${folder} cannot be ${what} (${code})`
+    throw new StoreError('unavailable', `${where}: ${mending}. What was signed since and not kept must not be sent`)
   }
 }

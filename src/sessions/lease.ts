@@ -22,7 +22,7 @@ export interface LeaseDesk {
   /**
    * Waits for the lease of `key`, first come first served within this process.
    *
-   * @throws StoreError `unavailable` when it is not free in time; the signal's reason when it is aborted.
+   * @throws StoreError `busy` when it is not free in time; the signal's reason when it is aborted.
    */
   acquire(key: string, options: LeaseOptions): Promise<HeldLease>
   /** Resolves when the record or lease of `key` may have changed, after `atMostMs`, or when aborted. */
@@ -67,7 +67,7 @@ export function createLeaseDesk({ store, holder, ttlMs, now }: LeaseDeskOptions)
         throw signal.reason
       }
       const left = deadline - now()
-      if (left <= 0) throw new StoreError('unavailable', 'another process held the lease of this channel for too long')
+      if (left <= 0) throw new StoreError('busy', 'another process held the lease of this channel for too long')
       await change(key, Math.min(left, LOOK_AGAIN_MS), signal)
     }
   }
@@ -132,7 +132,7 @@ function inTime(turn: Promise<void>, ms: number, signal: AbortSignal): Promise<v
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       stop()
-      reject(new StoreError('unavailable', 'other requests held the lease of this channel for too long'))
+      reject(new StoreError('busy', 'other requests held the lease of this channel for too long'))
     }, ms)
     const abort = (): void => {
       stop()

@@ -179,7 +179,7 @@ export function createLedger({
           continue
         }
         const left = deadline - now()
-        if (left <= 0) throw new StoreError('unavailable', `the channel stayed ${record.status} for too long`)
+        if (left <= 0) throw new StoreError('busy', `the channel stayed ${record.status} for too long`)
         await desk.change(key, Math.min(left, LOOK_AGAIN_MS), signal)
       }
     },

@@ -56,6 +56,18 @@ const LOCK_LIMITS =
 /** Serialisation failure and deadlock: the transaction was undone and may simply run again. */
 const RUN_AGAIN: ReadonlySet<string> = new Set(['40001', '40P01'])
 const MAX_RUNS = 5
+/** Others held the lock of this channel for as long as a statement waits for one. */
+const LOCK_TIMED_OUT = '55P03'
+
+/** What to do about a refusal, by its SQLSTATE or the class of it. */
+const MENDING: Readonly<Record<string, string>> = {
+  '28': 'check the user and the password that the pool was made with',
+  '3D': 'there is no such database: create it, or name another one',
+  '42501': "grant this user the rights on the store's schema and tables",
+  '53100': 'its disk is full: free some space',
+  '53300': 'it has too many connections: raise its limit, or use fewer',
+  '25006': 'it is read-only: connect to the primary',
+}
 
 /** Makes one interface of either shape. */
 export function connectionsOf(pool: PostgresPool | EmbeddedPostgres): Connections {
@@ -189,9 +201,13 @@ async function saying<T>(work: () => Promise<T>): Promise<T> {
     const unsent = 'whatever was signed since must not be sent'
     if (state === undefined || isGone(state)) {
       const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : ''
-      throw new StoreError('unavailable', `the database cannot be reached${code}; ${unsent}`)
+      const mending = 'see that it runs, and that this process can connect to it'
+      throw new StoreError('unavailable', `the database cannot be reached${code}: ${mending}; ${unsent}`)
     }
-    const refusal = `the database refused (SQLSTATE ${state}); nothing was written, and ${unsent}`
-    throw RUN_AGAIN.has(state) ? new Undone('unavailable', refusal) : new StoreError('unavailable', refusal)
+    const mending = MENDING[state] ?? MENDING[state.slice(0, 2)]
+    const refused = `the database refused (SQLSTATE ${state})${mending === undefined ? '' : `: ${mending}`}`
+    const refusal = `${refused}; nothing was written, and ${unsent}`
+    if (RUN_AGAIN.has(state)) throw new Undone('busy', refusal)
+    throw new StoreError(state === LOCK_TIMED_OUT ? 'busy' : 'unavailable', refusal)
   }
 }

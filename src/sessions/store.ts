@@ -16,11 +16,12 @@ export interface Lease {
 /**
  * Why a store refused.
  * - `lease_lost`: the lease given with an update has expired or was taken over.
- * - `unavailable`: the store cannot be reached or does not work.
+ * - `busy`: others held the channel, or its lock, for too long; the store itself works.
+ * - `unavailable`: the store cannot be reached or does not work. The message says where it is and what to do about it.
  * - `damaged`: what is stored of a channel cannot be read; the channel is refused until somebody repaired it.
  * - `newer_format`: it was written by a newer version of this package, and is left as it is.
  */
-export type StoreRefusal = 'lease_lost' | 'unavailable' | 'damaged' | 'newer_format'
+export type StoreRefusal = 'lease_lost' | 'busy' | 'unavailable' | 'damaged' | 'newer_format'
 
 /** A store that refused. Nothing was written by what it refused. */
 export class StoreError extends Error {

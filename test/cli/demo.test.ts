@@ -165,6 +165,11 @@ describe('demo', () => {
     }
     expect(text.stdout).toContain('✗ 402 mpp_voucher_bucket_refresh_required')
     expect(text.stdout).toContain('20 × succeeded')
+    // By what was signed for, not by what the confirmation happens to say.
+    expect(text.stdout.match(/topped up by \S+ \S+: the chain shows a deposit of \S+/g)).toEqual([
+      'topped up by 2.00 pathUSD: the chain shows a deposit of 4.00',
+      'topped up by 2.00 pathUSD: the chain shows a deposit of 6.00',
+    ])
   })
 
   it('has the same figures at each run, in tokens', () => {
@@ -176,7 +181,7 @@ describe('demo', () => {
       shown(deposited),
       shown(captured),
     ])
-    expect(text.stdout).toContain(`${shown(captured)} to the payee, ${shown(refunded)} back to the payer`)
+    expect(text.stdout).toContain(`${shown(captured)} pathUSD to the payee, ${shown(refunded)} back to the payer`)
     expect(text.stdout).toContain('✓ The balances on the chain account for every unit.')
   })
 

@@ -130,8 +130,10 @@ describe('how it ends', () => {
   })
 
   it('names what may have been paid for: the amounts, and where they are kept', () => {
-    expect(call('lost').stderr).toMatch(/signed for 5000000 of deposit[\s\S]*\nWhat was signed is in the ledger: /)
-    expect(call('blocked').stderr).toContain('signed for 5000000 of deposit')
+    expect(call('lost').stderr).toMatch(
+      /signed for 5\.00 pathUSD of deposit[\s\S]*\nWhat was signed is in the ledger: /,
+    )
+    expect(call('blocked').stderr).toContain('signed for 5.00 pathUSD of deposit')
     expect(call('limit').stderr).toContain('Nothing was authorised by this request.')
   })
 

@@ -49,7 +49,9 @@ describe('recover', () => {
       unreadable: null,
     })
     expect(second?.stdout).toContain(`${id}  open\n  in the ledger; found funded, nothing had to be done\n`)
-    expect(noUrl).toMatchObject({ code: 8 })
+    // Nothing was sent: the option is missing.
+    expect(noUrl).toMatchObject({ code: 2 })
+    expect(noUrl?.stdout).toContain('name a paid route of its payee with --url')
     expect(JSON.parse(close?.stdout ?? '')).toMatchObject({ status: 'closed', channelId: id, exitCode: 0 })
     expect(await ground.stage.balance(payer.address)).toBe(100_000_000n - BigInt(channel?.spent ?? 0))
   }, 120_000)

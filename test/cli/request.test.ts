@@ -59,7 +59,7 @@ describe('request', () => {
       env,
     )
     expect({ code: dry.code, stderr: dry.stderr }).toEqual({ code: 0, stderr: '' })
-    expect(dry.stdout).toContain('Would open a channel with a deposit of 5.00, and authorise up to 1.00 of it.')
+    expect(dry.stdout).toContain('Would open a channel with a deposit of 5.00 pathUSD, and authorise up to 1.00 of it.')
     expect(dry.stdout).toContain(payer.address)
     expect(dry.stdout).toContain(gateway.payee)
     expect(gateway.seen.map(({ authorization }) => authorization)).toEqual([undefined])
@@ -75,12 +75,14 @@ describe('request', () => {
     expect(JSON.parse(paid.stdout)).toMatchObject({ object: 'chat.completion' })
     const states = ['requesting', 'authorizing.openingSession', 'paying', 'verifyingReceipt', 'succeeded']
     for (const state of states) expect(paid.stderr).toMatch(new RegExp(`^${state}  \\(`, 'm'))
-    expect(paid.stderr).toContain('signed: a deposit of 5.00, and a first voucher up to 1.00')
+    expect(paid.stderr).toContain('signed: a deposit of 5.00 pathUSD, and a first voucher up to 1.00')
     expect(paid.stderr).toMatch(/^> authorization: Payment \[cut: open, up to 1\.00, channel 0x[0-9a-f]{64}\]$/m)
     expect(paid.stderr).toMatch(
       /^< \[challenge: tempo\/session, 1\.00 for each voucher bucket, chain 42431, payee 0x[0-9a-f]{40}\]$/m,
     )
-    expect(paid.stderr).toMatch(/^200, paid with a voucher up to 1\.00 \(signed now\), 5\.00 deposited, 0\.\d+ spent/m)
+    expect(paid.stderr).toMatch(
+      /^200, paid with a voucher up to 1\.00 pathUSD \(signed now\), 5\.00 deposited, 0\.\d+ spent/m,
+    )
     expect(paid.stderr).not.toContain('\u001b')
   })
 
@@ -106,7 +108,7 @@ describe('request', () => {
       env,
     )
     expect(dry).toMatchObject({ code: 0, stderr: '' })
-    expect(dry?.stdout).toContain('Would pay with the voucher in hand, up to 1.00. Nothing new is signed.')
+    expect(dry?.stdout).toContain('Would pay with the voucher in hand, up to 1.00 pathUSD. Nothing new is signed.')
     expect(gateway.books().counts).toMatchObject({ opens: 1, paidSends: 2, rejectedCredentials: 0 })
     expect(await contents(env.MPP_FLOW_STORE)).toEqual(before)
   })
@@ -129,7 +131,7 @@ describe('request', () => {
     const { code, stdout, stderr } = await ended
     expect({ code, stdout }).toEqual({ code: 130, stdout: '' })
     expect(stderr).toContain('mpp-flow request: cancelled: ')
-    expect(stderr).toContain('sent vouchers up to 1000000 and signed for 5000000 of deposit')
+    expect(stderr).toContain('sent vouchers up to 1.00 pathUSD and signed for 5.00 pathUSD of deposit')
     expect(stderr).toContain(`What was signed is in the ledger: ${store}`)
     const [list] = await runAll([['sessions', 'list', '--json', '--store', store]], {})
     expect(listed.parse(JSON.parse(list?.stdout ?? '')).sessions).toMatchObject([{ signed: '1000000' }])
@@ -157,7 +159,7 @@ describe('sessions', () => {
     ]
     const [list, show, showJson, short, unknown, foreign, close, again, listJson, empty] = await runAll(lines, env)
     expect(list?.stdout).toContain(`│ ${id.slice(0, 12)}…`)
-    expect(list?.stdout).toMatch(/│ open +│ +5\.00 │ +1\.00 │/)
+    expect(list?.stdout).toMatch(/│ open +│ pathUSD +│ +5\.00 │ +1\.00 │/)
     expect(show?.stdout).toMatch(new RegExp(`^channel +${id}\nstatus +open\n`))
     expect(JSON.parse(showJson?.stdout ?? '')).toMatchObject({ session: { channelId: id, status: 'open' } })
     for (const refused of [short, unknown, foreign]) expect(refused).toMatchObject({ code: EXIT.usage, stdout: '' })

@@ -152,8 +152,8 @@ describe('the question before funds move', () => {
   it('shows what would move and to whom, and takes only a yes for one', async () => {
     const yes = await answer('y\n')
     expect(yes).toMatchObject({ allowed: true, interrupted: false })
-    expect(yes.shown).toContain('https://gateway.example asks to be paid: to 0x02, in token 0x01 on chain 42431.')
-    expect(yes.shown).toContain('Open a channel with a deposit of 5.00, and authorise up to 1.00 in all?')
+    expect(yes.shown).toContain('https://gateway.example asks to be paid: to 0x02, in the token 0x01 on chain 42431.')
+    expect(yes.shown).toContain('Open a channel with a deposit of 5.00 tokens, and authorise up to 1.00 in all?')
     for (const typed of ['n\n', '\n', 'maybe\n']) expect(await answer(typed)).toMatchObject({ allowed: false })
   })
 

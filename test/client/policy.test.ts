@@ -40,15 +40,15 @@ async function refusedBy(policy: Policy, gateway: WatchedGateway, url = gateway.
 
 describe('limits, on the way to a channel', () => {
   it.each([
-    ['maxDeposit', { maxDeposit: '0.999999' }, '999999'],
-    ['maxDeposit', { maxDeposit: 999_999n }, '999999'],
-    ['maxCumulative', { maxCumulative: '0.5' }, '500000'],
-    ['maxExposure', { maxExposure: '0.5' }, '500000'],
-    ['maxTotalDeposit', { maxTotalDeposit: '0.5' }, '500000'],
+    ['maxDeposit', { maxDeposit: '0.999999' }, '0.999999'],
+    ['maxDeposit', { maxDeposit: 999_999n }, '0.999999'],
+    ['maxCumulative', { maxCumulative: '0.5' }, '0.50'],
+    ['maxExposure', { maxExposure: '0.5' }, '0.50'],
+    ['maxTotalDeposit', { maxTotalDeposit: '0.5' }, '0.50'],
   ] as const)('%s: nothing is signed, and the failure names it', async (limit, policy, allowed) => {
     const { failure } = await refusedBy(policy, await stage.gateway())
     expect(failure).toMatchObject({ code: 'limit_exceeded', limit })
-    expect(failure.detail).toBe(`${limit}: 1000000 base units wanted, ${allowed} allowed`)
+    expect(failure.detail).toBe(`${limit}: 1.00 pathUSD wanted, ${allowed} allowed`)
     expect(failure.advice).toContain('limit')
   })
 
@@ -72,11 +72,11 @@ describe('limits, on the way to a channel', () => {
 
 describe('limits, with a channel that is open', () => {
   it.each([
-    ['maxDeposit', { maxDeposit: '1' }, '2000000', '1000000'],
-    ['maxTotalDeposit', { maxTotalDeposit: '1', maxDeposit: '10' }, '2000000', '1000000'],
-    ['maxCumulative', { maxCumulative: '1.5' }, '2000000', '1500000'],
+    ['maxDeposit', { maxDeposit: '1' }, '2.00', '1.00'],
+    ['maxTotalDeposit', { maxTotalDeposit: '1', maxDeposit: '10' }, '2.00', '1.00'],
+    ['maxCumulative', { maxCumulative: '1.5' }, '2.00', '1.50'],
     // 0.8 of the first bucket is spent: a second one would expose 1.2.
-    ['maxExposure', { maxExposure: '1.1' }, '1200000', '1100000'],
+    ['maxExposure', { maxExposure: '1.1' }, '1.20', '1.10'],
   ] as const)(
     '%s: the next voucher is not signed, and the one in hand goes on working',
     async (limit, policy, wanted, allowed) => {
@@ -89,7 +89,7 @@ describe('limits, with a channel that is open', () => {
       expect(failureOf(outcome)).toMatchObject({
         code: 'limit_exceeded',
         limit,
-        detail: `${limit}: ${wanted} base units wanted, ${allowed} allowed`,
+        detail: `${limit}: ${wanted} pathUSD wanted, ${allowed} allowed`,
         cause: 'mpp_voucher_bucket_refresh_required',
       })
       expect(payer.signatures()).toBe(before)

@@ -253,6 +253,9 @@ describe('what may happen in every state', () => {
       [{ type: 'CANCEL' }, 'cancelled'],
       [{ type: 'EFFECT_FAILED', reason: 'TypeError' }, 'internal_error'],
       [{ type: 'SESSION_UNAVAILABLE', reason: 'busy' }, 'session_unavailable'],
+      [{ type: 'STORE_UNAVAILABLE', reason: 'EACCES' }, 'store_unavailable'],
+      [{ type: 'STORE_DAMAGED', reason: 'cut off' }, 'store_damaged'],
+      [{ type: 'STORE_NEWER_FORMAT', reason: 'newer' }, 'store_newer_format'],
     ] as const
     for (const [event, code] of ends) {
       const ended = take(snapshot, event)
@@ -344,6 +347,9 @@ const REPORTS: Readonly<Record<string, readonly string[]>> = {
 const ANY_EFFECT = [
   'EFFECT_FAILED',
   'SESSION_UNAVAILABLE',
+  'STORE_UNAVAILABLE',
+  'STORE_DAMAGED',
+  'STORE_NEWER_FORMAT',
   'CHAIN_UNAVAILABLE',
   'SIGNING_FAILED',
   'WALLET_BALANCE_INSUFFICIENT',

@@ -733,11 +733,11 @@ describe('accounts of what was signed', () => {
   })
 
   it.each([
-    ['open', openView({ status: 'opening', deposit: '0', pending: 'open', pendingAmount: '6000000' }), '6000000'],
+    ['open', openView({ status: 'opening', deposit: '0', pending: 'open', pendingAmount: '6000000' }), '6.00'],
     [
       'top-up',
       openView({ status: 'toppingUp', deposit: '500000', pending: 'topUp', pendingAmount: '5000000' }),
-      '5500000',
+      '5.50',
     ],
   ] as const)('does not send a signed %s again that moves more than this policy allows', (_, found, wanted) => {
     const narrow = { limits: { ...LIMITS, maxDeposit: '5000000' } }
@@ -746,7 +746,7 @@ describe('accounts of what was signed', () => {
     const failure = expectFailure(take(snapshot, { type: 'SESSION_RECONCILED', session }), 'limit_exceeded')
     expect(failure).toMatchObject({
       limit: 'maxDeposit',
-      detail: `maxDeposit: ${wanted} base units wanted, 5000000 allowed`,
+      detail: `maxDeposit: ${wanted} pathUSD wanted, 5.00 allowed`,
     })
   })
 

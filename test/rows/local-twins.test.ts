@@ -155,16 +155,16 @@ describe.concurrent('local twins: what is refused before anything is signed', ()
   })
 
   it.each([
-    ['maxDeposit', { maxDeposit: '0.9' }, '900000'],
-    ['maxCumulative', { maxCumulative: '0.9' }, '900000'],
-    ['maxExposure', { maxExposure: '0.9' }, '900000'],
-    ['maxTotalDeposit', { maxTotalDeposit: '0.9' }, '900000'],
+    ['maxDeposit', { maxDeposit: '0.9' }, '0.90'],
+    ['maxCumulative', { maxCumulative: '0.9' }, '0.90'],
+    ['maxExposure', { maxExposure: '0.9' }, '0.90'],
+    ['maxTotalDeposit', { maxTotalDeposit: '0.9' }, '0.90'],
   ] as const)('limit_exceeded → terminal: %s at an open', async (limit, policy, allowed) => {
     const here = await ground({ spend: 0, policy })
     const outcome = await here.mpp.pay(here.scripted.chat, request())
     expect(states(outcome)).toEqual([...CHALLENGED, ...AUTHORIZE, 'failed'])
     const failure = expectFailure(outcome, 'limit_exceeded', { httpStatus: 402, authorised: NOTHING })
-    expect(failure).toMatchObject({ limit, detail: `${limit}: 1000000 base units wanted, ${allowed} allowed` })
+    expect(failure).toMatchObject({ limit, detail: `${limit}: 1.00 pathUSD wanted, ${allowed} allowed` })
     expect(kinds(here.sends())).toEqual(['unpaid'])
     expect(here.signed()).toBe(0)
   })

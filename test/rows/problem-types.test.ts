@@ -174,7 +174,7 @@ describe.concurrent('standard problem types', () => {
       channelId: here.channelId,
       authorised: { cumulative: '2000000', vouchersSigned: 1, paidSends: 2 },
     })
-    expect(failure).toMatchObject({ limit: 'maxExposure', detail: expect.stringContaining('2900000') })
+    expect(failure).toMatchObject({ limit: 'maxExposure', detail: expect.stringContaining('2.90 pathUSD') })
     expect(here.signed()).toBe(1)
   })
 

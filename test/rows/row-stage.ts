@@ -132,7 +132,9 @@ export function expectFailure(
   const { mayHaveBeenCharged = code === 'outcome_unknown' } = expected
   const { advice } = CODE_FACTS[mayHaveBeenCharged ? 'outcome_unknown' : code]
   const retryable = CODE_FACTS[code].retryable && !mayHaveBeenCharged
-  expect(failure).toMatchObject({ code, advice, retryable, mayHaveBeenCharged, cause: expected.cause ?? null })
+  // A limit that stopped the flow is named in its place.
+  const told = failure.limit === null ? advice : advice.replace('named limit', `limit ${failure.limit}`)
+  expect(failure).toMatchObject({ code, advice: told, retryable, mayHaveBeenCharged, cause: expected.cause ?? null })
   expect(advice.length).toBeGreaterThan(5)
   expect(failure.references.httpStatus).toBe(expected.httpStatus)
   if (expected.channelId !== undefined) expect(failure.references.channelId).toBe(expected.channelId)

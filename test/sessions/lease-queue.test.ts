@@ -9,6 +9,7 @@ const never = new AbortController().signal
 const patient = { signal: never, timeoutMs: 20_000 }
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const unavailable = expect.objectContaining({ name: 'StoreError', reason: 'unavailable' })
+const busy = expect.objectContaining({ name: 'StoreError', reason: 'busy' })
 const lost = expect.objectContaining({ name: 'StoreError', reason: 'lease_lost' })
 
 /** A store whose answers are heard of late. */
@@ -118,8 +119,8 @@ describe('the line for a lease', () => {
     const late = here.lease(KEY, { signal: never, timeoutMs: 30 })
     const behind = here.lease(KEY, patient)
     const elsewhere = there.lease(KEY, { signal: never, timeoutMs: 30 })
-    await expect(late).rejects.toEqual(unavailable)
-    await expect(elsewhere).rejects.toEqual(unavailable)
+    await expect(late).rejects.toEqual(busy)
+    await expect(elsewhere).rejects.toEqual(busy)
     await first.release()
     await (await behind).release()
     const again = await there.lease(KEY, { signal: never, timeoutMs: 1_000 })
@@ -207,7 +208,7 @@ describe('a lease that is held', () => {
     const { store, here, there } = processes({ leaseTtlMs: 1500 })
     const lease = await here.lease(KEY, patient)
     const before = lease.current()
-    await expect(there.lease(KEY, { signal: never, timeoutMs: 3000 })).rejects.toEqual(unavailable)
+    await expect(there.lease(KEY, { signal: never, timeoutMs: 3000 })).rejects.toEqual(busy)
     expect(lease.current().expiresAt).toBeGreaterThan(before.expiresAt)
     expect(lease.current().token).toBe(before.token)
     const record = await here.apply(KEY, PLACE, openSigned(), { lease })

@@ -362,7 +362,7 @@ describe('settled', () => {
     const waitsNot = createLedger({ store: memoryStore() })
     const lease = await waitsNot.lease(KEY, patient)
     await waitsNot.apply(KEY, PLACE, openSigned(), { lease })
-    await expect(waitsNot.settled(KEY, { ...options, timeoutMs: 30 })).rejects.toMatchObject({ reason: 'unavailable' })
+    await expect(waitsNot.settled(KEY, { ...options, timeoutMs: 30 })).rejects.toMatchObject({ reason: 'busy' })
     const abort = new AbortController()
     const waiting = waitsNot.settled(KEY, { ...options, signal: abort.signal })
     const reason = new Error('enough')

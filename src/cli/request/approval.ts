@@ -2,9 +2,10 @@
 // Must never take anything but a yes for one: no terminal, no answer and a broken prompt all mean no.
 
 import confirm from '@inquirer/confirm'
+import { tokenName } from '../../../machines/index.js'
 import type { PaymentIntent } from '../../client/index.js'
 import { usageError } from '../exit.js'
-import { inTokens } from '../money.js'
+import { inTokens, namedAmount, namedToken } from '../money.js'
 
 /** Where the question is asked. */
 export interface Asking {
@@ -24,14 +25,16 @@ export function needTerminal(): void {
 }
 
 /** What the person is asked. */
-export function question({ action, deposit, cumulative }: PaymentIntent): string {
+export function question({ action, deposit, cumulative, token }: PaymentIntent): string {
   const what = action === 'open' ? 'Open a channel with a deposit of' : 'Add to the deposit of the channel'
-  return `${what} ${inTokens(deposit)}, and authorise up to ${inTokens(cumulative)} in all?`
+  // The whole address of a token without a name stands above the question.
+  const amount = tokenName(token) === token ? `${inTokens(deposit)} tokens` : namedAmount(deposit, token)
+  return `${what} ${amount}, and authorise up to ${inTokens(cumulative)} in all?`
 }
 
 /** What it is about. */
 export function particulars({ origin, payee, token, chainId }: PaymentIntent): string {
-  return `${origin} asks to be paid: to ${payee}, in token ${token} on chain ${chainId}.`
+  return `${origin} asks to be paid: to ${payee}, in the token ${namedToken(token)} on chain ${chainId}.`
 }
 
 /** The rule for `policy.approve`. */

@@ -2,9 +2,10 @@
 // Must never print anything but the answer on standard output, nor leave before what was signed is accounted for.
 
 import { describeFailure, type PaymentOutcome } from '../../client/index.js'
+import { inOptions } from '../advice.js'
 import type { CommandRun } from '../command-run.js'
 import { showingFetch } from '../exchange.js'
-import { type EndingSignal, EXIT, EXIT_OF_SIGNAL, exitOf } from '../exit.js'
+import { type EndingSignal, EXIT, EXIT_OF_SIGNAL, exitOfFailure } from '../exit.js'
 import { needPayer, openClient, policyOf, readPayer } from '../payer.js'
 import type { Given } from '../perform.js'
 import { openStore, storeFolder } from '../store.js'
@@ -36,12 +37,12 @@ export async function request(run: CommandRun, given: Given): Promise<number> {
   if (options.dryRun) {
     const payer = await readPayer(options)
     const { signal } = interruption.abort
-    const store = openStore(options)
+    const store = await openStore(options, 'read')
     const exitCode = await dryRun(run, { input, payer, policy: policyOf(options), store, fetch, signal })
     return interruption.by === null ? exitCode : EXIT_OF_SIGNAL[interruption.by]
   }
   const payer = await needPayer(options)
-  const mpp = openClient(payer, openStore(options), options, {
+  const mpp = openClient(payer, await openStore(options, 'write'), options, {
     policy: {
       ...policyOf(options),
       ...(options.approve && { approve: approval(interruption, () => interrupt('SIGINT')) }),
@@ -72,10 +73,10 @@ interface Delivery {
 async function deliver(run: CommandRun, outcome: PaymentOutcome, delivery: Delivery): Promise<number> {
   const { options, interruption } = delivery
   if (outcome.status === 'failed') {
-    const exitCode = interruption.by === null ? exitOf(outcome.failure.code) : EXIT_OF_SIGNAL[interruption.by]
-    const message = describeFailure(outcome.failure)
-    if (run.json) await run.writeJson(failedDocument(outcome, exitCode, message))
-    else run.complain(message)
+    const exitCode = interruption.by === null ? exitOfFailure(outcome.failure) : EXIT_OF_SIGNAL[interruption.by]
+    const failure = inOptions(outcome.failure)
+    if (run.json) await run.writeJson(failedDocument(outcome, exitCode, failure))
+    else run.complain(describeFailure(failure))
     if (leftSomething(outcome)) run.note(`What was signed is in the ledger: ${storeFolder(options)}`)
     return exitCode
   }

@@ -6,10 +6,11 @@ import { toAccount } from 'viem/accounts'
 import type { ChallengeSummary, Plan } from '../../../machines/index.js'
 import { createMppClient, describeFailure, type PaymentOutcome, type Policy } from '../../client/index.js'
 import { memoryStore, type SessionStore } from '../../sessions/index.js'
+import { inOptions } from '../advice.js'
 import type { CommandRun } from '../command-run.js'
 import { printable } from '../exchange.js'
-import { EXIT, exitOf } from '../exit.js'
-import { inTokens } from '../money.js'
+import { EXIT, exitOfFailure } from '../exit.js'
+import { inTokens, namedAmount, namedToken } from '../money.js'
 import { type Payer, readingPolicy } from '../payer.js'
 import type { RequestInput } from './input.js'
 import { failedDocument } from './result.js'
@@ -81,10 +82,10 @@ export async function dryRun(run: CommandRun, options: DryRun): Promise<number> 
     await outcome.response.body?.cancel()
     return exitCode
   }
-  const message = describeFailure(outcome.failure)
-  const exitCode = exitOf(outcome.failure.code)
-  if (run.json) await run.writeJson(failedDocument(outcome, exitCode, message))
-  else run.complain(message)
+  const failure = inOptions(outcome.failure)
+  const exitCode = exitOfFailure(failure)
+  if (run.json) await run.writeJson(failedDocument(outcome, exitCode, failure))
+  else run.complain(describeFailure(failure))
   return exitCode
 }
 
@@ -118,15 +119,16 @@ async function firstPlan(options: DryRun): Promise<{ readonly found: Found | nul
 }
 
 function wouldDo({ plan, challenge }: Found): string {
+  const { currency } = challenge
   switch (plan.kind) {
     case 'open':
-      return `Would open a channel with a deposit of ${inTokens(plan.deposit)}, and authorise up to ${inTokens(plan.cumulative)} of it.`
+      return `Would open a channel with a deposit of ${namedAmount(plan.deposit, currency)}, and authorise up to ${inTokens(plan.cumulative)} of it.`
     case 'topUp':
-      return `Would add ${inTokens(plan.additionalDeposit)} to the deposit of the channel, and authorise up to ${inTokens(plan.cumulative)} in all.`
+      return `Would add ${namedAmount(plan.additionalDeposit, currency)} to the deposit of the channel, and authorise up to ${inTokens(plan.cumulative)} in all.`
     case 'sign':
-      return `Would sign the next voucher: up to ${inTokens(plan.cumulative)} in all. No funds move.`
+      return `Would sign the next voucher: up to ${namedAmount(plan.cumulative, currency)} in all. No funds move.`
     case 'reuse':
-      return `Would pay with the voucher in hand, up to ${inTokens(plan.cumulative)}. Nothing new is signed.`
+      return `Would pay with the voucher in hand, up to ${namedAmount(plan.cumulative, currency)}. Nothing new is signed.`
     default:
       return `Would first ask chain ${challenge.chainId} what became of something that was signed before.`
   }
@@ -137,10 +139,13 @@ function inWords(found: Found, origin: string, payer: string | null): string {
   const suggested =
     challenge.suggestedDeposit === null ? '' : `, suggests a deposit of ${inTokens(challenge.suggestedDeposit)}`
   const facts: readonly (readonly [string, string])[] = [
-    ['asked', `${inTokens(challenge.amount)} for each ${challenge.unitType ?? 'voucher bucket'}${suggested}`],
+    [
+      'asked',
+      `${namedAmount(challenge.amount, challenge.currency)} for each ${challenge.unitType ?? 'voucher bucket'}${suggested}`,
+    ],
     ['for', origin],
     ['payee', challenge.recipient],
-    ['token', `${challenge.currency} on chain ${challenge.chainId}`],
+    ['token', `${namedToken(challenge.currency)} on chain ${challenge.chainId}`],
     ['held by', challenge.escrow],
     ['payer', payer ?? 'none given: as for a payer without channels'],
   ]

@@ -1,8 +1,9 @@
 // What a request came to: a sentence for people, a document for programs.
 // Must never hold a credential, a signature or a key; the body of the answer goes where the caller asked for it.
 
-import type { PaymentOutcome } from '../../client/index.js'
-import { inTokens } from '../money.js'
+import type { Failure } from '../../../machines/index.js'
+import { describeFailure, type PaymentOutcome } from '../../client/index.js'
+import { inTokens, namedAmount } from '../money.js'
 
 /** The answer of the gateway, for programs. */
 export interface AnswerDocument {
@@ -35,13 +36,14 @@ export function answeredDocument(outcome: PaymentOutcome, exitCode: number, http
   return { status: 'succeeded', exitCode, http, ...flowPart(outcome) }
 }
 
-/** A request that failed, or that was cancelled. Its own code is in `error`. */
+/** A request that failed, or that was cancelled. @param failure in the words of the command line. */
 export function failedDocument(
   outcome: PaymentOutcome & { readonly status: 'failed' },
   exitCode: number,
-  message: string,
+  failure: Failure,
 ): object {
-  const { code, advice, retryable, detail, limit, cause } = outcome.failure
+  const { code, advice, retryable, detail, limit, cause } = failure
+  const message = describeFailure(failure)
   const error = { code, message, advice, retryable, detail, limit, cause }
   const http = outcome.response === undefined ? null : { status: outcome.response.status }
   return { status: 'failed', exitCode, error, http, ...flowPart(outcome) }
@@ -54,11 +56,11 @@ export function leftSomething({ authorised }: PaymentOutcome): boolean {
 
 /** One line about a request that was answered. */
 export function summary(outcome: PaymentOutcome & { readonly status: 'succeeded' }): string {
-  const { response, authorised, references, receipt, receiptProblem } = outcome
+  const { response, authorised, references, receipt, receiptProblem, token } = outcome
   if (authorised.paidSends === 0) return `${response.status}, nothing was paid`
   const signed = authorised.vouchersSigned > 0 ? 'signed now' : 'the one in hand'
   const parts = [
-    `${response.status}, paid with a voucher up to ${inTokens(authorised.cumulative)} (${signed})`,
+    `${response.status}, paid with a voucher up to ${namedAmount(authorised.cumulative, token)} (${signed})`,
     authorised.deposit === '0' ? null : `${inTokens(authorised.deposit)} deposited`,
     receipt === undefined ? null : `${inTokens(receipt.spent)} spent on this channel so far`,
     references.channelId === null ? null : `channel ${references.channelId}`,

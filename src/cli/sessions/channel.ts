@@ -59,7 +59,7 @@ export async function ownChannel(
   options: z.infer<typeof payerOptions>,
   more: Pick<MppClientOptions, 'fetch' | 'policy'>,
 ): Promise<{ readonly mpp: MppClient; readonly session: SessionSummary }> {
-  const store = openStore(options)
+  const store = await openStore(options, 'write')
   const session = await theChannel(store, given)
   const keys = await needPayer(options)
   if (keys.account.address.toLowerCase() !== session.payer) {

@@ -7,12 +7,14 @@ import {
   describeFailure,
   type ForceCloseOutcome,
   type ForcedSettlement,
+  type SessionSummary,
 } from '../../client/index.js'
 import { parseAddress } from '../../protocol/index.js'
+import { inOptions } from '../advice.js'
 import type { CommandRun } from '../command-run.js'
 import { showingFetch } from '../exchange.js'
 import { type EndingSignal, EXIT, EXIT_OF_SIGNAL, exitOf, usageError } from '../exit.js'
-import { inTokens } from '../money.js'
+import { inTokens, namedAmount } from '../money.js'
 import { payerOptions } from '../payer.js'
 import type { Given } from '../perform.js'
 import { ownChannel } from './channel.js'
@@ -20,17 +22,23 @@ import { forceCloseLine, stepLine } from './progress.js'
 
 const closeOptions = payerOptions.extend({ url: z.string().optional(), verbose: z.boolean().default(false) })
 
+const ENDED: ReadonlySet<SessionSummary['status']> = new Set(['closed', 'withdrawn', 'lost'])
+
 /** Closes one channel together with its payee. @throws CommandError when it is not this payer's, or not known. */
 export async function closeChannel(run: CommandRun, { options, args }: Given): Promise<number> {
   const given = closeOptions.parse(options)
   const url = given.url === undefined ? {} : { url: readUrl(given.url) }
   const showing = given.verbose ? { fetch: showingFetch(run.note, run.noteColors) } : {}
   const { mpp, session } = await ownChannel(args[0], given, showing)
+  if (given.url === undefined && session.resource === null && !ENDED.has(session.status)) {
+    const where = 'the ledger does not know where this channel is used: name a paid route of its payee with --url'
+    throw usageError(`${where}, or get the deposit back without the payee: mpp-flow sessions force-close`)
+  }
   run.onSignal((signal) => {
     run.note('Left before the close was seen on the chain. It may still come about: close again to see.')
     run.leave(signal)
   })
-  return tell(run, session.channelId, await mpp.sessions.close(session.channelId, url), 'Closed')
+  return tell(run, session, await mpp.sessions.close(session.channelId, url), 'Closed')
 }
 
 function readUrl(text: string): URL {
@@ -57,7 +65,7 @@ export async function forceCloseChannel(run: CommandRun, { options, args }: Give
   const progress = forceCloseLine(stepLine(run))
   const outcome = await mpp.sessions.forceClose(session.channelId, { signal, ...feeToken, onProgress: progress.show })
   progress.end()
-  return tell(run, session.channelId, outcome, 'Withdrawn', interrupted)
+  return tell(run, session, outcome, 'Withdrawn', interrupted)
 }
 
 function readFeeToken(text: string) {
@@ -69,14 +77,15 @@ function readFeeToken(text: string) {
 /** Says how the channel ended, or why it did not. @returns the exit code. */
 async function tell(
   run: CommandRun,
-  channelId: string,
+  { channelId, token }: SessionSummary,
   outcome: CloseOutcome | ForceCloseOutcome,
   done: string,
   interrupted: EndingSignal | null = null,
 ): Promise<number> {
   if (outcome.status === 'failed') {
-    const { code, advice, retryable, detail, references } = outcome.failure
-    const message = describeFailure(outcome.failure)
+    const failure = inOptions(outcome.failure)
+    const { code, advice, retryable, detail, references } = failure
+    const message = describeFailure(failure)
     const exitCode = interrupted === null ? exitOf(code) : EXIT_OF_SIGNAL[interrupted]
     const error = { code, message, advice, retryable, detail }
     const withdrawableAt = 'withdrawableAt' in outcome ? { withdrawableAt: outcome.withdrawableAt } : {}
@@ -87,13 +96,13 @@ async function tell(
   }
   const { status, settlement } = outcome
   if (run.json) await run.writeJson({ status, exitCode: EXIT.ok, channelId, settlement })
-  else await run.write(inWords(status === 'closed' ? 'Closed' : done, settlement))
+  else await run.write(inWords(status === 'closed' ? 'Closed' : done, settlement, token))
   return EXIT.ok
 }
 
-function inWords(done: string, settlement: ForcedSettlement | null): string {
+function inWords(done: string, settlement: ForcedSettlement | null, token: string): string {
   if (settlement === null) return 'The channel had ended before; nothing was sent.\n'
   const { settled, refunded, txHash } = settlement
   const where = txHash === null ? '' : `\n  transaction ${txHash}`
-  return `${done}: ${inTokens(settled)} to the payee, ${inTokens(refunded)} back to the payer.${where}\n`
+  return `${done}: ${namedAmount(settled, token)} to the payee, ${inTokens(refunded)} back to the payer.${where}\n`
 }

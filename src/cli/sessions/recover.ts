@@ -5,9 +5,10 @@ import { createClient, http } from 'viem'
 import { getChainId } from 'viem/actions'
 import { z } from 'zod'
 import type { ChainSearch, RecoveredChannel, RecoveryReport } from '../../client/index.js'
+import { withOptions } from '../advice.js'
 import type { CommandRun } from '../command-run.js'
 import { CommandError, type EndingSignal, EXIT, EXIT_OF_SIGNAL, usageError } from '../exit.js'
-import { inTokens } from '../money.js'
+import { inTokens, namedAmount } from '../money.js'
 import { needPayer, openClient, payerOptions, policyOf } from '../payer.js'
 import type { Given } from '../perform.js'
 import { openStore } from '../store.js'
@@ -32,7 +33,7 @@ export async function recoverChannels(run: CommandRun, { options }: Given): Prom
   const named = policyOf({ allowChain: chain, allowEscrow: escrow, maxExposure })
   const chainIds = named.allowedChains ?? (await chainOfRpc(given))
   const policy = { ...named, ...(chainIds !== undefined && { allowedChains: chainIds }) }
-  const mpp = openClient(keys, openStore(given), given, { policy })
+  const mpp = openClient(keys, await openStore(given, 'write'), given, { policy })
   const abort = new AbortController()
   let interrupted: EndingSignal | null = null
   run.onSignal((signal) => {
@@ -92,14 +93,23 @@ async function tell(run: CommandRun, report: RecoveryReport): Promise<number> {
   return exitCode
 }
 
-function channelLines({ channelId, source, found, action, status, amounts, detail }: RecoveredChannel): string[] {
+function channelLines({
+  channelId,
+  source,
+  found,
+  action,
+  status,
+  amounts,
+  token,
+  detail,
+}: RecoveredChannel): string[] {
   const { deposit, signed, spent, refundable } = amounts
-  const figures = `deposit ${inTokens(deposit)}, signed ${inTokens(signed)}, spent ${inTokens(spent)}`
+  const figures = `deposit ${namedAmount(deposit, token)}, signed ${inTokens(signed)}, spent ${inTokens(spent)}`
   return [
     `${channelId}  ${status}`,
     `  ${source === 'chain' ? 'only the chain knew it' : 'in the ledger'}; found ${found}, ${ACTIONS[action]}`,
     `  ${figures}, refundable ${inTokens(refundable)}`,
-    ...(detail === null ? [] : [`  ${detail}`]),
+    ...(detail === null ? [] : [`  ${withOptions(detail)}`]),
   ]
 }
 

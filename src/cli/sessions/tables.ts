@@ -2,8 +2,9 @@
 // Must never leave out an amount that is at stake, nor round one.
 
 import Table from 'cli-table3'
+import { tokenName } from '../../../machines/index.js'
 import type { SessionSummary, TokenTotals } from '../../client/index.js'
-import { inTokens } from '../money.js'
+import { inTokens, namedToken } from '../money.js'
 import type { Colors } from '../transition-words.js'
 
 const PLAIN = { head: [], border: [], compact: true }
@@ -20,10 +21,19 @@ function moment(milliseconds: number): string {
 /** One row per channel. Amounts in tokens. */
 export function channelTable(sessions: readonly SessionSummary[], { bold }: Colors): string {
   const table = new Table({
-    head: ['channel', 'status', 'deposit', 'signed', 'accepted', 'spent', 'refundable', 'last used', 'resource'].map(
-      bold,
-    ),
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'left', 'left'],
+    head: [
+      'channel',
+      'status',
+      'token',
+      'deposit',
+      'signed',
+      'accepted',
+      'spent',
+      'refundable',
+      'last used',
+      'resource',
+    ].map(bold),
+    colAligns: ['left', 'left', 'left', 'right', 'right', 'right', 'right', 'right', 'left', 'left'],
     style: PLAIN,
   })
   for (const session of sessions) {
@@ -31,12 +41,19 @@ export function channelTable(sessions: readonly SessionSummary[], { bold }: Colo
     table.push([
       short(channelId),
       statusOf(session),
+      shortToken(session.token),
       ...[deposit, signed, accepted, spent, refundable].map(inTokens),
       moment(usedAt),
       resource ?? '–',
     ])
   }
   return `${table.toString()}\n`
+}
+
+/** Its name, or as much of its address as tells tokens apart: they begin alike. */
+function shortToken(token: string): string {
+  const name = tokenName(token)
+  return name === token ? `${token.slice(0, 6)}…${token.slice(-4)}` : name
 }
 
 function statusOf({ status, pending, adopted }: SessionSummary): string {
@@ -50,7 +67,7 @@ export function totalsLines(totals: readonly TokenTotals[]): string {
   return totals
     .map(({ chainId, token, live, atStake, refundable }) => {
       const what = `${live} live ${live === 1 ? 'channel' : 'channels'}`
-      return `${what} in ${token} on chain ${chainId}: ${inTokens(atStake)} at stake, ${inTokens(refundable)} refundable\n`
+      return `${what} in ${namedToken(token)} on chain ${chainId}: ${inTokens(atStake)} at stake, ${inTokens(refundable)} refundable\n`
     })
     .join('')
 }
@@ -65,7 +82,7 @@ export function channelFacts(session: SessionSummary, { dim }: Colors): string {
     ['resource', names.resource],
     ['chain', names.chainId],
     ['escrow', names.escrow],
-    ['token', names.token],
+    ['token', namedToken(names.token)],
     ['payer', names.payer],
     ['payee', names.payee],
     ['deposit', inTokens(deposit)],

@@ -50,6 +50,9 @@ type FailureEvent = Extract<
   {
     type:
       | 'SESSION_UNAVAILABLE'
+      | 'STORE_UNAVAILABLE'
+      | 'STORE_DAMAGED'
+      | 'STORE_NEWER_FORMAT'
       | 'CHAIN_UNAVAILABLE'
       | 'WALLET_BALANCE_INSUFFICIENT'
       | 'SIGNING_FAILED'
@@ -62,9 +65,18 @@ const WALLET_EVENTS: Readonly<Partial<Record<ChainFailure['reason'], FailureEven
   wrong_fee_token: { type: 'WALLET_BALANCE_INSUFFICIENT' },
 }
 
+const STORE_EVENTS = {
+  // Somebody else has the channel, or has taken it over: the same call may find it free.
+  busy: 'SESSION_UNAVAILABLE',
+  lease_lost: 'SESSION_UNAVAILABLE',
+  unavailable: 'STORE_UNAVAILABLE',
+  damaged: 'STORE_DAMAGED',
+  newer_format: 'STORE_NEWER_FORMAT',
+} as const satisfies Readonly<Record<StoreError['reason'], FailureEvent['type']>>
+
 /** The event that an exception means. Only messages of our own error classes are safe to show. */
 export function eventOf(error: unknown): FailureEvent {
-  if (error instanceof StoreError) return { type: 'SESSION_UNAVAILABLE', reason: error.message }
+  if (error instanceof StoreError) return { type: STORE_EVENTS[error.reason], reason: error.message }
   if (error instanceof ChainFailure) {
     if (error.reason === 'unreachable' || error.reason === 'behind' || error.reason === 'unknown') {
       return { type: 'CHAIN_UNAVAILABLE', reason: error.message }

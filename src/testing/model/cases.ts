@@ -34,10 +34,25 @@ function one(name: string, cause: Cause, event: PaymentFlowEvent): EventCase {
 const CLIENT: Cause = { by: 'client' }
 
 const CANCEL = one('CANCEL', { by: 'caller', sends: 'CANCEL' }, { type: 'CANCEL' })
-const STORE_UNAVAILABLE = one(
+const STORE_BUSY = one(
   'SESSION_UNAVAILABLE',
+  { by: 'store', is: 'busy' },
+  { type: 'SESSION_UNAVAILABLE', reason: 'the channel is busy' },
+)
+const STORE_UNAVAILABLE = one(
+  'STORE_UNAVAILABLE',
   { by: 'store', is: 'unavailable' },
-  { type: 'SESSION_UNAVAILABLE', reason: 'the store does not answer' },
+  { type: 'STORE_UNAVAILABLE', reason: 'the store does not answer' },
+)
+const STORE_DAMAGED = one(
+  'STORE_DAMAGED',
+  { by: 'store', is: 'damaged' },
+  { type: 'STORE_DAMAGED', reason: 'a record cannot be read' },
+)
+const STORE_NEWER_FORMAT = one(
+  'STORE_NEWER_FORMAT',
+  { by: 'store', is: 'newer_format' },
+  { type: 'STORE_NEWER_FORMAT', reason: 'written by a newer version' },
 )
 const STORE_BROKEN = one('EFFECT_FAILED', { by: 'store', is: 'broken' }, { type: 'EFFECT_FAILED', reason: 'TypeError' })
 const WALLET_REFUSES = one(
@@ -63,7 +78,7 @@ const REFUSED = one(
 const EXPIRY = one('CHALLENGE_EXPIRED', { by: 'clock', passes: 'expiry' }, { type: 'CHALLENGE_EXPIRED' })
 
 /** What can go wrong wherever the ledger is asked. */
-const OF_THE_STORE = [STORE_UNAVAILABLE, STORE_BROKEN]
+const OF_THE_STORE = [STORE_BUSY, STORE_UNAVAILABLE, STORE_DAMAGED, STORE_NEWER_FORMAT, STORE_BROKEN]
 
 function changed(does: 'opens' | 'signs' | 'tops-up' | 'closes', session: SessionView): EventCase {
   return one(`SESSION_CHANGED/${does}`, { by: 'another-process', does }, { type: 'SESSION_CHANGED', session })

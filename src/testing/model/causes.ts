@@ -89,7 +89,7 @@ export type Cause =
   /** The RPC endpoint does not answer. */
   | { readonly by: 'chain'; readonly is: 'unreachable' }
   | { readonly by: 'wallet'; readonly is: 'refusing' | 'empty' }
-  | { readonly by: 'store'; readonly is: 'broken' | 'unavailable' }
+  | { readonly by: 'store'; readonly is: 'broken' | 'busy' | 'unavailable' | 'damaged' | 'newer_format' }
   /** The challenge's time runs out. */
   | { readonly by: 'clock'; readonly passes: 'expiry' }
   | { readonly by: 'caller'; readonly sends: 'APPROVE' | 'DENY' | 'CANCEL' }

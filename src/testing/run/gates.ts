@@ -82,8 +82,9 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
     const step = begun() ? director.current() : undefined
     if (step === undefined) return
     const { cause } = step
-    if (cause.by === 'store' && cause.is === 'broken') throw new TypeError('the store broke')
-    if (cause.by === 'store') throw new StoreError('unavailable', 'the store does not answer')
+    if (cause.by === 'store') {
+      throw cause.is === 'broken' ? new TypeError('the store broke') : new StoreError(cause.is, 'the store refuses')
+    }
     const happening = done.get(step) ?? happen(step)
     done.set(step, happening)
     await happening
