@@ -79,6 +79,7 @@ const EMPTY: Failure = {
   detail: null,
   limit: null,
   cause: null,
+  mayHaveBeenCharged: false,
   references: { requestId: null, challengeId: null, channelId: null, httpStatus: null },
   authorised: { channelId: null, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 },
   token: null,
