@@ -2,7 +2,7 @@
 // Must never put text of a server's body into a failure.
 
 import { CODE_FACTS, codeOfEvent, type FailureCode, isFailureCode } from './codes.js'
-import type { Failure, PaymentFlowContext, PaymentFlowEvent } from './payment-flow.types.js'
+import type { ApprovalFault, Failure, PaymentFlowContext, PaymentFlowEvent } from './payment-flow.types.js'
 import type { Change } from './payment-flow.updates.js'
 
 /** Events that fail with the code of another event. */
@@ -23,10 +23,18 @@ function codeOf(event: PaymentFlowEvent): FailureCode {
   return codeOfEvent(event.type) ?? ALSO[event.type] ?? 'internal_error'
 }
 
+const NOT_APPROVED: Readonly<Record<ApprovalFault, string>> = {
+  approve_threw: 'policy.approve threw an error; the payment was not approved',
+  approve_gave_no_boolean:
+    'policy.approve must return true, false, or undefined to wait for an event; the payment was not approved',
+}
+
 function detailOf(event: PaymentFlowEvent): string | null {
   if (event.type === 'PAYMENT_REJECTED') return event.code
   if (event.type === 'ANSWER_RECEIVED') return `the gateway answered with HTTP ${event.status}`
-  if (event.type === 'DENY') return 'the payment was not approved'
+  if (event.type === 'DENY') {
+    return event.fault === undefined ? 'the payment was not approved' : NOT_APPROVED[event.fault]
+  }
   return 'reason' in event ? event.reason : null
 }
 
