@@ -62,6 +62,7 @@ export const LOCAL_CODES = [
   'outcome_unknown',
   'payment_rejected',
   'cancelled',
+  'request_invalid',
   'internal_error',
 ] as const
 
@@ -361,6 +362,12 @@ export const CODE_FACTS: Readonly<Record<FailureCode, CodeFacts>> = {
     'Look up what it answered in the documentation of the gateway.',
   ),
   cancelled: facts(0, false, 'The flow was cancelled.', 'Start it again when it is wanted.'),
+  request_invalid: facts(
+    0,
+    false,
+    'The URL or an option of the call cannot be used for a request.',
+    'Correct the named argument of the call; nothing was sent or signed.',
+  ),
   internal_error: facts(
     0,
     false,
@@ -391,6 +398,8 @@ export const LOCAL_EVENTS = {
   outcome_unknown: 'OUTCOME_UNKNOWN',
   payment_rejected: 'PAYMENT_REJECTED',
   cancelled: 'CANCEL',
+  // Found before there is a flow: no event of the machine.
+  request_invalid: 'REQUEST_INVALID',
   internal_error: 'EFFECT_FAILED',
 } as const satisfies Readonly<Record<LocalCode, string>>
 

@@ -3,7 +3,7 @@
 
 import { exceeds, formatAmount } from './amount.js'
 import { CODE_FACTS, codeOfEvent, type FailureCode, isFailureCode } from './codes.js'
-import type { Failure, PaymentFlowContext, PaymentFlowEvent } from './payment-flow.types.js'
+import type { ApprovalFault, Failure, PaymentFlowContext, PaymentFlowEvent } from './payment-flow.types.js'
 import type { Change } from './payment-flow.updates.js'
 import { amountOf } from './token-names.js'
 
@@ -30,6 +30,12 @@ function codeOf(event: PaymentFlowEvent): FailureCode {
   return codeOfEvent(event.type) ?? ALSO[event.type] ?? 'internal_error'
 }
 
+const NOT_APPROVED: Readonly<Record<ApprovalFault, string>> = {
+  approve_threw: 'policy.approve threw an error; the payment was not approved',
+  approve_gave_no_boolean:
+    'policy.approve must return true, false, or undefined to wait for an event; the payment was not approved',
+}
+
 function detailOf(event: PaymentFlowEvent): string | null {
   if (event.type === 'PAYMENT_REJECTED') {
     return (
@@ -38,7 +44,9 @@ function detailOf(event: PaymentFlowEvent): string | null {
   }
   if (event.type === 'ANSWER_RECEIVED') return `the gateway answered with HTTP ${event.status}`
   if (event.type === 'CHALLENGE_ACCEPTED') return 'the gateway asks for another wait each time'
-  if (event.type === 'DENY') return 'the payment was not approved'
+  if (event.type === 'DENY') {
+    return event.fault === undefined ? 'the payment was not approved' : NOT_APPROVED[event.fault]
+  }
   return 'reason' in event ? event.reason : null
 }
 

@@ -1,6 +1,11 @@
 // Where every rejection leads: the only place in which an error code becomes an arrow.
 // Must never grow an unbounded loop: every arrow that goes back is guarded by a bound, and ends in `failed` without it.
 
+import type { MppCode, ProblemType } from './codes.js'
+
+/** A row for every code, and none for what is no code: one without an arrow would be dropped by the machine. */
+type Rows = Readonly<Record<MppCode | ProblemType, readonly object[]>>
+
 /**
  * Ids that the arrows point at; the machine's states carry the same names. Arrows to `requesting` may start there: they
  * re-enter it, because only then the request is sent again.
@@ -100,7 +105,7 @@ export const REJECTIONS = {
   'malformed-credential': reChallenge,
   'method-unsupported': anotherMethod,
   'internal-payment-error': workMayHaveRun,
-} as const
+} as const satisfies Rows
 
 const usedUp = [{ target: FAILED, actions: ['noteAnswer', 'failUnknown'] }] as const
 
@@ -149,7 +154,7 @@ export const UNPAID_REJECTIONS = {
   'session/channel-finalized': firstChallenge,
   'malformed-credential': firstChallenge,
   'method-unsupported': firstChallenge,
-} as const
+} as const satisfies Rows
 
 const CLOSE_AGAIN = [
   {
@@ -179,4 +184,4 @@ export const CLOSE_REJECTIONS = {
   'session/delta-too-small': terminal,
   'session/insufficient-balance': terminal,
   'session/amount-exceeds-deposit': terminal,
-} as const
+} as const satisfies Rows

@@ -238,6 +238,9 @@ export interface PaymentFlowOutput {
   readonly token: string | null
 }
 
+/** How a rule that was asked for an approval broke. */
+export type ApprovalFault = 'approve_threw' | 'approve_gave_no_boolean'
+
 /** A code or problem type that the gateway answered with. */
 export type RejectionEvent = { readonly type: MppCode | ProblemType } & AnswerFacts
 
@@ -263,7 +266,8 @@ export type PaymentFlowEvent =
   | { readonly type: 'TURN_GRANTED'; readonly session: SessionView; readonly grant: Exclude<Turn, 'none'> }
   // approval
   | { readonly type: 'APPROVE' }
-  | { readonly type: 'DENY' }
+  // `fault`: nobody said no, but the rule that was asked did not say yes either.
+  | { readonly type: 'DENY'; readonly fault?: ApprovalFault }
   // wallet
   | {
       readonly type: 'OPEN_SIGNED'

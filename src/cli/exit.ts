@@ -58,6 +58,7 @@ const LOCAL: Readonly<Record<LocalCode, ExitName>> = {
   outcome_unknown: 'unknown',
   // Without a signal nobody cancels; a signal has an exit code of its own.
   cancelled: 'failed',
+  request_invalid: 'usage',
   internal_error: 'failed',
 }
 

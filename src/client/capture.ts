@@ -1,7 +1,7 @@
 // Captures a request once: method, URL, headers and the exact bytes of its body, to be sent identically each time.
 // Must never read the body twice, nor keep a Bearer key for a route that is paid with a credential.
 
-import { HeaderFields, type OtherOptions } from './transport/index.js'
+import { HeaderFields, isSendable, type OtherOptions } from './transport/index.js'
 
 /** Where requests go, in the words of the machine and the policy. */
 export interface Destination {
@@ -30,6 +30,38 @@ export interface CapturedRequest {
 /** The bytes, now or as soon as they are read. */
 export type CapturedBody = Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> | undefined
 
+/** What of a call cannot be used, in words that quote nothing of it: it may hold a prompt, a key or a password. */
+const UNUSABLE = {
+  url: 'the URL cannot be read; give an absolute http: or https: URL',
+  scheme: 'only http: and https: URLs can be requested',
+  userinfo: 'the URL holds a user name or a password; send them in a header',
+  method: 'fetch does not send this method',
+  headers: 'a header has a name or a value that no header can have',
+  bodyOfGet: 'a GET or HEAD request cannot have a body',
+  bodyUsed: 'the body was read before, or is being read; give one that nobody has read',
+  bodyBroke: 'the body of the request broke off before all of it was read',
+  body: 'the body is of a kind that fetch cannot send',
+  signal: 'the signal is no AbortSignal',
+  options: 'an option has a value that fetch refuses',
+} as const
+
+/** A call that fetch would refuse, and that is refused as fetch does: by a TypeError. Its message is safe to show. */
+export class RequestInvalid extends TypeError {
+  readonly code = 'request_invalid'
+  constructor(part: keyof typeof UNUSABLE) {
+    super(UNUSABLE[part])
+  }
+}
+
+/** What reading an argument gives. What it throws is dropped: it quotes the argument. */
+function reading<T>(part: keyof typeof UNUSABLE, read: () => T): T {
+  try {
+    return read()
+  } catch {
+    throw new RequestInvalid(part)
+  }
+}
+
 /** Routes that are paid by the account behind a Virtual Key. A payment credential must never be sent there. */
 const ACCOUNT_OWNED = /\/v1\/(chat\/completions|models(\/[^/]+)?)$/
 
@@ -46,13 +78,13 @@ function base(): string | undefined {
 const readBefore = new Map<string, Destination>()
 const MOST_KEPT = 16
 
-/** Where a URL leads. @throws TypeError for what is none. */
+/** Where a URL leads. @throws RequestInvalid for what is none. */
 export function destinationOf(input: string | Readonly<URL>): Destination {
-  const text = String(input)
+  const text = reading('url', () => String(input))
   const known = readBefore.get(text)
   if (known !== undefined) return known
   const from = base()
-  const url = new URL(text, from)
+  const url = reading('url', () => new URL(text, from))
   url.hash = ''
   const destination = { url, origin: url.origin, path: url.pathname }
   // A page may move, and what is relative to it with it.
@@ -60,6 +92,15 @@ export function destinationOf(input: string | Readonly<URL>): Destination {
     if (readBefore.size === MOST_KEPT) readBefore.clear()
     readBefore.set(text, destination)
   }
+  return destination
+}
+
+/** The same, for a request of a caller's. @throws RequestInvalid for URLs that no request goes to. */
+function requested(input: string | Readonly<URL>): Destination {
+  const destination = destinationOf(input)
+  const { protocol, username, password } = destination.url
+  if (protocol !== 'http:' && protocol !== 'https:') throw new RequestInvalid('scheme')
+  if (username !== '' || password !== '') throw new RequestInvalid('userinfo')
   return destination
 }
 
@@ -76,6 +117,7 @@ export function queryOf({ url: { href } }: Pick<Destination, 'url'>): string {
 
 /** Fetch upper-cases these methods, and leaves all others as they are written. */
 function normalMethod(method: string): string {
+  if (!isSendable(method)) throw new RequestInvalid('method')
   const upper = method.toUpperCase()
   return ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT'].includes(upper) ? upper : method
 }
@@ -134,7 +176,7 @@ function optionsOf(request: Request): OtherOptions {
  * URLSearchParams, FormData (its boundary is drawn once), a stream, and a `Request`.
  *
  * @param authenticated origins that get the caller's own `Authorization`
- * @throws TypeError for what fetch itself refuses, such as an invalid URL or a body on GET.
+ * @throws RequestInvalid, a TypeError, for what fetch itself refuses, such as an invalid URL or a body on GET.
  */
 export function captureRequest(
   input: RequestInfo | URL,
@@ -143,12 +185,14 @@ export function captureRequest(
 ): CapturedRequest {
   const { body, headers, method, signal } = init
   const options = otherOptions(init)
+  if (signal !== undefined && signal !== null && !isSignal(signal)) throw new RequestInvalid('signal')
+  const verb = normalMethod(String(method ?? (input instanceof Request ? input.method : 'GET')))
+  const content = body ?? (input instanceof Request ? input.body : null)
+  if (content !== null && (verb === 'GET' || verb === 'HEAD')) throw new RequestInvalid('bodyOfGet')
   const immediate = input instanceof Request ? undefined : immediateBytes(body)
   if (immediate !== undefined && !(input instanceof Request)) {
-    const to = destinationOf(input)
-    const verb = normalMethod(method ?? 'GET')
-    if (verb === 'GET' || verb === 'HEAD') throw new TypeError('a GET or HEAD request cannot have a body')
-    const own = HeaderFields.from(headers)
+    const to = requested(input)
+    const own = reading('headers', () => HeaderFields.from(headers))
     const typed = typeof body !== 'string' || own.has('content-type')
     return finish(
       {
@@ -163,18 +207,14 @@ export function captureRequest(
       authenticated,
     )
   }
-  const needsDuplex = body instanceof ReadableStream || input instanceof Request
-  const request = new Request(input instanceof Request ? input : destinationOf(input).url, {
-    ...init,
-    ...(needsDuplex && { duplex: 'half' }),
-  })
-  const bytes = request.body === null ? undefined : request.arrayBuffer().then((buffer) => new Uint8Array(buffer))
+  const request = requestOf(input, init)
+  const bytes = request.body === null ? undefined : bytesOf(request)
   // The first send reports a stream that breaks; until then nobody is waiting for it.
   bytes?.catch(() => undefined)
   return finish(
     {
       method: request.method,
-      to: destinationOf(request.url),
+      to: requested(request.url),
       headers: HeaderFields.from(request.headers),
       body: bytes,
       mayAskForStream: true,
@@ -183,6 +223,40 @@ export function captureRequest(
     },
     authenticated,
   )
+}
+
+async function bytesOf(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return new Uint8Array(await request.arrayBuffer())
+  } catch (error) {
+    // The caller's own abort stays what it is.
+    throw request.signal.aborted ? error : new RequestInvalid('bodyBroke')
+  }
+}
+
+function isUsed(body: unknown): boolean {
+  return body instanceof Request ? body.bodyUsed || isUsed(body.body) : body instanceof ReadableStream && body.locked
+}
+
+/** The Request that fetch would make of it. @throws RequestInvalid naming what it cannot be made of. */
+function requestOf(input: RequestInfo | URL, init: RequestInit): Request {
+  const { body, headers, ...rest } = init
+  const resource = input instanceof Request ? input : requested(input).url
+  if (isUsed(body ?? input)) throw new RequestInvalid('bodyUsed')
+  if (headers !== undefined) reading('headers', () => new Headers(headers))
+  const duplex = body instanceof ReadableStream || input instanceof Request ? { duplex: 'half' as const } : {}
+  try {
+    return new Request(resource, { ...init, ...duplex })
+  } catch {
+    // What is left is the body, or else an option: without the body it shows.
+    reading('options', () => new Request(input instanceof Request ? input.url : resource, rest))
+    throw new RequestInvalid(body instanceof ReadableStream ? 'bodyUsed' : 'body')
+  }
+}
+
+/** Any that can be listened to: signals of other realms, too. */
+function isSignal(signal: object): boolean {
+  return 'aborted' in signal && 'addEventListener' in signal && typeof signal.addEventListener === 'function'
 }
 
 function finish(

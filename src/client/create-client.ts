@@ -62,14 +62,26 @@ export interface MppClient {
    * SDKs are told of a failed flow in the way that keeps them from paying again by their own retries: `openai` and its
    * kin get an answer with `x-should-retry: false` in any case, the AI SDK an error.
    *
-   * @throws PaymentFlowError when there is no answer; the signal's reason when it was aborted.
+   * @throws PaymentFlowError when there is no answer; the signal's reason when it was aborted; TypeError, before anything is
+   * sent, for arguments that fetch refuses: a URL that is none, or neither http nor https, a body on GET. No error quotes
+   * its arguments.
    */
   readonly fetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
-  /** The same, with the whole outcome. Never throws. */
+  /** The same, with the whole outcome. Never throws: arguments that fetch refuses fail with `request_invalid`. */
   pay(input: RequestInfo | URL, init?: RequestInit): Promise<PaymentOutcome>
-  /** The actor itself, not started: start it, watch it, send it `APPROVE`, `DENY` or `CANCEL`. */
+  /**
+   * The actor itself, not started: start it, watch it, send it `APPROVE`, `DENY` or `CANCEL`. The client holds on to a flow
+   * from its start to its end; one that is never started is let go of with its actor.
+   *
+   * @throws TypeError for arguments that fetch refuses, as `fetch` does.
+   */
   createFlow(input: RequestInfo | URL, init?: RequestInit, options?: FlowOptions): PaymentFlowActor
-  /** The outcome of a flow made by `createFlow`, once it is over. */
+  /**
+   * The outcome of a flow made by `createFlow`, once it is over; of one that is not started yet, once it was started and is
+   * over. An actor that is stopped, also before its start, has the outcome that `CANCEL` would have had: `cancelled`.
+   *
+   * @throws Error for an actor of another client.
+   */
   outcomeOf(actor: PaymentFlowActor): Promise<PaymentOutcome>
   readonly sessions: {
     /** Every channel in the ledger. */
@@ -171,7 +183,7 @@ export function clientRunning(
   }
 
   const capture = (input: RequestInfo | URL, init?: RequestInit): CapturedRequest =>
-    captureRequest(input, init, policy.authenticatedOrigins)
+    captureRequest(input, init ?? undefined, policy.authenticatedOrigins)
 
   const start = (request: CapturedRequest): RunningFlow => flows.start(request, { purpose: 'pay' })
 

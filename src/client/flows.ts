@@ -1,7 +1,7 @@
 // Starts flows: by the tables of the chart when nobody watches, as XState actors otherwise.
 // Must never start one without its resources, nor end one without giving back what it holds.
 
-import { type Actor, createActor, type InspectionEvent, type Observer } from 'xstate'
+import { Actor, type ActorOptions, type InspectionEvent, type Observer, type SnapshotFrom, transition } from 'xstate'
 import {
   chartOf,
   type PaymentFlowInput,
@@ -15,7 +15,7 @@ import type { CapturedRequest } from './capture.js'
 import type { Effects } from './effects/index.js'
 import { FlowRun, START } from './flow-run.js'
 import type { FlowNotes } from './outcome.js'
-import { endFlow, type FlowResources, openFlow, type Ring } from './ring.js'
+import { endFlow, type FlowResources, openFlow, type Ring, resourcesFor } from './ring.js'
 import { whenAborted } from './transport/index.js'
 import { UnwatchedFlow } from './unwatched-flow.js'
 
@@ -33,7 +33,7 @@ export interface RunningFlow {
   readonly resources: FlowResources
   readonly trace: readonly TraceStep[]
   readonly timing: readonly number[]
-  /** Rejected when the flow was stopped from outside, or its machine broke. */
+  /** Settles no earlier than the flow is started, or stopped. Rejected when its machine broke. */
   readonly done: Promise<PaymentFlowOutput>
 }
 
@@ -79,25 +79,38 @@ export function createFlows(
 
   function createActorOf(request: CapturedRequest, purpose: FlowPurpose, inspect?: Inspector): PaymentFlowActor {
     const id = crypto.randomUUID()
-    const resources = openFlow(ring, id, request)
+    const resources = resourcesFor(id, request)
     const trace: TraceStep[] = []
     const timing: number[] = []
     const note = traceInto(trace)
-    const actor: PaymentFlowActor = createActor(machine, {
+    const { signal } = request
+    let deaf: (() => void) | null = null
+    let started = false
+    // Nothing but its own actor holds a flow that was not started: whoever drops that has dropped its body.
+    const begin = (): void => {
+      started = true
+      // Stopped before: its effects find nothing to work with.
+      if (resources.ended) return
+      openFlow(ring, resources)
+      const cancel = (): void => actor.send({ type: 'CANCEL' })
+      if (signal?.aborted === true) cancel()
+      else if (signal !== null) deaf = whenAborted(signal, cancel)
+    }
+    const options = {
       id: `payment-flow-${id.slice(0, 8)}`,
       input: inputOf(id, request, purpose),
-      inspect: (event) => {
+      inspect: (event: InspectionEvent) => {
+        if (!started && event.type === '@xstate.event' && event.event.type === INIT) begin()
         note(event)
         while (timing.length < trace.length) timing.push(Date.now())
         tell(watching, event)
         tell(inspect, event)
       },
-    })
+    }
+    let stopped = (): void => undefined
+    const actor: PaymentFlowActor = new FlowActor(machine, options, () => stopped())
     trace.push({ state: stateName(actor.getSnapshot().value), event: START })
     timing.push(Date.now())
-    const cancel = (): void => actor.send({ type: 'CANCEL' })
-    const { signal } = request
-    const deaf = signal === null ? null : whenAborted(signal, cancel)
     // Ends the flow's hold on things before anybody hears of its end.
     const over = (): Promise<void> => {
       deaf?.()
@@ -106,11 +119,10 @@ export function createFlows(
     const done = new Promise<PaymentFlowOutput>((resolve, reject) => {
       actor.subscribe({
         complete: () => {
-          const { output } = actor.getSnapshot()
-          // Stopped from outside before it was over: there is no output, and nobody to hand one to.
-          const settle = (): void =>
-            output === undefined ? reject(new Error('the flow was stopped')) : resolve(output)
-          over().then(settle, settle)
+          const snapshot = actor.getSnapshot()
+          // Without an output it was stopped from outside before it was over.
+          const settle = (): PaymentFlowOutput => snapshot.output ?? cancelledAt(machine, snapshot)
+          over().then(settle, settle).then(resolve, reject)
         },
         error: (error) => {
           over().then(
@@ -119,6 +131,12 @@ export function createFlows(
           )
         },
       })
+      // XState tells nobody of a stop before the start.
+      stopped = () => {
+        if (started || resources.ended) return
+        resources.ended = true
+        resolve(cancelledAt(machine, actor.getSnapshot()))
+      }
     })
     done.catch(() => undefined)
     actors.set(actor, { resources, trace, timing, done })
@@ -135,12 +153,12 @@ export function createFlows(
       const run = runningOf(actor)
       prepare?.(run.resources)
       actor.start()
-      if (request.signal?.aborted === true) actor.send({ type: 'CANCEL' })
       return run
     }
     started += 1
     const id = `${series}.${started}`
-    const resources = openFlow(ring, id, request)
+    const resources = resourcesFor(id, request)
+    openFlow(ring, resources)
     prepare?.(resources)
     const unwatched = new UnwatchedFlow(ring, resources)
     unwatched.start((watch) => new FlowRun(chart, effects, inputOf(id, request, purpose), watch))
@@ -154,6 +172,39 @@ export function createFlows(
   }
 
   return { createActor: createActorOf, runningOf, start }
+}
+
+/** What XState sends an actor that is started. */
+const INIT = 'xstate.init'
+
+/** An actor that tells of being stopped, also before it was started. */
+class FlowActor extends Actor<typeof paymentFlowMachine> {
+  readonly #stopped: () => void
+
+  constructor(
+    machine: typeof paymentFlowMachine,
+    options: ActorOptions<typeof paymentFlowMachine>,
+    stopped: () => void,
+  ) {
+    super(machine, options)
+    this.#stopped = stopped
+  }
+
+  override stop(): this {
+    super.stop()
+    this.#stopped()
+    return this
+  }
+}
+
+/** What a stopped flow has come to: what `CANCEL` would have made of it where it stood. */
+function cancelledAt(
+  machine: typeof paymentFlowMachine,
+  { value, context }: SnapshotFrom<typeof paymentFlowMachine>,
+): PaymentFlowOutput {
+  const [{ output }] = transition(machine, machine.resolveState({ value, context }), { type: 'CANCEL' })
+  if (output === undefined) throw new Error('CANCEL does not end the flow')
+  return output
 }
 
 function tell(inspector: Inspector | undefined, event: InspectionEvent): void {

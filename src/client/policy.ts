@@ -22,6 +22,7 @@ export interface PaymentIntent {
   readonly payee: string
   readonly escrow: string
   readonly origin: string
+  /** The channel that is topped up; null for one that is yet to be opened. */
   readonly channelId: string | null
 }
 
@@ -69,8 +70,9 @@ export interface Policy {
   readonly attempts?: Bounds
   readonly timeouts?: Partial<Timeouts>
   /**
-   * Asked before funds move into a channel. True allows, false denies; undefined leaves the flow waiting for an
-   * `APPROVE` or `DENY` event sent to its actor.
+   * Asked before funds move into a channel. Exactly `true` allows, `false` denies; undefined leaves the flow waiting for
+   * an `APPROVE` or `DENY` event sent to its actor. Anything else, and an error that it throws, denies as well, and the
+   * failure says so.
    */
   readonly approve?: (intent: PaymentIntent) => boolean | undefined | Promise<boolean | undefined>
   /** Ask once more for work whose commit failed. It may be paid twice. Default false. */

@@ -78,9 +78,9 @@ export interface PlacedFlow {
   readonly terms: SessionRequest
 }
 
-/** Starts to keep the resources of a flow. */
-export function openFlow(ring: Ring, id: string, request: CapturedRequest): FlowResources {
-  const flow: FlowResources = {
+/** What a flow keeps, before it starts. */
+export function resourcesFor(id: string, request: CapturedRequest): FlowResources {
+  return {
     id,
     request,
     to: request.to,
@@ -99,8 +99,11 @@ export function openFlow(ring: Ring, id: string, request: CapturedRequest): Flow
     known: null,
     ended: false,
   }
-  ring.flows.set(id, flow)
-  return flow
+}
+
+/** The flow starts: from now on, and until it ends, its effects find what it keeps. */
+export function openFlow(ring: Ring, flow: FlowResources): void {
+  ring.flows.set(flow.id, flow)
 }
 
 /** The resources of a flow that is running. @throws Error when there are none: an effect was run outside of its client. */

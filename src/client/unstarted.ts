@@ -3,6 +3,7 @@
 
 import { CODE_FACTS, type Failure, type FailureCode, type PaymentFlowOutput } from '../../machines/index.js'
 import { isEnded, type SessionRecord, StoreError } from '../sessions/index.js'
+import { RequestInvalid } from './capture.js'
 import { causeOf } from './force-close-outcome.js'
 import type { PaymentOutcome } from './outcome.js'
 
@@ -26,12 +27,19 @@ function failureOf(code: FailureCode, advice: string, detail: string, channelId:
 
 /** A request that could not even be captured, or a flow that broke. */
 export function notStarted(error: unknown): PaymentOutcome {
-  // Its name alone: a message may quote the request.
-  const detail = error instanceof Error ? error.name : 'unknown'
-  const advice = 'Check the arguments of the call; what was signed, if anything, is in the ledger.'
-  const failure = failureOf('internal_error', advice, detail, null)
+  const failure = error instanceof RequestInvalid ? invalid(error, null) : broken(error)
   const { authorised, references, token } = failure
   return { status: 'failed', failure, authorised, references, token, trace: [], timing: [] }
+}
+
+function invalid(error: RequestInvalid, channelId: string | null): Failure {
+  return failureOf('request_invalid', CODE_FACTS.request_invalid.advice, error.message, channelId)
+}
+
+function broken(error: unknown): Failure {
+  // Its name alone: a message may quote the request.
+  const detail = error instanceof Error ? error.name : 'unknown'
+  return failureOf('internal_error', CODE_FACTS.internal_error.advice, detail, null)
 }
 
 /** The end of a close that could not even be asked for. `error`: what was wrong with the arguments or the store. */
@@ -54,6 +62,7 @@ function whyUnclosable(channelId: string, record: SessionRecord | undefined, err
     const { code } = causeOf(error)
     return failureOf(code, CODE_FACTS[code].advice, error.message, channelId)
   }
+  if (error instanceof RequestInvalid) return invalid(error, channelId)
   if (error !== undefined) {
     const detail = error instanceof Error ? error.name : 'unknown'
     return failureOf('internal_error', 'Check the URL of the call; nothing was sent.', detail, channelId)

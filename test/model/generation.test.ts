@@ -5,7 +5,15 @@ import { createTestModel as createOldTestModel } from '@xstate/test'
 import { describe, expect, it } from 'vitest'
 import { createTestModel } from 'xstate/graph'
 import { MPP_CODES, PROBLEM_TYPES, paymentFlowMachine } from '../../machines/index.js'
-import { casesFor, paymentFlowModel, SETTINGS, statePaths, TRANSITIONS } from '../../src/testing/index.js'
+import {
+  casesFor,
+  type PathPlan,
+  paymentFlowModel,
+  SETTINGS,
+  STATES,
+  statePaths,
+  TRANSITIONS,
+} from '../../src/testing/index.js'
 import { shortestPaths, startOf, traversalOf } from '../../src/testing/model/explore.js'
 import { take } from '../../src/testing/model/transitions.js'
 
@@ -92,7 +100,23 @@ describe('xstate/graph and @xstate/test', () => {
 describe('the shortest paths to every state', () => {
   it('reach each of them in a few steps', () => {
     const paths = statePaths()
-    expect(paths.length).toBeGreaterThan(14)
+    const reached = new Set(
+      paths.flatMap(({ steps }) => steps.flatMap((step) => [step.state, ...step.reaches.map((to) => to.state)])),
+    )
+    expect(STATES.filter((state) => !reached.has(state))).toEqual([])
     for (const { name, steps } of paths) expect(steps.length, name).toBeLessThan(20)
+  })
+
+  const ways = (paths: readonly PathPlan[]) =>
+    new Set(paths.map(({ setting, steps }) => JSON.stringify([setting.name, steps.map((step) => step.case)])))
+
+  it.each([
+    ['all settings', SETTINGS] as const,
+    ...SETTINGS.map((setting) => [`"${setting.name}"`, [setting]] as const),
+  ])('over %s: no path comes twice, and no two share a name', (_, settings) => {
+    const paths = statePaths(settings)
+    expect(paths.length).toBeGreaterThan(0)
+    expect(ways(paths).size).toBe(paths.length)
+    expect(new Set(paths.map(({ name }) => name)).size).toBe(paths.length)
   })
 })

@@ -29,6 +29,12 @@ describe('the paths', () => {
     expect(STATES.filter((state) => !reached.has(state))).toEqual([])
   })
 
+  it('are each another path, under a name of its own', () => {
+    const ways = paths.map(({ setting, steps }) => JSON.stringify([setting.name, steps.map((step) => step.case)]))
+    expect(new Set(ways).size).toBe(paths.length)
+    expect(new Set(paths.map(({ name }) => name)).size).toBe(paths.length)
+  })
+
   it('all come to an end, and fail with a code where they fail', () => {
     for (const { name, ends } of paths) {
       expect(ends, name).not.toBeNull()

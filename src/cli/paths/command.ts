@@ -9,7 +9,6 @@ import { EXIT, usageError } from '../exit.js'
 import type { Given } from '../perform.js'
 import { FORMATS, type Format } from './formats.js'
 import { writeMarkdown } from './markdown.js'
-import { type Titled, titled } from './titles.js'
 import { writeVitest } from './vitest-file.js'
 
 const pathsOptions = z.object({
@@ -18,8 +17,8 @@ const pathsOptions = z.object({
   output: z.string().optional(),
 })
 
-const WRITERS: Readonly<Record<Format, (paths: readonly Titled[]) => string>> = {
-  json: (paths) => `[\n${paths.map(({ plan }) => JSON.stringify(plan)).join(',\n')}\n]\n`,
+const WRITERS: Readonly<Record<Format, (paths: readonly PathPlan[]) => string>> = {
+  json: (paths) => `[\n${paths.map((plan) => JSON.stringify(plan)).join(',\n')}\n]\n`,
   markdown: writeMarkdown,
   vitest: writeVitest,
 }
@@ -27,19 +26,14 @@ const WRITERS: Readonly<Record<Format, (paths: readonly Titled[]) => string>> = 
 /** @throws CommandError when the file cannot be written. */
 export async function paths(run: CommandRun, { options }: Given): Promise<number> {
   const { format, states, output } = pathsOptions.parse(options)
-  const plans = states ? withoutRepeats(statePaths()) : transitionPaths()
-  const text = WRITERS[format](titled(plans))
+  const plans = states ? statePaths() : transitionPaths()
+  const text = WRITERS[format](plans)
   if (output === undefined) await run.write(text)
   else {
     await write(output, text)
     run.note(`${plans.length} paths written to ${output}`)
   }
   return EXIT.ok
-}
-
-/** States that lie on the way to others have the same shortest path. */
-function withoutRepeats(plans: readonly PathPlan[]): readonly PathPlan[] {
-  return [...new Map(plans.map((plan) => [JSON.stringify([plan.setting, plan.steps]), plan])).values()]
 }
 
 async function write(file: string, text: string): Promise<void> {

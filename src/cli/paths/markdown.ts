@@ -1,10 +1,10 @@
 // Paths as a document to read: a section for each setting, a list of steps for each path.
 // Must never leave out a step.
 
-import { describePlan, type Setting } from '../../testing/index.js'
-import { bySetting, type Titled } from './titles.js'
+import { describePlan, type PathPlan, type Setting } from '../../testing/index.js'
+import { bySetting } from './by-setting.js'
 
-export function writeMarkdown(paths: readonly Titled[]): string {
+export function writeMarkdown(paths: readonly PathPlan[]): string {
   const sections = bySetting(paths).map(({ setting, paths: own }) =>
     [`## ${setting.name}`, describeSetting(setting), ...own.map(describePath)].join('\n\n'),
   )
@@ -14,11 +14,11 @@ export function writeMarkdown(paths: readonly Titled[]): string {
 const HOW_TO_READ =
   'Each line is one step, numbered as in a divergence: the state in which the flow rests, what happens outside, the event that comes of it, and the states that it leads through.'
 
-function describePath({ title, plan }: Titled): string {
+function describePath(plan: PathPlan): string {
   const steps = describePlan(plan).map((line, at) => `${at}. ${line}`)
-  const { ends } = plan
+  const { ends, name } = plan
   const end = ends === null ? [] : [`Ends in \`${ends.state}\`${ends.code === null ? '' : ` with \`${ends.code}\``}.`]
-  return [`### ${title}`, steps.join('\n'), ...end].join('\n\n')
+  return [`### ${name}`, steps.join('\n'), ...end].join('\n\n')
 }
 
 function describeSetting({ purpose, limits, bounds }: Setting): string {

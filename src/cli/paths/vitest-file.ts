@@ -2,9 +2,9 @@
 // Must never need anything of this checkout: it is dropped into the project of somebody else.
 
 import { describePlan, type PathPlan } from '../../testing/index.js'
-import { bySetting, type Titled } from './titles.js'
+import { bySetting } from './by-setting.js'
 
-export function writeVitest(paths: readonly Titled[]): string {
+export function writeVitest(paths: readonly PathPlan[]): string {
   const groups = bySetting(paths).map(
     ({ setting, paths: own }) => `describe.concurrent(${literal(setting.name)}, { timeout: TIMEOUT_MS }, () => {
   const setting: Setting = ${literal(setting)}
@@ -40,8 +40,8 @@ async function follows(path: PathPlan): Promise<void> {
 `
 }
 
-function testOf({ title, plan }: Titled): string {
-  return `  it(${literal(title)}, () =>
+function testOf(plan: PathPlan): string {
+  return `  it(${literal(plan.name)}, () =>
     follows({
       name: ${literal(plan.name)},
       setting,

@@ -5,6 +5,7 @@ import { fromCallback } from 'xstate'
 import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
 import { StoreError } from '../../sessions/index.js'
 import { ChainFailure } from '../../tempo/index.js'
+import { RequestInvalid } from '../capture.js'
 import { type FlowResources, flowOf, type Ring } from '../ring.js'
 
 /** What an effect works with. */
@@ -83,6 +84,7 @@ export function eventOf(error: unknown): FailureEvent {
     }
     return WALLET_EVENTS[error.reason] ?? { type: 'SIGNING_FAILED', reason: error.message }
   }
+  if (error instanceof RequestInvalid) return { type: 'EFFECT_FAILED', reason: error.message }
   if (error instanceof SigningRefused) return { type: 'SIGNING_FAILED', reason: error.message }
   return { type: 'EFFECT_FAILED', reason: error instanceof Error ? error.name : 'unknown' }
 }
@@ -148,7 +150,10 @@ class Running<Input extends EffectInput> implements EffectScope<Input>, Stoppabl
 
   end(event: PaymentFlowEvent | null): void {
     this.#over = true
-    if (event !== null) this.tell(event)
+    if (event === null) return
+    this.tell(event)
+    // Taken, it leads out of the state, which stops its effect. Not taken, nothing else would come and the flow would hang.
+    if (!this.#left) this.tell({ type: 'EFFECT_FAILED', reason: `the state does not take ${event.type}` })
   }
 
   /** The state was left. */

@@ -2,7 +2,7 @@
 // Must never take silence for an approval.
 
 import { movedBy, type PaymentFlowEvent, type Plan, type PlannedInput } from '../../../machines/index.js'
-import type { PaymentIntent } from '../policy.js'
+import type { PaymentIntent, Policy } from '../policy.js'
 import type { FlowResources, PlacedFlow } from '../ring.js'
 import { authorise, type Changed } from './authorise.js'
 import type { EffectScope } from './effect.js'
@@ -14,10 +14,22 @@ export async function requestApproval(scope: EffectScope<PlannedInput>): Promise
   const authorised = await authorise(scope, kind)
   if (isChanged(authorised)) return { type: 'SESSION_CHANGED', session: authorised.changed }
   const intent = intentOf(flow, authorised.placed, authorised.plan, authorised.view.channelId)
-  const answer = await ring.policy.approve?.(intent)
+  const event = await askedOf(ring.policy.approve, intent)
   signal.throwIfAborted()
+  return event
+}
+
+/** Exactly `true` approves. The caller's rule is not ours: what it gives is looked at, and what it throws is dropped. */
+async function askedOf(approve: Policy['approve'], intent: PaymentIntent): Promise<PaymentFlowEvent | null> {
+  let answer: unknown
+  try {
+    answer = await approve?.(intent)
+  } catch {
+    return { type: 'DENY', fault: 'approve_threw' }
+  }
   if (answer === undefined) return null
-  return { type: answer ? 'APPROVE' : 'DENY' }
+  if (answer === true) return { type: 'APPROVE' }
+  return answer === false ? { type: 'DENY' } : { type: 'DENY', fault: 'approve_gave_no_boolean' }
 }
 
 function isChanged(result: object): result is Changed {
@@ -39,6 +51,7 @@ function intentOf(
     payee: place.payee,
     escrow: place.escrow,
     origin: flow.to.origin,
-    channelId,
+    // A channel that is yet to be opened has no id; the one in its place has ended.
+    channelId: plan.kind === 'open' ? null : channelId,
   }
 }

@@ -9,6 +9,7 @@ import type { Transport } from './transport.js'
 
 export { HeaderFields } from './header-fields.js'
 export { Incoming } from './incoming.js'
+export { isSendable } from './plain-request.js'
 export { receivedResponse } from './received-response.js'
 export { whenAborted } from './shared-signal.js'
 export type { Exchange, OtherOptions, Outgoing, Transport } from './transport.js'

@@ -15,12 +15,17 @@ const REFUSED_PORTS: ReadonlySet<string> = new Set(
   '1719 1720 1723 2049 3659 4045 4190 5060 5061 6000 6566 6665 6666 6667 6668 6669 6679 6697 10080'.split(' '),
 )
 
+/** Whether fetch sends a method of this name. */
+export function isSendable(method: string): boolean {
+  return METHOD.test(method) && !REFUSED_METHODS.has(method.toUpperCase())
+}
+
 /** Whether a request asks for nothing but what is done here. */
 export function isPlain({ url, method, headers, body, options }: Outgoing): boolean {
   if ((url.protocol !== 'http:' && url.protocol !== 'https:') || url.username !== '' || url.password !== '')
     return false
   if (mayBeRefused(url.port)) return false
-  if (!METHOD.test(method) || REFUSED_METHODS.has(method.toUpperCase())) return false
+  if (!isSendable(method)) return false
   if (body !== undefined && (method === 'GET' || method === 'HEAD')) return false
   if (!asksForKnownCodings(headers.get('accept-encoding'))) return false
   // `duplex` is about bodies that are streams, and none is.

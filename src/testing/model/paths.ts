@@ -7,7 +7,7 @@ import { costOf } from './cost.js'
 import type { EventCase } from './event-case.js'
 import { caseOf, type Exploration, type ModelPath, shortestPaths } from './explore.js'
 import { finished, transitionsOf } from './finish.js'
-import { type PathPlan, planOf } from './plan.js'
+import { namedApart, type PathPlan, planOf } from './plan.js'
 import { SETTINGS, type Setting } from './settings.js'
 import { STATES, TRANSITIONS, take } from './transitions.js'
 
@@ -76,16 +76,20 @@ export function transitionPaths(settings: readonly Setting[] = SETTINGS): readon
 function cover(best: ReadonlyMap<string, Candidate>): readonly PathPlan[] {
   const covered = new Set<string>()
   const byLength = [...best].sort(([, a], [, b]) => b.cases.length - a.cases.length)
-  return byLength.flatMap(([id, { setting, cases }]) => {
+  const plans = byLength.flatMap(([id, { setting, cases }]) => {
     if (covered.has(id)) return []
     const whole = finished(setting, cases)
     const transitions = transitionsOf(setting, whole)
     for (const taken of transitions) covered.add(taken)
     return [planOf(setting, whole, transitions)]
   })
+  return namedApart(plans)
 }
 
-/** A shortest path to every state in which a flow can rest or end. */
+/**
+ * Shortest paths that together reach every state in which a flow can rest or end. Each goes on to the end of its flow, so
+ * that one path may be the shortest to several states.
+ */
 export function statePaths(settings: readonly Setting[] = SETTINGS): readonly PathPlan[] {
   const found = new Map<string, Candidate>()
   for (const setting of settings) {
@@ -98,10 +102,13 @@ export function statePaths(settings: readonly Setting[] = SETTINGS): readonly Pa
       if (kept === undefined || cost < kept.cost) found.set(state, { setting, cases, cost })
     }
   }
-  return [...found.values()].map(({ setting, cases }) => {
+  const plans = new Map<string, PathPlan>()
+  for (const { setting, cases } of found.values()) {
     const whole = finished(setting, cases)
-    return planOf(setting, whole, transitionsOf(setting, whole))
-  })
+    const key = [setting.name, ...whole.map(({ name }) => name)].join('\n')
+    if (!plans.has(key)) plans.set(key, planOf(setting, whole, transitionsOf(setting, whole)))
+  }
+  return namedApart([...plans.values()])
 }
 
 /** Whether a flow only passes a state: it decides there without an event. */

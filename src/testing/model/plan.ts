@@ -71,11 +71,26 @@ export function planOf(setting: Setting, cases: readonly EventCase[], transition
   }
 }
 
-/** Readable: the steps in which something else than the usual happens. */
-function nameOf({ name }: Setting, steps: readonly PlanStep[]): string {
-  const told = steps.filter(({ case: given }) => !USUAL.has(given))
+/** What a name says: the steps in which something else than the usual happens; also where; or every step, and where. */
+type Wording = 'unusual' | 'unusual in its state' | 'whole'
+
+/** Readable: by default, no more than the steps in which something else than the usual happens. */
+function nameOf({ name }: Setting, steps: readonly PlanStep[], wording: Wording = 'unusual'): string {
+  const told = steps.filter(({ case: given }) => wording === 'whole' || !USUAL.has(given))
+  const words = told.map((step) => (wording === 'unusual' ? step.case : `${step.case} in ${step.state}`))
   const last = steps.at(-1)?.reaches.at(-1)?.state ?? 'requesting'
-  return `${name}: ${told.length === 0 ? 'nothing special' : told.map((step) => step.case).join(', ')} → ${last}`
+  return `${name}: ${words.length === 0 ? 'nothing special' : words.join(', ')} → ${last}`
+}
+
+/** The same plans, each under a name of its own: those that would share one say more. No two may be the same path. */
+export function namedApart(plans: readonly PathPlan[]): readonly PathPlan[] {
+  return (['unusual in its state', 'whole'] as const).reduce((named, wording) => {
+    const times = new Map<string, number>()
+    for (const { name } of named) times.set(name, (times.get(name) ?? 0) + 1)
+    return named.map((plan) =>
+      times.get(plan.name) === 1 ? plan : { ...plan, name: nameOf(plan.setting, plan.steps, wording) },
+    )
+  }, plans)
 }
 
 const USUAL: ReadonlySet<string> = new Set([
