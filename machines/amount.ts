@@ -41,6 +41,20 @@ export function exceeds(a: Amount, b: Amount): boolean {
   return parse(a) > parse(b)
 }
 
+/**
+ * An amount of base units as a person reads it: `formatAmount('1500000')` is `'1.50'`. At least two places, more where the
+ * amount has them. TIP-20 tokens have six decimals.
+ */
+export function formatAmount(baseUnits: Amount, decimals = 6): string {
+  const digits = parse(baseUnits)
+    .toString()
+    .padStart(decimals + 1, '0')
+  const whole = digits.slice(0, digits.length - decimals)
+  const fraction = digits.slice(digits.length - decimals).replace(/0+$/, '')
+  const places = fraction.padEnd(Math.min(2, decimals), '0')
+  return places === '' ? whole : `${whole}.${places}`
+}
+
 /** The sum of all given amounts. */
 export function sum(amounts: Iterable<Amount>): Amount {
   let total = 0n

@@ -1,7 +1,7 @@
 // Public entry `mpp-flow/machines`: the statecharts, their types and what is known about every code.
 // Must never import anything that touches the world.
 
-export { type Amount, add, exceeds, max, min, subtract, sum } from './amount.js'
+export { type Amount, add, exceeds, formatAmount, max, min, subtract, sum } from './amount.js'
 export { type Chart, type ChartOf, chartOf, type Effect, type Invocation, type Position, type Taken } from './chart.js'
 export {
   CODE_FACTS,

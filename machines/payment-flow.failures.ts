@@ -1,6 +1,7 @@
 // What a flow fails with: the code of the event that ended it, and what its reader needs to act.
 // Must never put text of a server's body into a failure.
 
+import { formatAmount } from './amount.js'
 import { CODE_FACTS, codeOfEvent, type FailureCode, isFailureCode } from './codes.js'
 import type { Failure, PaymentFlowContext, PaymentFlowEvent } from './payment-flow.types.js'
 import type { Change } from './payment-flow.updates.js'
@@ -52,6 +53,10 @@ export function failByPlan(context: PaymentFlowContext): Change {
   if (plan?.kind === 'refuse') {
     const detail = `${plan.limit}: ${plan.wanted} base units wanted, ${plan.allowed} allowed`
     return failure(context, 'limit_exceeded', { detail, limit: plan.limit })
+  }
+  if (plan?.kind === 'unfunded') {
+    const detail = `the wallet can pay ${formatAmount(plan.spendable)} of the token, ${formatAmount(plan.needed)} is needed`
+    return failure(context, 'wallet_balance_insufficient', { detail })
   }
   return failure(context, 'session_unavailable', { detail: plan?.kind === 'unavailable' ? plan.reason : null })
 }

@@ -68,6 +68,8 @@ export interface SessionView {
   readonly pending: 'open' | 'topUp' | 'close' | 'requestClose' | 'withdraw' | null
   /** What the pending transaction would add to the deposit. */
   readonly pendingAmount: Amount
+  /** What the wallet can move into the channel and still pay the fee; null: the chain was not asked. */
+  readonly spendable: Amount | null
 }
 
 /** What a rejection says must be different the next time. */
@@ -101,6 +103,8 @@ export type Plan =
   // `resumes`: signed before, and sent again; nothing new is signed, nobody has to approve it again.
   | { readonly kind: 'open'; readonly cumulative: Amount; readonly deposit: Amount; readonly resumes?: true }
   | { readonly kind: 'topUp'; readonly cumulative: Amount; readonly additionalDeposit: Amount; readonly resumes?: true }
+  // The wallet holds less than the least that the voucher needs.
+  | { readonly kind: 'unfunded'; readonly needed: Amount; readonly spendable: Amount }
   | { readonly kind: 'awaitAcknowledgement' }
   | { readonly kind: 'reconcile' }
   | { readonly kind: 'unavailable'; readonly reason: string }
@@ -183,6 +187,8 @@ export interface PaymentFlowContext {
   readonly unreadChallenges: number
   /** How many of the offered challenges to pass over, because the server refused their method. */
   readonly skipChallenges: number
+  /** Whether the answer offers an acceptable challenge for another channel after the accepted one. */
+  readonly anotherOffer: boolean
   readonly session: SessionView | null
   readonly plan: Plan | null
   readonly demand: Demand | null
@@ -191,7 +197,7 @@ export interface PaymentFlowContext {
   /** Deposit that was approved; null while nothing was. */
   readonly approvedDeposit: Amount | null
   readonly turn: Turn
-  readonly afterBackoff: 'requesting' | 'paying' | 'reconciling' | 'closing'
+  readonly afterBackoff: 'requesting' | 'authorizing' | 'paying' | 'reconciling' | 'closing'
   readonly backoffMs: number
   /** The event that made the session be reconciled, when it was a rejection. */
   readonly disputed: string | null
@@ -235,7 +241,8 @@ export type PaymentFlowEvent =
   | ({ readonly type: 'ANSWER_RECEIVED' } & AnswerFacts)
   | ({ readonly type: 'CHALLENGE_RECEIVED' } & AnswerFacts)
   // parseChallenge
-  | { readonly type: 'CHALLENGE_ACCEPTED'; readonly challenge: ChallengeSummary }
+  // `another`: an acceptable challenge for another channel comes after it on the same answer.
+  | { readonly type: 'CHALLENGE_ACCEPTED'; readonly challenge: ChallengeSummary; readonly another?: boolean }
   | { readonly type: 'CHALLENGE_UNSUPPORTED'; readonly reason: string }
   | { readonly type: 'CHALLENGE_REJECTED'; readonly reason: string }
   | { readonly type: 'CHALLENGE_EXPIRED' }
@@ -262,9 +269,10 @@ export type PaymentFlowEvent =
   | { readonly type: 'TOPPED_UP'; readonly session: SessionView }
   | { readonly type: 'TOP_UP_UNCONFIRMED' }
   | { readonly type: 'DEPOSIT_TOO_LOW'; readonly session: SessionView }
-  | { readonly type: 'WALLET_BALANCE_INSUFFICIENT' }
+  | { readonly type: 'WALLET_BALANCE_INSUFFICIENT'; readonly reason: string }
   | { readonly type: 'SIGNING_FAILED'; readonly reason: string }
-  | { readonly type: 'CHAIN_UNAVAILABLE'; readonly reason: string }
+  // `lasting`: asking again would bring the same answer.
+  | { readonly type: 'CHAIN_UNAVAILABLE'; readonly reason: string; readonly lasting?: true }
   // sendPaid and other sends
   | ({ readonly type: 'PAID_ANSWER_RECEIVED' } & AnswerFacts)
   | ({ readonly type: 'PAYMENT_REJECTED'; readonly code: string | null } & AnswerFacts)

@@ -95,6 +95,7 @@ export function view(more: Partial<SessionView> = {}): SessionView {
     depositedElsewhere: '0',
     pending: null,
     pendingAmount: '0',
+    spendable: null,
     ...more,
   }
 }

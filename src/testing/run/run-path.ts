@@ -4,9 +4,10 @@
 import { Actor, type AnyActor } from 'xstate'
 import { paymentFlowMachine } from '../../../machines/index.js'
 import { clientRunning } from '../../client/create-client.js'
-import type { MppClientOptions, Policy } from '../../client/index.js'
+import { type MppClientOptions, PATH_USD, type Policy, USDC_E } from '../../client/index.js'
 import { memoryStore } from '../../sessions/index.js'
 import { endOf, type PathPlan, type PlanStep } from '../model/plan.js'
+import { OTHER_TOKEN } from './challenge-forge.js'
 import { type Divergence, direct } from './director.js'
 import { createGates } from './gates.js'
 import { createOtherProcess } from './other-process.js'
@@ -39,8 +40,11 @@ const STEP_TIMEOUT_MS = 45_000
 function policyOf({ setting, steps }: PathPlan, ground: PathGround, asked: () => undefined): Policy {
   const { limits, bounds } = setting
   const forbidden = steps.some(({ cause }) => cause.by === 'policy')
+  const choice = steps.some(({ cause }) => cause.by === 'challenge' && cause.is === 'beyond-the-wallet')
+  const { allowedTokens = [USDC_E, PATH_USD] } = ground.policy ?? {}
   return {
     ...ground.policy,
+    ...(choice && { allowedTokens: [...allowedTokens, OTHER_TOKEN] }),
     maxDeposit: BigInt(limits.maxDeposit),
     maxExposure: BigInt(limits.maxExposure),
     ...(limits.maxCumulative !== null && { maxCumulative: BigInt(limits.maxCumulative) }),

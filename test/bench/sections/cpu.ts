@@ -63,6 +63,7 @@ const SESSION: SessionView = {
   depositedElsewhere: '0',
   pending: null,
   pendingAmount: '0',
+  spendable: null,
 }
 
 const INPUT: PaymentFlowInput = {
