@@ -15,8 +15,8 @@ import type { ChallengeKind, GatewayAnswer } from '../model/causes.js'
 
 /** How long a short-lived challenge can be answered: longer than any machine needs to come to the point. */
 const SHORT_LIFE_MS = 120_000
-/** Of every Tempo chain; nobody has any of it here. */
-export const OTHER_TOKEN = `0x20c0${'0'.repeat(35)}1`
+/** Another token of every Tempo chain. */
+export const OTHER_TOKEN = `0x20c0${'0'.repeat(35)}1` as const
 const PAST = '2020-01-01T00:00:00Z'
 
 export interface ChallengeForge {

@@ -40,11 +40,10 @@ const STEP_TIMEOUT_MS = 45_000
 function policyOf({ setting, steps }: PathPlan, ground: PathGround, asked: () => undefined): Policy {
   const { limits, bounds } = setting
   const forbidden = steps.some(({ cause }) => cause.by === 'policy')
-  const choice = steps.some(({ cause }) => cause.by === 'challenge' && cause.is === 'beyond-the-wallet')
   const { allowedTokens = [USDC_E, PATH_USD] } = ground.policy ?? {}
   return {
     ...ground.policy,
-    ...(choice && { allowedTokens: [...allowedTokens, OTHER_TOKEN] }),
+    ...(offersChoice(steps) && { allowedTokens: [...allowedTokens, OTHER_TOKEN] }),
     maxDeposit: BigInt(limits.maxDeposit),
     maxExposure: BigInt(limits.maxExposure),
     ...(limits.maxCumulative !== null && { maxCumulative: BigInt(limits.maxCumulative) }),
@@ -55,6 +54,11 @@ function policyOf({ setting, steps }: PathPlan, ground: PathGround, asked: () =>
     ...(limits.approval && { approve: asked }),
     ...(forbidden && { allowedOrigins: ['https://elsewhere.example'] }),
   }
+}
+
+/** Whether an offer is made that the wallet cannot pay, before one that it can. */
+function offersChoice(steps: readonly PlanStep[]): boolean {
+  return steps.some(({ cause }) => cause.by === 'challenge' && cause.is === 'beyond-the-wallet')
 }
 
 /** What a path needs of its ground, or does to it that others could feel. */
@@ -105,6 +109,7 @@ async function runOn(
   const store = memoryStore()
   const other = createOtherProcess(ground, store)
   await other.prepare(foundBy(plan))
+  if (offersChoice(plan.steps)) await other.emptyWallet(OTHER_TOKEN)
   let actor: AnyActor | undefined
   let watchdog: NodeJS.Timeout | undefined
   const { promise: stopped, resolve: stop } = withResolvers()
