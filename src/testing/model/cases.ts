@@ -113,13 +113,16 @@ function parsingChallenge(context: PaymentFlowContext): readonly EventCase[] {
   const accepted = usable(context).map((kind) =>
     is(kind, { type: 'CHALLENGE_ACCEPTED', challenge: { ...MODEL_CHALLENGE, unitType: unitOf(kind) } }),
   )
+  const beyond = (another: boolean): EventCase =>
+    is('beyond-the-wallet', { type: 'CHALLENGE_ACCEPTED', challenge: BEYOND_THE_WALLET, another })
   // Read from the same answer as the one before it, which was made for this.
-  if (isBeyondTheWallet(context) && context.unreadChallenges === 0) return [...accepted, CANCEL]
+  if (context.challenge !== null && context.unreadChallenges === 0)
+    return [...(isBeyondTheWallet(context) ? accepted : [beyond(false)]), CANCEL]
   const choice = context.purpose === 'pay' && context.challenge === null && context.unreadChallenges > 1
   return [
     ...accepted,
     ...(choice
-      ? [is('beyond-the-wallet', { type: 'CHALLENGE_ACCEPTED', challenge: BEYOND_THE_WALLET, another: true })]
+      ? [beyond(true), is('before-another', { type: 'CHALLENGE_ACCEPTED', challenge: MODEL_CHALLENGE, another: true })]
       : []),
     is('unsupported', { type: 'CHALLENGE_UNSUPPORTED', reason: 'no tempo/session challenge' }),
     is('malformed', { type: 'CHALLENGE_REJECTED', reason: 'malformed' }),
@@ -163,6 +166,10 @@ function acquiringSession(context: PaymentFlowContext): readonly EventCase[] {
   // The wallet never had anything of that token, nor a channel in it; paths begin with one channel at most.
   const choice = isBeyondTheWallet(context) || context.skipChallenges > 0
   if (context.session === null && choice) return [found('absent', FOUND.absent), ...OF_THE_STORE, CANCEL]
+  // Of channels that are there, only this one must grow before anything is sent.
+  if (context.session === null && context.anotherOffer) {
+    return [found('overdrawn', FOUND.overdrawn), ...OF_THE_STORE, CANCEL]
+  }
   const acquired =
     context.session === null
       ? FINDINGS.map((finds) => found(finds, FOUND[finds]))

@@ -44,6 +44,7 @@ const CHANGES: Readonly<Record<ChallengeKind, (challenge: Challenge) => Challeng
   malformed: (challenge) => withRequest(challenge, { amount: 'much' }),
   unsupported: (challenge) => ({ ...challenge, method: 'barter' }),
   'beyond-the-wallet': (challenge) => withRequest(challenge, { currency: OTHER_TOKEN }),
+  'before-another': (challenge) => challenge,
   'in-a-foreign-token': (challenge) => withRequest(challenge, { currency: `0x20c0${'f'.repeat(36)}` }),
 }
 

@@ -56,9 +56,11 @@ function policyOf({ setting, steps }: PathPlan, ground: PathGround, asked: () =>
   }
 }
 
-/** Whether an offer is made that the wallet cannot pay, before one that it can. */
+/** Whether one of two offers is in a token of which the wallet must have nothing. */
 function offersChoice(steps: readonly PlanStep[]): boolean {
-  return steps.some(({ cause }) => cause.by === 'challenge' && cause.is === 'beyond-the-wallet')
+  return steps.some(
+    ({ cause }) => cause.by === 'challenge' && (cause.is === 'beyond-the-wallet' || cause.is === 'before-another'),
+  )
 }
 
 /** What a path needs of its ground, or does to it that others could feel. */

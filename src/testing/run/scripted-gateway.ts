@@ -158,6 +158,7 @@ export async function startScriptedGateway({ target }: { readonly target: string
 
 /** What the challenges after the first one of an answer are like. */
 function after(answer: GatewayAnswer): GatewayAnswer {
+  if (answer.challenge === 'before-another') return { ...answer, challenge: 'beyond-the-wallet' }
   return answer.challenge === 'beyond-the-wallet' ? { ...answer, challenge: 'usable' } : answer
 }
 
