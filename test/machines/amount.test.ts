@@ -3,7 +3,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { add, exceeds, max, min, subtract, sum } from '../../machines/index.js'
+import { add, exceeds, formatAmount, max, min, subtract, sum } from '../../machines/index.js'
 
 const units = fc.bigInt({ min: 0n, max: 2n ** 96n - 1n })
 const byValue = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0)
@@ -60,6 +60,23 @@ describe('amounts', () => {
   it('refuse a lone amount that is none', () => {
     expect(() => max('-1')).toThrow(RangeError)
     expect(() => min('1.5')).toThrow(RangeError)
+  })
+
+  it.each([
+    ['0', '0.00'],
+    ['1', '0.000001'],
+    ['10000', '0.01'],
+    ['1500000', '1.50'],
+    ['1234567', '1.234567'],
+    ['5000000000000', '5000000.00'],
+  ])('are read in tokens: %s is %s', (baseUnits, tokens) => {
+    expect(formatAmount(baseUnits)).toBe(tokens)
+  })
+
+  it('are read with the decimals of their token', () => {
+    expect(formatAmount('15', 1)).toBe('1.5')
+    expect(formatAmount('15', 0)).toBe('15')
+    expect(() => formatAmount('-1')).toThrow(RangeError)
   })
 
   it('say nothing of what was refused', () => {
