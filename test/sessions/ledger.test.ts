@@ -349,6 +349,7 @@ describe('the view that planning gets', () => {
       depositedElsewhere: '0',
       pending: null,
       pendingAmount: '0',
+      spendable: null,
     })
   })
 

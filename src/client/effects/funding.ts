@@ -9,6 +9,7 @@ import {
   readSpendableForOpen,
   readSpendableForTopUp,
   type Spendable,
+  sightChannel,
   type TopUpTerms,
 } from '../../tempo/index.js'
 import { dropLease, type PlacedFlow, type Ring } from '../ring.js'
@@ -77,9 +78,16 @@ async function spendableFor(
   record: SessionRecord | undefined,
 ): Promise<Spendable> {
   const client = await ring.clientFor(placed.place.chainId)
-  return kind === 'open'
-    ? readSpendableForOpen(client, openTerms(ring, placed))
-    : readSpendableForTopUp(client, topUpTerms(ring, placed, record))
+  if (kind === 'open') return readSpendableForOpen(client, openTerms(ring, placed))
+  try {
+    return await readSpendableForTopUp(client, topUpTerms(ring, placed, record))
+  } catch (error) {
+    // A node from before the channel was opened refuses to top it up: that says nothing about the channel.
+    const { channelId } = channelOf(record)
+    const notBefore = record?.session.seenAtBlock ?? null
+    await sightChannel(client, { channelId, escrow: placed.place.escrow, notBefore })
+    throw error
+  }
 }
 
 /** The terms of an open, apart from its deposit. */
