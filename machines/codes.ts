@@ -275,10 +275,10 @@ export const CODE_FACTS: Readonly<Record<FailureCode, CodeFacts>> = {
     'Raise maxDeposit so that the channel can be topped up.',
   ),
   wallet_balance_insufficient: facts(
-    0,
+    4,
     false,
-    'The wallet does not hold enough of the token for the deposit and the fee.',
-    'Send tokens to the payer address, or lower the deposit.',
+    'The wallet does not hold enough of the token for the least deposit that the request needs, and for the fee.',
+    'Send tokens to the payer address; a channel that is open already is used without any.',
   ),
   policy_denied: facts(
     0,
@@ -336,9 +336,9 @@ export const CODE_FACTS: Readonly<Record<FailureCode, CodeFacts>> = {
     'Use that newer version with this store, or another store with this version.',
   ),
   chain_unavailable: facts(
-    2,
+    4,
     true,
-    'The chain could not be asked about the channel.',
+    'The chain could not be asked: its node cannot be reached, fails, or limits the rate of requests.',
     'Check the RPC URL; pending operations are kept and settled when it answers.',
   ),
   rate_limited: facts(1, true, 'The gateway limits the rate of requests.', 'Wait, then try again with fewer at once.'),

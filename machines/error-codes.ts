@@ -15,7 +15,15 @@ import { paymentFlowMachine } from './payment-flow.machine.js'
 import { defaultBoundOf } from './payment-flow.updates.js'
 
 /** What the machine does about a code. */
-export type LeadsTo = 'top-up' | 'voucher-refresh' | 're-challenge' | 'retry-close' | 'reconcile' | 'terminal'
+export type LeadsTo =
+  | 'top-up'
+  | 'voucher-refresh'
+  | 'next-offer'
+  | 're-challenge'
+  | 'retry-close'
+  | 'reconcile'
+  | 'ask-chain-again'
+  | 'terminal'
 
 /** All that is known about a code. */
 export interface ErrorCode extends CodeFacts {
@@ -66,6 +74,8 @@ function arrowsOf(node: Node, event: string): readonly Arrow[] {
 const READINGS: readonly (readonly [LeadsTo, (arrow: Arrow) => boolean])[] = [
   ['top-up', (arrow) => arrow.actions.includes('demandDeposit')],
   ['voucher-refresh', (arrow) => arrow.actions.includes('demandVoucher')],
+  ['ask-chain-again', (arrow) => arrow.actions.includes('backOffToAuthorizing')],
+  ['next-offer', (arrow) => arrow.actions.includes('takeAnotherOffer')],
   [
     'reconcile',
     (arrow) => arrow.target.endsWith('.reconcilingSession') || arrow.actions.includes('backOffToReconciling'),

@@ -106,6 +106,11 @@ export function failByPlan(context: PaymentFlowContext): Change {
       limit: plan.limit,
     })
   }
+  if (plan?.kind === 'unfunded') {
+    const needed = amountOf(plan.needed, context.challenge?.currency ?? null)
+    const detail = `${needed} needed, and the wallet can pay ${formatAmount(plan.spendable)}`
+    return failure(context, 'wallet_balance_insufficient', { detail })
+  }
   return failure(context, 'session_unavailable', { detail: plan?.kind === 'unavailable' ? plan.reason : null })
 }
 

@@ -3,7 +3,7 @@
 
 import { CLOSE_REJECTIONS, REJECTIONS, RESEND_REJECTIONS, UNPAID_REJECTIONS } from './payment-flow.recovery.js'
 import { flowOf, outputOf, paymentFlowSetup, planned } from './payment-flow.setup.js'
-import { initialContext } from './payment-flow.updates.js'
+import { hasAuthorised, initialContext } from './payment-flow.updates.js'
 
 const FAILED = { target: '#paymentFlow.failed', actions: ['fail'] } as const
 const FAILED_BY_ANSWER = { target: '#paymentFlow.failed', actions: ['noteAnswer', 'fail'] } as const
@@ -33,6 +33,22 @@ const ASK_ANEW = [{ guard: 'withinBound', target: '#paymentFlow.requesting', act
 /** What may keep an effect from signing. */
 const SIGNING = {
   SESSION_CHANGED: PLAN_AGAIN,
+} as const
+
+/** What may keep an effect from moving funds. Where these are used up, the machine's own arrows lead to `failed`. */
+const FUNDING = {
+  ...SIGNING,
+  WALLET_BALANCE_INSUFFICIENT: {
+    guard: 'mayTakeAnotherOffer',
+    target: '#paymentFlow.parsingChallenge',
+    actions: ['count', 'takeAnotherOffer'],
+  },
+  // The channel is looked up anew afterwards: what is signed and stored by then is sent again, never signed again.
+  CHAIN_UNAVAILABLE: {
+    guard: 'mayAskChainAgain',
+    target: '#paymentFlow.backingOff',
+    actions: ['count', 'backOffToAuthorizing'],
+  },
 } as const
 
 /**
@@ -112,7 +128,11 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
       invoke: {
         id: 'parseChallenge',
         src: 'parseChallenge',
-        input: ({ context }) => ({ flow: context.flow, skip: context.skipChallenges }),
+        input: ({ context }) => ({
+          flow: context.flow,
+          skip: context.skipChallenges,
+          committed: context.purpose === 'close' || hasAuthorised(context),
+        }),
       },
       on: {
         CHALLENGE_ACCEPTED: [
@@ -175,7 +195,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
               { target: 'toppingUp', actions: ['noteApproval'] },
             ],
             DENY: FAILED,
-            SESSION_CHANGED: PLAN_AGAIN,
+            ...FUNDING,
           },
         },
         openingSession: {
@@ -185,7 +205,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
           on: {
             OPEN_RESUMED: { target: '#paymentFlow.paying', actions: ['noteSession'] },
             OPEN_SIGNED: { target: '#paymentFlow.paying', actions: ['noteSession', 'noteSigned'] },
-            ...SIGNING,
+            ...FUNDING,
           },
         },
         toppingUp: {
@@ -222,7 +242,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
             PAYMENT_REJECTED: FAILED_BY_ANSWER,
             ANSWER_RECEIVED: FAILED_BY_ANSWER,
             CHALLENGE_EXPIRED: ASK_ANEW,
-            ...SIGNING,
+            ...FUNDING,
             ...REJECTIONS,
           },
         },
@@ -260,7 +280,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
             ],
             // Once that is used up, the machine's own arrow leads to `failed`.
             CHAIN_UNAVAILABLE: {
-              guard: 'withinBound',
+              guard: 'mayAskChainAgain',
               target: '#paymentFlow.backingOff',
               actions: ['count', 'backOffToReconciling'],
             },
@@ -333,6 +353,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
         WAITED: [
           { guard: 'thenPaying', target: 'paying' },
           { guard: 'thenResending', target: 'resending' },
+          { guard: 'thenAuthorizing', target: 'authorizing' },
           { guard: 'thenReconciling', target: 'authorizing.reconcilingSession' },
           // Read again: it may have expired meanwhile.
           { guard: 'thenParsing', target: 'parsingChallenge' },
@@ -360,7 +381,11 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
               FAILED,
             ],
             CHALLENGE_EXPIRED: ASK_ANEW,
-            CHAIN_UNAVAILABLE: { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToClosing'] },
+            CHAIN_UNAVAILABLE: {
+              guard: 'mayAskChainAgain',
+              target: 'backingOff',
+              actions: ['count', 'backOffToClosing'],
+            },
             RATE_LIMITED: [
               { guard: 'withinBound', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToClosing'] },
               FAILED_BY_ANSWER,

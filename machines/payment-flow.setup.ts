@@ -79,7 +79,7 @@ export const paymentFlowSetup = setup({
     sendUnpaid: effect<EffectInput & { readonly purpose: 'pay' | 'close'; readonly closing: string | null }>(
       'sendUnpaid',
     ),
-    parseChallenge: effect<EffectInput & { readonly skip: number }>('parseChallenge'),
+    parseChallenge: effect<EffectInput & { readonly skip: number; readonly committed: boolean }>('parseChallenge'),
     acquireSession: effect<EffectInput>('acquireSession'),
     awaitAcknowledgement: effect<PlannedInput>('awaitAcknowledgement'),
     requestApproval: effect<PlannedInput>('requestApproval'),
@@ -106,6 +106,11 @@ export const paymentFlowSetup = setup({
     withinBoundOnChannel: ({ context, event }) => withinBound(context, event) && context.challenge !== null,
     anotherChallengeOffered: ({ context, event }) =>
       'challengesOffered' in event && event.challengesOffered > 1 && (context.counts[event.type] ?? 0) === 0,
+    /** What the wallet lacks for one offer it may have for another, as long as nothing was signed or sent. */
+    mayTakeAnotherOffer: ({ context, event }) =>
+      context.anotherOffer && !update.hasAuthorised(context) && withinBound(context, event),
+    mayAskChainAgain: ({ context, event }) =>
+      event.type === 'CHAIN_UNAVAILABLE' && event.lasting !== true && withinBound(context, event),
     mayRepeatWork: ({ context, event }) => context.limits.retryCommitFailed && (context.counts[event.type] ?? 0) === 0,
     /** After a 429 or 503 most likely nothing was run; after any other server error it may have been. */
     mayResendPaid: ({ context, event }) =>
@@ -135,6 +140,7 @@ export const paymentFlowSetup = setup({
       (event.session.status === 'open' || event.session.status === 'toppingUp'),
     disputedWithChallenge: ({ context }) => context.disputed !== null && context.unreadChallenges > 0,
     disputed: ({ context }) => context.disputed !== null,
+    thenAuthorizing: ({ context }) => context.afterBackoff === 'authorizing',
     thenPaying: ({ context }) => context.afterBackoff === 'paying',
     thenResending: ({ context }) => context.afterBackoff === 'resending',
     thenParsing: ({ context }) => context.afterBackoff === 'parsing',
@@ -156,10 +162,12 @@ export const paymentFlowSetup = setup({
     demandDeposit: assign(({ context, event }) => update.demandDeposit(context, event)),
     demandSignature: assign(({ context, event }) => update.demandSignature(context, event)),
     skipChallenge: assign(({ context }) => ({ skipChallenges: context.skipChallenges + 1 })),
+    takeAnotherOffer: assign(({ context }) => update.takeAnotherOffer(context)),
     dispute: assign(({ event }) => ({ disputed: event.type })),
     settleDispute: assign({ disputed: null }),
     backOffToRequesting: assign(({ context, event }) => update.backOff(context, event, 'requesting')),
     backOffToParsing: assign(({ context, event }) => update.backOff(context, event, 'parsing')),
+    backOffToAuthorizing: assign(({ context, event }) => update.backOff(context, event, 'authorizing')),
     backOffToPaying: assign(({ context, event }) => update.backOff(context, event, 'paying')),
     backOffToResending: assign(({ context, event }) => update.backOff(context, event, 'resending')),
     backOffToReconciling: assign(({ context, event }) => update.backOff(context, event, 'reconciling')),

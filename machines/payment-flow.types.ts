@@ -70,6 +70,8 @@ export interface SessionView {
   readonly pending: 'open' | 'topUp' | 'close' | 'requestClose' | 'withdraw' | null
   /** What the pending transaction would add to the deposit. */
   readonly pendingAmount: Amount
+  /** What the wallet can move into the channel and still pay the fee; null: the chain was not asked. */
+  readonly spendable: Amount | null
 }
 
 /** What a rejection says must be different the next time. */
@@ -103,6 +105,8 @@ export type Plan =
   // `resumes`: signed before, and sent again; nothing new is signed, nobody has to approve it again.
   | { readonly kind: 'open'; readonly cumulative: Amount; readonly deposit: Amount; readonly resumes?: true }
   | { readonly kind: 'topUp'; readonly cumulative: Amount; readonly additionalDeposit: Amount; readonly resumes?: true }
+  // The wallet holds less than the least that the voucher needs.
+  | { readonly kind: 'unfunded'; readonly needed: Amount; readonly spendable: Amount }
   | { readonly kind: 'awaitAcknowledgement' }
   | { readonly kind: 'reconcile' }
   | { readonly kind: 'unavailable'; readonly reason: string }
@@ -189,6 +193,8 @@ export interface PaymentFlowContext {
   readonly unreadChallenges: number
   /** How many of the offered challenges to pass over, because the server refused their method. */
   readonly skipChallenges: number
+  /** Whether the answer offers an acceptable challenge for another channel after the accepted one. */
+  readonly anotherOffer: boolean
   readonly session: SessionView | null
   readonly plan: Plan | null
   readonly demand: Demand | null
@@ -197,7 +203,7 @@ export interface PaymentFlowContext {
   /** Deposit that was approved; null while nothing was. */
   readonly approvedDeposit: Amount | null
   readonly turn: Turn
-  readonly afterBackoff: 'requesting' | 'parsing' | 'paying' | 'resending' | 'reconciling' | 'closing'
+  readonly afterBackoff: 'requesting' | 'parsing' | 'authorizing' | 'paying' | 'resending' | 'reconciling' | 'closing'
   readonly backoffMs: number
   /** What refusing answers asked to wait for (`Retry-After`) and was not waited for yet, in milliseconds. */
   readonly retryAfterMs: number | null
@@ -250,7 +256,8 @@ export type PaymentFlowEvent =
   | ({ readonly type: 'ANSWER_RECEIVED' } & AnswerFacts)
   | ({ readonly type: 'CHALLENGE_RECEIVED' } & AnswerFacts)
   // parseChallenge
-  | { readonly type: 'CHALLENGE_ACCEPTED'; readonly challenge: ChallengeSummary }
+  // `another`: an acceptable challenge for another channel comes after it on the same answer.
+  | { readonly type: 'CHALLENGE_ACCEPTED'; readonly challenge: ChallengeSummary; readonly another?: boolean }
   | { readonly type: 'CHALLENGE_UNSUPPORTED'; readonly reason: string }
   | { readonly type: 'CHALLENGE_REJECTED'; readonly reason: string }
   | { readonly type: 'CHALLENGE_EXPIRED' }
@@ -281,9 +288,10 @@ export type PaymentFlowEvent =
   | { readonly type: 'TOPPED_UP'; readonly session: SessionView }
   | { readonly type: 'TOP_UP_UNCONFIRMED' }
   | { readonly type: 'DEPOSIT_TOO_LOW'; readonly session: SessionView }
-  | { readonly type: 'WALLET_BALANCE_INSUFFICIENT' }
+  | { readonly type: 'WALLET_BALANCE_INSUFFICIENT'; readonly reason: string }
   | { readonly type: 'SIGNING_FAILED'; readonly reason: string }
-  | { readonly type: 'CHAIN_UNAVAILABLE'; readonly reason: string }
+  // `lasting`: asking again would bring the same answer.
+  | { readonly type: 'CHAIN_UNAVAILABLE'; readonly reason: string; readonly lasting?: true }
   // sendPaid, resendPaid and other sends. PAID_ANSWER_RECEIVED: a 2xx, or any status with a receipt that holds
   | ({ readonly type: 'PAID_ANSWER_RECEIVED' } & AnswerFacts)
   | ({ readonly type: 'PAYMENT_REJECTED'; readonly code: string | null } & AnswerFacts)

@@ -43,6 +43,7 @@ export function initialContext(input: PaymentFlowInput): PaymentFlowContext {
     challenge: null,
     unreadChallenges: 0,
     skipChallenges: 0,
+    anotherOffer: false,
     session: null,
     plan: null,
     demand: null,
@@ -243,8 +244,30 @@ export function noteChallenge(context: PaymentFlowContext, event: PaymentFlowEve
   if (event.type !== 'CHALLENGE_ACCEPTED') return {}
   return {
     challenge: event.challenge,
+    anotherOffer: event.another === true,
     unreadChallenges: 0,
     references: { ...context.references, challengeId: event.challenge.id },
+  }
+}
+
+/** Whether this flow has signed or sent anything. */
+export function hasAuthorised({ authorised }: PaymentFlowContext): boolean {
+  const { deposit, vouchersSigned, paidSends } = authorised
+  return deposit !== '0' || vouchersSigned > 0 || paidSends > 0
+}
+
+/** Passes over the accepted challenge, and leaves what was found out about its channel. */
+export function takeAnotherOffer(context: PaymentFlowContext): Change {
+  return {
+    skipChallenges: context.skipChallenges + 1,
+    anotherOffer: false,
+    session: null,
+    plan: null,
+    demand: null,
+    reconciled: false,
+    approvedDeposit: null,
+    turn: 'none',
+    references: { ...context.references, channelId: null },
   }
 }
 

@@ -104,14 +104,20 @@ function planOpen(input: PlanningInput, required: Amount): Plan {
   if (exceeds(cumulative, limits.maxExposure)) return refuse('maxExposure', cumulative, limits.maxExposure)
   const { cap, limit } = depositCap(input)
   if (exceeds(cumulative, cap)) return refuse(limit, cumulative, cap)
-  return { kind: 'open', cumulative, deposit: max(cumulative, min(challenge.suggestedDeposit ?? cumulative, cap)) }
+  const { spendable } = input.session
+  if (spendable !== null && exceeds(cumulative, spendable)) return { kind: 'unfunded', needed: cumulative, spendable }
+  const most = min(cap, spendable ?? cap)
+  return { kind: 'open', cumulative, deposit: max(cumulative, min(challenge.suggestedDeposit ?? cumulative, most)) }
 }
 
 function planTopUp(input: PlanningInput, cumulative: Amount, least: Amount): Plan {
   const { cap, limit } = depositCap(input)
   const room = subtract(cap, input.session.deposit)
   if (exceeds(least, room)) return refuse(limit, add(input.session.deposit, least), cap)
-  const additionalDeposit = max(least, min(input.challenge.suggestedDeposit ?? least, room))
+  const { spendable } = input.session
+  if (spendable !== null && exceeds(least, spendable)) return { kind: 'unfunded', needed: least, spendable }
+  const most = min(room, spendable ?? room)
+  const additionalDeposit = max(least, min(input.challenge.suggestedDeposit ?? least, most))
   return { kind: 'topUp', cumulative, additionalDeposit }
 }
 

@@ -25,7 +25,7 @@ async function forChain(client: Client, chainId: number): Promise<Client> {
     throw toChainFailure(error)
   })
   if (actual === chainId) return client
-  throw new ChainFailure('unreachable', `the RPC answers for chain ${actual}, the challenge is for chain ${chainId}`)
+  throw new ChainFailure('wrong_chain', `the RPC answers for chain ${actual}, the challenge is for chain ${chainId}`)
 }
 
 /** A client for each chain, made once. */

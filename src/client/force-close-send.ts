@@ -2,7 +2,7 @@
 // Must never send anything that the ledger does not hold.
 
 import type { HeldLease, SessionRecord } from '../sessions/index.js'
-import { toChainFailure } from '../tempo/index.js'
+import { mayPassByItself, toChainFailure } from '../tempo/index.js'
 import { reconcile } from './effects/reconcile.js'
 import type { Ring } from './ring.js'
 
@@ -32,7 +32,7 @@ export async function sendAndLook(
   } catch (error) {
     // Sent before, expired, or refused for another reason: what has become of it, only the chain's state can say.
     const failure = toChainFailure(error)
-    if (failure.reason === 'unreachable') throw failure
+    if (mayPassByItself(failure)) throw failure
     refusal = failure.message
   }
   for (let look = 0; look < LOOKS; look += 1) {

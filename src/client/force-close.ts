@@ -56,6 +56,7 @@ interface Run {
 /** What may be different the next time. */
 const PASSING: ReadonlySet<ChainFailure['reason']> = new Set([
   'unreachable',
+  'rate_limited',
   'behind',
   'unknown',
   'reverted',

@@ -22,6 +22,7 @@ import {
   sightChannels,
   signVoucher,
 } from '../tempo/index.js'
+import { askAgain } from './ask-again.js'
 import { signing } from './effects/effect.js'
 import { reconcile } from './effects/reconcile.js'
 import { causeOf } from './force-close-outcome.js'
@@ -67,14 +68,16 @@ export async function searchChain(
   const { chainId, escrow } = where
   const payer = lowerCase(ring.account.address)
   try {
-    const client = await ring.clientFor(chainId)
     const { signal, fromBlock, onProgress } = options
+    const client = await askAgain(ring, signal, () => ring.clientFor(chainId))
     const range = fromBlock === undefined ? {} : { fromBlock }
     const onPart = (left: number, of: number): void => onProgress?.({ step: 'searching', chainId, escrow, left, of })
-    const found = await findOpenings(client, { payer, escrow, chainId, signal, onPart, ...range })
+    const found = await askAgain(ring, signal, () =>
+      findOpenings(client, { payer, escrow, chainId, signal, onPart, ...range }),
+    )
     const unknown = found.openings.filter(({ channelId }) => isUnknown(records, channelId))
     const channelIds = unknown.map(({ channelId }) => channelId)
-    const sightings = await sightChannels(client, { channelIds, escrow })
+    const sightings = await askAgain(ring, signal, () => sightChannels(client, { channelIds, escrow }))
     const channels: RecoveredChannel[] = []
     // One after the other: of two in the same place, the first one found takes it.
     for (const [index, opening] of unknown.entries()) {
@@ -181,7 +184,7 @@ async function adopt(
         if (standing !== undefined && !isEnded(standing)) continue
         await ring.ledger.apply(key, place, event, { lease, ...(p.voucher !== undefined && { voucher: p.voucher }) })
         // A forced close may be under way.
-        await reconcile(ring, { key, place }, lease)
+        await askAgain(ring, p.signal, () => reconcile(ring, { key, place }, lease))
         const record = await ring.ledger.read(key)
         if (record !== undefined) return record
       } finally {

@@ -2,6 +2,7 @@
 // Must never wait for one channel before it looks at another, nor drop what the chain may still include.
 
 import { isEnded, type SessionRecord } from '../sessions/index.js'
+import { askAgain } from './ask-again.js'
 import { reconcile } from './effects/reconcile.js'
 import { causeOf } from './force-close-outcome.js'
 import { type RecoveredChannel, type RecoverProgress, reportOf, told } from './recover-report.js'
@@ -39,7 +40,7 @@ async function settle(ring: Ring, known: SessionRecord, signal: AbortSignal): Pr
       const before = (await ring.ledger.read(key)) ?? known
       if (before.session.channelId !== known.session.channelId)
         return aside(known, 'somebody else has ended it meanwhile')
-      const result = await reconcile(ring, { key, place }, lease)
+      const result = await askAgain(ring, signal, () => reconcile(ring, { key, place }, lease))
       const after = await ring.ledger.read(key)
       return reportOf(before, after, { source: 'ledger', ...told(before, after, 'undecidedMs' in result) })
     } finally {

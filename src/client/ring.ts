@@ -185,6 +185,15 @@ export async function unreserve(ring: Ring, flow: FlowResources): Promise<void> 
   await ring.ledger.apply(key, place, { type: 'RELEASED', flow: flow.id })
 }
 
+/** Gives back what a flow holds of a channel that it has signed nothing for, before it is about another one. */
+export async function leaveChannel(ring: Ring, flow: FlowResources): Promise<void> {
+  if (flow.key === null) return
+  land(flow, false)
+  flow.known = null
+  await dropLease(flow)
+  await unreserve(ring, flow)
+}
+
 /**
  * Gives back what a flow holds. What it signed stays in the ledger; a close that was not confirmed leaves the channel
  * open, and whatever the chain says later is found when the channel is used again.

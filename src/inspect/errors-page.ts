@@ -14,8 +14,11 @@ const LEADS_TO: Readonly<Record<ErrorCode['leadsTo'], string>> = {
   'top-up': 'the channel is topped up, then the same bytes are sent again',
   'voucher-refresh': 'the next voucher is signed (the channel is topped up first if it would pass the deposit)',
   're-challenge': 'a fresh challenge is answered, with the voucher as it is',
+  'next-offer': 'while nothing is signed, the next acceptable challenge of the same answer is taken, if there is one',
   'retry-close': 'after a pause the close credential is sent again',
   reconcile: 'the chain is asked about the channel, then a fresh challenge is answered',
+  'ask-chain-again':
+    'after a pause that doubles each time the chain is asked again; what is signed by then is sent again, never signed anew',
   terminal: 'the flow ends in `failed`',
 }
 

@@ -128,6 +128,7 @@ export function viewOf(
     ...others,
     pending: session.pending?.kind ?? null,
     pendingAmount: session.pending?.amount ?? '0',
+    spendable: null,
   }
 }
 

@@ -2,11 +2,12 @@
 // Must never broadcast it, nor sign for an account that visibly cannot pay.
 import type { Client, LocalAccount } from 'viem'
 import { Formatters, Transaction } from 'viem/tempo'
+import { formatAmount } from '../../machines/amount.js'
 import type { Address, Hex } from '../protocol/hex.js'
 import { readPendingBlock, readTokenBalance } from './chain.js'
 import { lowerCase, sameHex } from './channel.js'
 import { EXPIRING_NONCE_KEY, transactionHash } from './envelope.js'
-import { ChainFailure, toChainFailure } from './failure.js'
+import { ChainFailure, mayPassByItself, toChainFailure } from './failure.js'
 
 /** Tempo takes an expiring nonce up to 30 seconds ahead of its clock; the rest is room for clocks that differ. */
 const MAX_VALIDITY_SECONDS = 25
@@ -19,6 +20,9 @@ const MIN_VALIDITY_SECONDS = 5
 
 /** Gas for what an estimate leaves out: the expiring nonce (13,000), longer signatures, and storage that is new by then. */
 const GAS_MARGIN = 350_000n
+
+/** Of a TIP-20 token, in base units. */
+const HUNDREDTH = 10_000n
 
 export interface TransactionTerms {
   readonly account: LocalAccount
@@ -71,9 +75,8 @@ export async function signEscrowCall(client: Client, terms: TransactionTerms, ca
   ])
   if (terms.notBefore !== undefined && Number(block.timestamp) < terms.notBefore)
     throw new ChainFailure('behind', `its clock is at ${block.timestamp}, ${terms.notBefore} is over`)
-  const gas = estimate + GAS_MARGIN
-  const maxFeePerGas = block.baseFeePerGas * 2n + priorityFee
-  requireFunds(funds, { call, feeToken, fee: (gas * maxFeePerGas) / GAS_PRICE_UNITS_PER_TOKEN_UNIT + 1n })
+  const { gas, maxFeePerGas, fee } = priceOf(estimate, block.baseFeePerGas, priorityFee)
+  requireFunds(funds, { account, feeAccount, call, feeToken, fee })
   const validFor = Math.min(
     Math.max(terms.validForSeconds ?? MAX_VALIDITY_SECONDS, MIN_VALIDITY_SECONDS),
     MAX_VALIDITY_SECONDS,
@@ -98,6 +101,60 @@ export async function signEscrowCall(client: Client, terms: TransactionTerms, ca
   const signed = await sign(request as never, { serializer: Transaction.serialize as never })
   const transaction = lowerCase(signed)
   return { transaction, transactionHash: transactionHash(transaction), validBefore }
+}
+
+/** What an account can put into a channel, in base units. */
+export interface Spendable {
+  readonly balance: bigint
+  /** Kept back for the fee: zero where another account, or another token, pays it. */
+  readonly fee: bigint
+}
+
+/**
+ * What an account can move with calls like `call`, which moves the least that a call can move. The fee is what signing
+ * would ask for now and a quarter more, so that a fee that rises meanwhile does not take the call's own amount.
+ *
+ * @throws {@link ChainFailure}
+ */
+export async function readSpendable(client: Client, terms: TransactionTerms, call: EscrowCall): Promise<Spendable> {
+  const { account, feePayer = false, chainId } = terms
+  const feeToken = lowerCase(terms.feeToken ?? call.token)
+  const balance = readTokenBalance(client, { token: call.token, owner: account.address })
+  if (feePayer !== false || !sameHex(feeToken, call.token)) return { balance: await balance, fee: 0n }
+  const calls = [{ to: lowerCase(terms.escrow), data: call.data }]
+  const price = Promise.all([
+    readPendingBlock(client),
+    readPriorityFee(client),
+    estimateGas(client, { account, calls, chainId, feeToken }),
+  ]).then(
+    ([block, priorityFee, estimate]) => priceOf(estimate, block.baseFeePerGas, priorityFee).fee,
+    (error: unknown) => {
+      const failure = toChainFailure(error)
+      // Not even the least and its fee can be paid.
+      if (failure.reason === 'insufficient_balance' || failure.reason === 'wrong_fee_token') return null
+      throw failure
+    },
+  )
+  const [held, fee] = await Promise.all([balance, price])
+  return { balance: held, fee: fee === null ? held : roundedUp(fee + fee / 4n) }
+}
+
+/** To a hundredth of a token: what is asked about is then the same amount a block later. */
+function roundedUp(fee: bigint): bigint {
+  return ((fee + HUNDREDTH - 1n) / HUNDREDTH) * HUNDREDTH
+}
+
+interface Price {
+  readonly gas: bigint
+  readonly maxFeePerGas: bigint
+  /** The most that the call may cost, in base units of the fee token. */
+  readonly fee: bigint
+}
+
+function priceOf(estimate: bigint, baseFeePerGas: bigint, priorityFee: bigint): Price {
+  const gas = estimate + GAS_MARGIN
+  const maxFeePerGas = baseFeePerGas * 2n + priorityFee
+  return { gas, maxFeePerGas, fee: (gas * maxFeePerGas) / GAS_PRICE_UNITS_PER_TOKEN_UNIT + 1n }
 }
 
 async function readPriorityFee(client: Client): Promise<bigint> {
@@ -155,16 +212,43 @@ async function readFunds(
 /** The two mistakes a person can mend are looked for by name; nodes report them in many ways, or only when mining. */
 function requireFunds(
   funds: Funds,
-  p: { readonly call: EscrowCall; readonly feeToken: Address; readonly fee: bigint },
+  p: {
+    readonly account: LocalAccount
+    readonly feeAccount: LocalAccount | undefined
+    readonly call: EscrowCall
+    readonly feeToken: Address
+    readonly fee: bigint
+  },
 ): void {
-  const needed = p.call.amount + (funds.shared ? p.fee : 0n)
-  if (funds.balance < needed)
+  const { account, feeAccount = account, call, feeToken, fee } = p
+  const needed = call.amount + (funds.shared ? fee : 0n)
+  if (funds.balance < needed) {
+    const held = { owner: account.address, token: call.token, held: funds.balance }
     throw new ChainFailure(
       'insufficient_balance',
-      `needs ${needed} base units of ${p.call.token}, fee included, has ${funds.balance}`,
+      describeShortage({ ...held, needed: call.amount, fee: needed - call.amount }),
     )
-  if (funds.feeBalance !== undefined && funds.feeBalance < p.fee)
-    throw new ChainFailure('wrong_fee_token', `needs ${p.fee} base units of ${p.feeToken}, has ${funds.feeBalance}`)
+  }
+  if (funds.feeBalance !== undefined && funds.feeBalance < fee) {
+    const held = { owner: feeAccount.address, token: feeToken, held: funds.feeBalance }
+    throw new ChainFailure('wrong_fee_token', describeShortage({ ...held, needed: 0n, fee }))
+  }
+}
+
+/** What an account lacks, in tokens. Amounts are given in base units. */
+export function describeShortage(p: {
+  readonly owner: Address
+  readonly token: Address
+  readonly needed: bigint
+  readonly fee: bigint
+  readonly held: bigint
+}): string {
+  const inTokens = (amount: bigint): string => formatAmount(amount.toString())
+  const parts = [
+    ...(p.needed > 0n ? [`${inTokens(p.needed)} for the deposit`] : []),
+    ...(p.fee > 0n ? [`up to ${inTokens(p.fee)} for the fee`] : []),
+  ]
+  return `payer ${p.owner} holds ${inTokens(p.held)} of token ${p.token}, needed: ${parts.join(' and ')}`
 }
 
 async function readFeeBalance(client: Client, token: Address, owner: Address): Promise<bigint> {
@@ -173,7 +257,7 @@ async function readFeeBalance(client: Client, token: Address, owner: Address): P
   } catch (error) {
     const failure = toChainFailure(error)
     // A contract that has no balances is no token; a dead line says nothing about the token.
-    throw failure.reason === 'unreachable' ? failure : new ChainFailure('wrong_fee_token', `no token at ${token}`)
+    throw mayPassByItself(failure) ? failure : new ChainFailure('wrong_fee_token', `no token at ${token}`)
   }
 }
 

@@ -1,6 +1,13 @@
 // Turns what a chain or its RPC says into one of a few reasons, each with a message that is safe to show.
 // Must never carry the original error along: it quotes the request, and with it signed transactions.
-import { BaseError, decodeErrorResult, HttpRequestError, TimeoutError, WebSocketRequestError } from 'viem'
+import {
+  BaseError,
+  decodeErrorResult,
+  HttpRequestError,
+  RpcRequestError,
+  TimeoutError,
+  WebSocketRequestError,
+} from 'viem'
 import { Abis } from 'viem/tempo'
 import type { Hex } from '../protocol/hex.js'
 
@@ -11,6 +18,8 @@ export type ChainFailureReason =
   | 'validity_expired'
   | 'reverted'
   | 'unreachable'
+  | 'rate_limited'
+  | 'wrong_chain'
   | 'behind'
   | 'unknown'
 
@@ -22,7 +31,9 @@ const ADVICE: Readonly<Record<ChainFailureReason, string>> = {
   nonce_spent: 'This transaction was sent before. Look at the chain for its outcome before signing another one.',
   validity_expired: 'The transaction came outside its validity window. Sign a new one and send it at once.',
   reverted: 'The chain refused to execute this. Check the channel, its state and the amounts.',
-  unreachable: 'The RPC endpoint could not be reached. Check its address and try again.',
+  unreachable: 'The RPC endpoint could not be reached, or failed. Check its address and try again.',
+  rate_limited: 'The RPC endpoint limits the rate of requests. Try again later, or use another RPC endpoint.',
+  wrong_chain: 'The RPC endpoint is for another chain. Give one for the chain of the challenge.',
   behind: 'The node answers from the past. Wait until it has caught up, or use another RPC endpoint.',
   unknown: 'The chain answered with an error that has no known cause.',
 }
@@ -51,6 +62,10 @@ const REASON_OF_ERROR: Readonly<Record<string, ChainFailureReason>> = {
   InvalidExpiringNonceExpiry: 'validity_expired',
 }
 
+/** JSON-RPC codes for too many requests: EIP-1474, those of providers, and the HTTP status where it stands in as the code. */
+const RATE_LIMIT_CODES: ReadonlySet<unknown> = new Set([-32005, -32007, 429])
+const inRateLimitRange = (code: unknown): boolean => typeof code === 'number' && code <= -32090 && code >= -32099
+
 /** What nodes write, by reason. The first that matches counts, so the narrower ones stand first. */
 const SENTENCES: readonly (readonly [RegExp, ChainFailureReason])[] = [
   [/fee[ _-]?token|fee manager/i, 'wrong_fee_token'],
@@ -59,6 +74,7 @@ const SENTENCES: readonly (readonly [RegExp, ChainFailureReason])[] = [
   [/insufficient (funds|balance)|InsufficientBalance/i, 'insufficient_balance'],
   [/(header|block) (is )?not found|unknown block|BlockOutOfRange|block.* out of range/i, 'behind'],
   [/revert/i, 'reverted'],
+  [/rate.?limit|too many requests|request limit/i, 'rate_limited'],
   [/fetch failed|ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|socket hang up|network error/i, 'unreachable'],
 ]
 
@@ -70,12 +86,17 @@ export function toChainFailure(error: unknown): ChainFailure {
     const name = errorName(link)
     if (name !== undefined) return new ChainFailure(REASON_OF_ERROR[name] ?? 'reverted', name)
   }
+  const limited = links.find(isRateLimit)
+  if (limited !== undefined) return new ChainFailure('rate_limited', ownWordsOfNode(limited))
   for (const link of links) {
     if (isTransportError(link)) return new ChainFailure('unreachable')
     const words = ownWords(link)
     const sentence = words === undefined ? undefined : SENTENCES.find(([pattern]) => pattern.test(words))
     if (sentence !== undefined) return new ChainFailure(sentence[1], words)
   }
+  // A node that fails may still say so in JSON-RPC; what its words explain was found above.
+  if (links.some((link) => link instanceof RpcRequestError && (link.status ?? 0) >= 500))
+    return new ChainFailure('unreachable')
   return new ChainFailure(
     'unknown',
     links.map(ownWords).find((words) => words !== undefined),
@@ -122,7 +143,23 @@ function revertData(link: unknown): Hex | undefined {
 
 function isTransportError(link: unknown): boolean {
   if (link instanceof TimeoutError || link instanceof WebSocketRequestError) return true
-  return link instanceof HttpRequestError && (link.status === undefined || link.status === 429 || link.status >= 500)
+  return link instanceof HttpRequestError && (link.status === undefined || link.status >= 500)
+}
+
+function isRateLimit(link: unknown): boolean {
+  const code = member(link, 'code')
+  if (RATE_LIMIT_CODES.has(code) || inRateLimitRange(code)) return true
+  return (link instanceof HttpRequestError || link instanceof RpcRequestError) && link.status === 429
+}
+
+/** The words of a JSON-RPC error; a body that is none may be a whole page. */
+function ownWordsOfNode(link: unknown): string | undefined {
+  return link instanceof HttpRequestError ? undefined : ownWords(link)
+}
+
+/** Whether the same question may be answered a little later. */
+export function mayPassByItself({ reason }: ChainFailure): boolean {
+  return reason === 'unreachable' || reason === 'rate_limited' || reason === 'behind'
 }
 
 /** Addresses and hashes may stay (66 characters at most); anything longer may be a signature or a signed transaction. */

@@ -6,7 +6,7 @@ import type { ChannelDescriptor } from '../protocol/descriptor.js'
 import type { Address, Hex } from '../protocol/hex.js'
 import { computeChannelId, lowerCase, lowerCaseDescriptor } from './channel.js'
 import { expiringNonceHash, readEnvelope } from './envelope.js'
-import { signEscrowCall, type TransactionTerms } from './escrow-call.js'
+import { type EscrowCall, readSpendable, type Spendable, signEscrowCall, type TransactionTerms } from './escrow-call.js'
 
 export interface OpenTerms extends TransactionTerms {
   readonly payee: Address
@@ -55,19 +55,7 @@ export interface SignedTopUp {
 export async function signOpen(client: Client, terms: OpenTerms): Promise<SignedOpen> {
   const { account, deposit } = terms
   const salt = randomHex(32)
-  const data = encodeFunctionData({
-    abi: Abis.tip20ChannelReserve,
-    functionName: 'open',
-    args: [
-      lowerCase(terms.payee),
-      lowerCase(terms.operator),
-      lowerCase(terms.token),
-      deposit,
-      salt,
-      lowerCase(terms.authorizedSigner),
-    ],
-  })
-  const signed = await signEscrowCall(client, terms, { token: terms.token, amount: deposit, data })
+  const signed = await signEscrowCall(client, terms, openCall(terms, deposit, salt))
   const descriptor: ChannelDescriptor = {
     payer: lowerCase(account.address),
     payee: lowerCase(terms.payee),
@@ -87,13 +75,54 @@ export async function signOpen(client: Client, terms: OpenTerms): Promise<Signed
  */
 export async function signTopUp(client: Client, terms: TopUpTerms): Promise<SignedTopUp> {
   const { descriptor, additionalDeposit } = terms
+  const signed = await signEscrowCall(client, terms, topUpCall(descriptor, additionalDeposit))
+  return { ...signed, channelId: computeChannelId(descriptor, terms), additionalDeposit }
+}
+
+/**
+ * What the account can deposit with an open, in base units.
+ *
+ * @throws {@link ChainFailure}
+ */
+export function readSpendableForOpen(client: Client, terms: Omit<OpenTerms, 'deposit'>): Promise<Spendable> {
+  return readSpendable(client, terms, openCall(terms, 1n, randomHex(32)))
+}
+
+/**
+ * What the account can add to a channel with a top-up, in base units.
+ *
+ * @throws {@link ChainFailure}
+ */
+export function readSpendableForTopUp(
+  client: Client,
+  terms: Omit<TopUpTerms, 'additionalDeposit'>,
+): Promise<Spendable> {
+  return readSpendable(client, terms, topUpCall(terms.descriptor, 1n))
+}
+
+function openCall(terms: Omit<OpenTerms, 'deposit'>, deposit: bigint, salt: Hex): EscrowCall {
+  const data = encodeFunctionData({
+    abi: Abis.tip20ChannelReserve,
+    functionName: 'open',
+    args: [
+      lowerCase(terms.payee),
+      lowerCase(terms.operator),
+      lowerCase(terms.token),
+      deposit,
+      salt,
+      lowerCase(terms.authorizedSigner),
+    ],
+  })
+  return { token: terms.token, amount: deposit, data }
+}
+
+function topUpCall(descriptor: ChannelDescriptor, additionalDeposit: bigint): EscrowCall {
   const data = encodeFunctionData({
     abi: Abis.tip20ChannelReserve,
     functionName: 'topUp',
     args: [lowerCaseDescriptor(descriptor), additionalDeposit],
   })
-  const signed = await signEscrowCall(client, terms, { token: descriptor.token, amount: additionalDeposit, data })
-  return { ...signed, channelId: computeChannelId(descriptor, terms), additionalDeposit }
+  return { token: descriptor.token, amount: additionalDeposit, data }
 }
 
 function randomHex(bytes: number): Hex {

@@ -53,8 +53,8 @@ export interface Stage {
   stop(): Promise<void>
 }
 
-export async function setStage(accounts = 60): Promise<Stage> {
-  const chain = await startChain({ accounts })
+export async function setStage(accounts = 60, fees: 'none' | 'charged' = 'none'): Promise<Stage> {
+  const chain = await startChain({ accounts, fees })
   const gateways: Sandbox[] = []
   let next = 0
   return {

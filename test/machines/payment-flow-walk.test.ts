@@ -65,6 +65,7 @@ const session: Arbitrary<SessionView> = record({
   unacknowledged: amount,
   pending: maybe(fc.constantFrom('open', 'topUp', 'close', 'requestClose', 'withdraw')),
   pendingAmount: amount,
+  spendable: maybe(amount),
 })
 
 const facts: Arbitrary<AnswerFacts> = record({
@@ -135,7 +136,7 @@ const MAKERS: Readonly<Record<EventType, Maker>> = {
   ...rejections,
   ANSWER_RECEIVED: ({ facts }) => ({ type: 'ANSWER_RECEIVED', ...facts }),
   CHALLENGE_RECEIVED: ({ facts }) => ({ type: 'CHALLENGE_RECEIVED', ...facts }),
-  CHALLENGE_ACCEPTED: ({ challenge }) => ({ type: 'CHALLENGE_ACCEPTED', challenge }),
+  CHALLENGE_ACCEPTED: ({ challenge, flag }) => ({ type: 'CHALLENGE_ACCEPTED', challenge, another: flag }),
   CHALLENGE_UNSUPPORTED: ({ reason }) => ({ type: 'CHALLENGE_UNSUPPORTED', reason }),
   CHALLENGE_REJECTED: ({ reason }) => ({ type: 'CHALLENGE_REJECTED', reason }),
   CHALLENGE_EXPIRED: () => ({ type: 'CHALLENGE_EXPIRED' }),
@@ -157,9 +158,9 @@ const MAKERS: Readonly<Record<EventType, Maker>> = {
   TOPPED_UP: ({ session }) => ({ type: 'TOPPED_UP', session }),
   TOP_UP_UNCONFIRMED: () => ({ type: 'TOP_UP_UNCONFIRMED' }),
   DEPOSIT_TOO_LOW: ({ session }) => ({ type: 'DEPOSIT_TOO_LOW', session }),
-  WALLET_BALANCE_INSUFFICIENT: () => ({ type: 'WALLET_BALANCE_INSUFFICIENT' }),
+  WALLET_BALANCE_INSUFFICIENT: ({ reason }) => ({ type: 'WALLET_BALANCE_INSUFFICIENT', reason }),
   SIGNING_FAILED: ({ reason }) => ({ type: 'SIGNING_FAILED', reason }),
-  CHAIN_UNAVAILABLE: ({ reason }) => ({ type: 'CHAIN_UNAVAILABLE', reason }),
+  CHAIN_UNAVAILABLE: ({ reason, flag }) => ({ type: 'CHAIN_UNAVAILABLE', reason, ...(flag && { lasting: true }) }),
   PAID_ANSWER_RECEIVED: ({ facts }) => ({ type: 'PAID_ANSWER_RECEIVED', ...facts }),
   PAYMENT_REJECTED: ({ facts, flag, reason }) => ({ type: 'PAYMENT_REJECTED', code: flag ? reason : null, ...facts }),
   RATE_LIMITED: ({ facts }) => ({ type: 'RATE_LIMITED', ...facts }),

@@ -349,8 +349,21 @@ describe('what this side finds by itself', () => {
     ['parsingChallenge', { type: 'DIGEST_MISMATCH' }, 'requesting', 1, 'challenge_rejected'],
     ['authorizing.acquiringSession', { type: 'SESSION_UNAVAILABLE', reason: 'r' }, 'failed', 0, 'session_unavailable'],
     ['authorizing.openingSession', { type: 'SIGNING_FAILED', reason: 'r' }, 'failed', 0, 'signing_failed'],
-    ['authorizing.openingSession', { type: 'WALLET_BALANCE_INSUFFICIENT' }, 'failed', 0, 'wallet_balance_insufficient'],
-    ['authorizing.openingSession', { type: 'CHAIN_UNAVAILABLE', reason: 'r' }, 'failed', 0, 'chain_unavailable'],
+    [
+      'authorizing.openingSession',
+      { type: 'WALLET_BALANCE_INSUFFICIENT', reason: 'r' },
+      'failed',
+      0,
+      'wallet_balance_insufficient',
+    ],
+    ['authorizing.openingSession', { type: 'CHAIN_UNAVAILABLE', reason: 'r' }, 'backingOff', 4, 'chain_unavailable'],
+    [
+      'authorizing.openingSession',
+      { type: 'CHAIN_UNAVAILABLE', reason: 'r', lasting: true },
+      'failed',
+      0,
+      'chain_unavailable',
+    ],
     ['paying', { type: 'CHALLENGE_EXPIRED' }, 'requesting', 2, 'challenge_expired'],
     ['paying', { type: 'RATE_LIMITED', ...answered({ status: 429, cumulative: ONE }) }, 'backingOff', 0, null],
     [
@@ -389,7 +402,7 @@ describe('what this side finds by itself', () => {
     ['paying', { type: 'PAYMENT_REJECTED', code: 'unheard_of', ...answered() }, 'failed', 0, 'payment_rejected'],
     ['closing.sendingClose', { type: 'CLOSE_UNCONFIRMED', reason: 'r' }, 'closing.backingOff', 3, 'chain_unavailable'],
     ['closing.sendingClose', { type: 'CONNECTION_FAILED', reason: 'r' }, 'closing.backingOff', 2, 'connection_failed'],
-    ['closing.sendingClose', { type: 'CHAIN_UNAVAILABLE', reason: 'r' }, 'closing.backingOff', 2, 'chain_unavailable'],
+    ['closing.sendingClose', { type: 'CHAIN_UNAVAILABLE', reason: 'r' }, 'closing.backingOff', 4, 'chain_unavailable'],
     ['closing.sendingClose', { type: 'SIGNING_FAILED', reason: 'r' }, 'failed', 0, 'signing_failed'],
   ]
 

@@ -96,6 +96,7 @@ export function view(more: Partial<SessionView> = {}): SessionView {
     depositedElsewhere: '0',
     pending: null,
     pendingAmount: '0',
+    spendable: null,
     ...more,
   }
 }

@@ -301,6 +301,35 @@ describe('opening', () => {
   })
 })
 
+describe('what the wallet can pay', () => {
+  const funded = (input: PlanningInput, spendable: string | null): PlanningInput => ({
+    ...input,
+    session: { ...input.session, spendable },
+  })
+  const moved = (made: Plan): string =>
+    made.kind === 'open' ? made.deposit : made.kind === 'topUp' ? made.additionalDeposit : '0'
+
+  it('is never passed by a deposit that is not signed yet, and lowers nothing but deposits', () => {
+    fc.assert(
+      fc.property(ANY, amount, (input, spendable) => {
+        const rich = plan(funded(input, null))
+        const made = plan(funded(input, spendable))
+        const resumed = 'resumes' in made && made.resumes === true
+        if (!resumed) expect(exceeds(moved(made), spendable)).toBe(false)
+        expect(exceeds(moved(made), moved(rich))).toBe(false)
+        if (moved(rich) === '0' || !exceeds(moved(rich), spendable)) expect(made).toEqual(rich)
+        // Less is moved, or nothing; what is authorised by the voucher stays.
+        if (made.kind !== 'unfunded') expect({ ...made, ...AMOUNTS }).toEqual({ ...rich, ...AMOUNTS })
+        else expect(exceeds(made.needed, made.spendable)).toBe(true)
+      }),
+      { numRuns: RUNS },
+    )
+  })
+})
+
+/** What may differ. */
+const AMOUNTS = { deposit: null, additionalDeposit: null }
+
 describe('a pending operation', () => {
   it('is asked about before anything new is signed, and once only', () => {
     check(inputs(fc.constantFrom<SessionStatus>('opening', 'closing')), (input) => {

@@ -123,8 +123,8 @@ describe.concurrent('local twins: what is refused before anything is signed', ()
 
   it('wallet_balance_insufficient at a top-up → terminal: the channel is kept', async () => {
     const here = await ground({ policy: { maxDeposit: '1000000' } })
-    here.gateway.configure({ suggestedDeposit: '900000' })
-    here.scripted.next('voucher', problem('session/amount-exceeds-deposit'))
+    const more = { requiredTopUp: '900000000000' }
+    here.scripted.next('voucher', problem('session/amount-exceeds-deposit', { more }))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
     expectFailure(outcome, 'wallet_balance_insufficient', {
       httpStatus: 402,
@@ -644,12 +644,14 @@ describe.concurrent('local twins: cancelled', () => {
 })
 
 describe.concurrent('local twins: chain_unavailable', () => {
-  it('chain_unavailable at an open → terminal: nothing is signed', async () => {
+  it('chain_unavailable at an open → asks again, 4 times, then it fails; nothing is signed', async () => {
     const rpc = await relay()
     const here = await ground({ spend: 0, rpcUrl: rpc.url })
     rpc.set('down')
     const outcome = await here.mpp.pay(here.scripted.chat, request())
-    expect(states(outcome)).toEqual([...CHALLENGED, ...AUTHORIZE, 'authorizing.openingSession', 'failed'])
+    const ATTEMPT = [...AUTHORIZE, 'authorizing.openingSession']
+    const again = Array.from({ length: 4 }, () => ['backingOff', ...ATTEMPT]).flat()
+    expect(states(outcome)).toEqual([...CHALLENGED, ...ATTEMPT, ...again, 'failed'])
     const failure = expectFailure(outcome, 'chain_unavailable', {
       httpStatus: 402,
       channelId: null,
@@ -662,7 +664,7 @@ describe.concurrent('local twins: chain_unavailable', () => {
     expect((await here.mpp.pay(here.scripted.chat, request())).status).toBe('succeeded')
   })
 
-  it('chain_unavailable before a top-up → terminal: nothing is signed, the channel is kept', async () => {
+  it('chain_unavailable before a top-up → asks again, then it fails: nothing is signed, the channel is kept', async () => {
     const rpc = await relay()
     const here = await ground({ rpcUrl: rpc.url })
     here.scripted.next('voucher', problem('session/amount-exceeds-deposit'))
@@ -704,22 +706,15 @@ describe.concurrent('local twins: chain_unavailable', () => {
     expect(await here.mpp.sessions.list()).toMatchObject([{ status: 'open', deposit: '10000000', pending: null }])
   })
 
-  it('chain_unavailable at a reconciliation → backs off, 2 times, then it fails; nothing is forgotten', async () => {
+  it('chain_unavailable at a reconciliation → backs off, 4 times, then it fails; nothing is forgotten', async () => {
     const rpc = await relay()
     const here = await ground({ rpcUrl: rpc.url })
     here.scripted.next('voucher', problem('session/channel-not-found', { status: 410 }))
     rpc.set('down')
     const outcome = await here.mpp.pay(here.scripted.chat, request())
     const RECONCILE = 'authorizing.reconcilingSession'
-    expect(states(outcome)).toEqual([
-      ...TO_PAYING,
-      RECONCILE,
-      'backingOff',
-      RECONCILE,
-      'backingOff',
-      RECONCILE,
-      'failed',
-    ])
+    const again = Array.from({ length: 4 }, () => ['backingOff', RECONCILE]).flat()
+    expect(states(outcome)).toEqual([...TO_PAYING, RECONCILE, ...again, 'failed'])
     expectFailure(outcome, 'chain_unavailable', {
       httpStatus: 410,
       cause: 'session/channel-not-found',

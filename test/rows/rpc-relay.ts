@@ -1,12 +1,31 @@
 // A JSON-RPC endpoint that passes everything on to the chain, until it is told to go quiet.
-// Must never answer for the chain.
+// Must never answer for the chain, except what a test makes it say.
 import { createServer } from 'node:http'
 import { buffer } from 'node:stream/consumers'
+import { z } from 'zod'
+
+/** A call as it was made. */
+export interface RpcCall {
+  readonly method: string
+  readonly params: readonly unknown[]
+}
+
+/** What a node answers: a result, an error, or a bare HTTP status. */
+export type RpcAnswer =
+  | { readonly result: unknown }
+  | { readonly error: { readonly code: number; readonly message: string }; readonly status?: number }
+  | { readonly status: number }
+
+const call = z.looseObject({ id: z.unknown(), method: z.string(), params: z.array(z.unknown()).default([]) })
 
 export interface RpcRelay {
   readonly url: string
   /** `up`; `down`: every connection is cut; `hang`: nothing is answered. */
   set(mode: 'up' | 'down' | 'hang'): void
+  /** What answers a call in the chain's place; undefined: the chain does. */
+  interpose(answer: ((call: RpcCall) => RpcAnswer | undefined) | undefined): void
+  /** Methods of all calls so far, in order. */
+  readonly methods: readonly string[]
   /** Requests that met a chain that was not there. */
   missed(): number
   stop(): Promise<void>
@@ -15,11 +34,23 @@ export interface RpcRelay {
 export async function startRelay(target: string): Promise<RpcRelay> {
   let mode: Parameters<RpcRelay['set']>[0] = 'up'
   let missed = 0
+  let interposed: ((call: RpcCall) => RpcAnswer | undefined) | undefined
+  const methods: string[] = []
   const server = createServer(async (incoming, outgoing) => {
     const body = await buffer(incoming)
     if (mode !== 'up') {
       missed += 1
       if (mode === 'down') outgoing.destroy()
+      return
+    }
+    const { id, ...asked } = call.parse(JSON.parse(body.toString()))
+    methods.push(asked.method)
+    const given = interposed?.(asked)
+    if (given !== undefined) {
+      missed += 1
+      const { status = 200, ...said } = { status: undefined, ...given }
+      const text = 'result' in given || 'error' in given ? JSON.stringify({ jsonrpc: '2.0', id, ...said }) : 'busy'
+      outgoing.writeHead(status, { 'content-type': 'application/json' }).end(text)
       return
     }
     try {
@@ -42,6 +73,10 @@ export async function startRelay(target: string): Promise<RpcRelay> {
     set: (next) => {
       mode = next
     },
+    interpose: (answer) => {
+      interposed = answer
+    },
+    methods,
     missed: () => missed,
     stop: () =>
       new Promise((resolve) => {

@@ -389,6 +389,7 @@ describe('the view that planning gets', () => {
       depositedElsewhere: '0',
       pending: null,
       pendingAmount: '0',
+      spendable: null,
     })
   })
 

@@ -37,19 +37,33 @@ export interface Changed {
  * @throws StoreError when the lease is not free in time.
  */
 export async function authorise<Kind extends Plan['kind']>(
-  { ring, flow, input, signal }: EffectScope<PlannedInput>,
+  scope: EffectScope<PlannedInput>,
   kind: Kind,
 ): Promise<Authorisation<Kind> | Changed> {
+  const { ring, flow, signal } = scope
   const placed = placedFlow(ring, flow.id)
   const lease = await holdLease(ring, flow, placed.key, signal)
   const record = await ring.ledger.read(placed.key)
   // Others may have deposited since anybody looked.
   const view = await viewFor(ring, placed, record, 'now')
-  const { challenge, ...context } = input.context
-  const again = challenge === null ? null : plan({ ...context, challenge, session: view }, ring.policy.strategy)
-  if (again !== null && isPlan(again, kind)) return { placed, lease, record, view, plan: again }
+  const { made } = planAgain(scope, view, kind)
+  if (made !== null) return { placed, lease, record, view, plan: made }
   await dropLease(flow)
   return { changed: view }
+}
+
+/** The plan as it is made of the channel now: the one that is wanted, or another. */
+export function planAgain<Kind extends Plan['kind']>(
+  { ring, input }: Pick<EffectScope<PlannedInput>, 'ring' | 'input'>,
+  session: SessionView,
+  kind: Kind,
+):
+  | { readonly made: Extract<Plan, { readonly kind: Kind }>; readonly other: null }
+  | { readonly made: null; readonly other: Plan | null } {
+  const { challenge, ...context } = input.context
+  if (challenge === null) return { made: null, other: null }
+  const again = plan({ ...context, challenge, session }, ring.policy.strategy)
+  return isPlan(again, kind) ? { made: again, other: null } : { made: null, other: again }
 }
 
 function isPlan<Kind extends Plan['kind']>(made: Plan, kind: Kind): made is Extract<Plan, { readonly kind: Kind }> {

@@ -4,7 +4,7 @@
 import { fromCallback } from 'xstate'
 import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
 import { StoreError } from '../../sessions/index.js'
-import { ChainFailure } from '../../tempo/index.js'
+import { ChainFailure, type ChainFailureReason } from '../../tempo/index.js'
 import { RequestInvalid } from '../capture.js'
 import { type FlowResources, flowOf, type Ring } from '../ring.js'
 
@@ -61,9 +61,30 @@ type FailureEvent = Extract<
   }
 >
 
-const WALLET_EVENTS: Readonly<Partial<Record<ChainFailure['reason'], FailureEvent>>> = {
-  insufficient_balance: { type: 'WALLET_BALANCE_INSUFFICIENT' },
-  wrong_fee_token: { type: 'WALLET_BALANCE_INSUFFICIENT' },
+/** What each reason of the chain means to a flow. */
+const CHAIN_EVENTS: Readonly<Record<ChainFailureReason, (failure: ChainFailure) => FailureEvent>> = {
+  unreachable: unavailable,
+  rate_limited: unavailable,
+  behind: unavailable,
+  unknown: unavailable,
+  wrong_chain: (failure) => ({ ...unavailable(failure), lasting: true }),
+  insufficient_balance: poor,
+  wrong_fee_token: poor,
+  nonce_spent: unsigned,
+  validity_expired: unsigned,
+  reverted: unsigned,
+}
+
+function unavailable({ message }: ChainFailure) {
+  return { type: 'CHAIN_UNAVAILABLE', reason: message } as const
+}
+
+function poor({ detail, message }: ChainFailure): FailureEvent {
+  return { type: 'WALLET_BALANCE_INSUFFICIENT', reason: detail ?? message }
+}
+
+function unsigned({ message }: ChainFailure): FailureEvent {
+  return { type: 'SIGNING_FAILED', reason: message }
 }
 
 const STORE_EVENTS = {
@@ -78,12 +99,7 @@ const STORE_EVENTS = {
 /** The event that an exception means. Only messages of our own error classes are safe to show. */
 export function eventOf(error: unknown): FailureEvent {
   if (error instanceof StoreError) return { type: STORE_EVENTS[error.reason], reason: error.message }
-  if (error instanceof ChainFailure) {
-    if (error.reason === 'unreachable' || error.reason === 'behind' || error.reason === 'unknown') {
-      return { type: 'CHAIN_UNAVAILABLE', reason: error.message }
-    }
-    return WALLET_EVENTS[error.reason] ?? { type: 'SIGNING_FAILED', reason: error.message }
-  }
+  if (error instanceof ChainFailure) return CHAIN_EVENTS[error.reason](error)
   if (error instanceof RequestInvalid) return { type: 'EFFECT_FAILED', reason: error.message }
   if (error instanceof SigningRefused) return { type: 'SIGNING_FAILED', reason: error.message }
   return { type: 'EFFECT_FAILED', reason: error instanceof Error ? error.name : 'unknown' }

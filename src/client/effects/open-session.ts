@@ -7,6 +7,7 @@ import { resourceOf } from '../capture.js'
 import { accessOf, dropLease, viewFor } from '../ring.js'
 import { type Authorisation, authorise, holdDepositLimit, holdVoucherLimit, withinTotal } from './authorise.js'
 import { type EffectScope, signing } from './effect.js'
+import { authoriseDeposit, insteadOfDeposit, openTerms } from './funding.js'
 
 export async function openSession(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent> {
   const { ring, flow, input, signal } = scope
@@ -19,8 +20,8 @@ export async function openSession(scope: EffectScope<PlannedInput>): Promise<Pay
   try {
     return await withinTotal(ring, placed, limits, signal, async () => {
       // Planned once more: another channel may have taken the room while this one waited.
-      const authorised = await authorise(scope, 'open')
-      if ('changed' in authorised) return { type: 'SESSION_CHANGED', session: authorised.changed }
+      const authorised = await authoriseDeposit(scope, 'open')
+      if (!('plan' in authorised)) return insteadOfDeposit(authorised)
       // More than was approved: it is asked for again.
       if (needsApproval(authorised.plan, limits, input.context.approvedDeposit)) {
         await dropLease(flow)
@@ -38,25 +39,14 @@ async function signAndStore(
   { ring, flow, input }: EffectScope<PlannedInput>,
   { placed, lease, view, plan }: Authorisation<'open'>,
 ): Promise<PaymentFlowEvent> {
-  const { place, terms, key } = placed
+  const { place, key } = placed
   const { chainId, escrow } = place
   const { limits } = input.context
   holdVoucherLimit(limits, view, plan.cumulative)
   holdDepositLimit(limits, view, plan.deposit)
   const client = await ring.clientFor(chainId)
   const open = await signing('open', () =>
-    signOpen(client, {
-      account: ring.account,
-      payee: place.payee,
-      operator: place.operator,
-      token: place.token,
-      deposit: BigInt(plan.deposit),
-      authorizedSigner: place.signer,
-      chainId,
-      escrow,
-      ...(terms.feePayer !== undefined && { feePayer: terms.feePayer }),
-      ...(terms.feeToken !== undefined && { feeToken: terms.feeToken }),
-    }),
+    signOpen(client, { ...openTerms(ring, placed), deposit: BigInt(plan.deposit) }),
   )
   const { channelId, descriptor, transaction, transactionHash, validBefore } = open
   const cumulative = plan.cumulative

@@ -16,13 +16,15 @@ import {
 import { type ChannelPlace, channelKey, isBeside } from '../../sessions/index.js'
 import { computeChannelId, ZERO_ADDRESS } from '../../tempo/index.js'
 import type { CapturedBody } from '../capture.js'
-import type { FlowResources, OwnChannel, Ring } from '../ring.js'
+import { type FlowResources, leaveChannel, type OwnChannel, type Ring } from '../ring.js'
 import type { EffectScope } from './effect.js'
 
 /** Input of the `parseChallenge` effect. */
 export interface ParseChallengeInput extends EffectInput {
   /** How many usable challenges to pass over. */
   readonly skip: number
+  /** The flow is about one channel by now: it has signed or sent something, or is there to close it. */
+  readonly committed: boolean
 }
 
 type Refusal = Exclude<
@@ -47,15 +49,40 @@ export async function parseChallenge(scope: EffectScope<ParseChallengeInput>): P
       if (terms.reason === 'malformed') refusal = { type: 'CHALLENGE_REJECTED', reason: terms.detail }
       continue
     }
-    if (passOver > 0) {
-      passOver -= 1
-      continue
-    }
-    const refused = refuseTerms(ring, terms.value) ?? (await refuseChallenge(ring, flow.request.body, challenge))
-    if (refused === null) return accept(ring, flow, challenge, terms.value)
-    refusal = refused
+    const refused = await refuse(ring, flow, challenge, terms.value, input.committed)
+    if (refused !== null) refusal = refused
+    else if (passOver > 0) passOver -= 1
+    else return accept(ring, flow, challenge, terms.value)
   }
   return refusal
+}
+
+/** Why a challenge is not answered, or null. */
+async function refuse(
+  ring: Ring,
+  flow: FlowResources,
+  challenge: Challenge,
+  terms: SessionRequest,
+  committed: boolean,
+): Promise<Refusal | null> {
+  const refused = refuseTerms(ring, terms) ?? (await refuseChallenge(ring, flow.request.body, challenge))
+  const own = flow.key ?? flow.recordKey
+  if (refused !== null || !committed || own === null || own === keyFor(ring, flow, terms)) return refused
+  return {
+    type: 'CHALLENGE_REJECTED',
+    reason: 'the challenge is for another channel than the one this flow is about',
+  }
+}
+
+/** Whether a challenge for another channel comes after the accepted one, and would be accepted in its place. */
+async function hasAnother(ring: Ring, flow: FlowResources, accepted: Challenge, key: string): Promise<boolean> {
+  const offered = flow.answer?.offered.challenges ?? []
+  for (const challenge of offered.slice(offered.indexOf(accepted) + 1)) {
+    const terms = parseSessionRequest(challenge)
+    if (!terms.ok || keyFor(ring, flow, terms.value) === key) continue
+    if ((await refuse(ring, flow, challenge, terms.value, false)) === null) return true
+  }
+  return false
 }
 
 /** Holds what the challenge asks for against the policy. */
@@ -95,15 +122,21 @@ export async function refuseChallenge(
   return sameBytes(digest.value, await sha256(body)) ? null : { type: 'DIGEST_MISMATCH' }
 }
 
-function accept(ring: Ring, flow: FlowResources, challenge: Challenge, terms: SessionRequest): PaymentFlowEvent {
-  const { place, key: own } = channelFor(ring, terms)
-  const key = flow.recordKey !== null && isBeside(flow.recordKey, own) ? flow.recordKey : own
-  if (flow.key !== null && flow.key !== key) {
-    return {
-      type: 'CHALLENGE_REJECTED',
-      reason: 'the challenge is for another channel than the one this flow is about',
-    }
-  }
+/** The key of the record that a challenge is about; for a close, it may stand beside the channel in use. */
+function keyFor(ring: Ring, flow: FlowResources, terms: SessionRequest): string {
+  const { key } = channelFor(ring, terms)
+  return flow.recordKey !== null && isBeside(flow.recordKey, key) ? flow.recordKey : key
+}
+
+async function accept(
+  ring: Ring,
+  flow: FlowResources,
+  challenge: Challenge,
+  terms: SessionRequest,
+): Promise<PaymentFlowEvent> {
+  const { place } = channelFor(ring, terms)
+  const key = keyFor(ring, flow, terms)
+  if (flow.key !== key) await leaveChannel(ring, flow)
   flow.challenge = challenge
   flow.terms = terms
   flow.place = place
@@ -114,6 +147,7 @@ function accept(ring: Ring, flow: FlowResources, challenge: Challenge, terms: Se
   return {
     type: 'CHALLENGE_ACCEPTED',
     challenge: summarise(challenge, { ...terms, ...(snapshot && { snapshot }) }, place, key),
+    another: await hasAnother(ring, flow, challenge, key),
   }
 }
 

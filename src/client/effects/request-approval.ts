@@ -3,16 +3,21 @@
 
 import { movedBy, type PaymentFlowEvent, type Plan, type PlannedInput } from '../../../machines/index.js'
 import type { PaymentIntent, Policy } from '../policy.js'
-import type { FlowResources, PlacedFlow } from '../ring.js'
-import { authorise, type Changed } from './authorise.js'
+import { dropLease, type FlowResources, type PlacedFlow } from '../ring.js'
 import type { EffectScope } from './effect.js'
+import { authoriseDeposit, insteadOfDeposit, isAsPlanned } from './funding.js'
 
 export async function requestApproval(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent | null> {
   const { ring, flow, input, signal } = scope
   const kind = input.plan?.kind
   if (kind !== 'open' && kind !== 'topUp') return { type: 'EFFECT_FAILED', reason: 'there is nothing to approve' }
-  const authorised = await authorise(scope, kind)
-  if (isChanged(authorised)) return { type: 'SESSION_CHANGED', session: authorised.changed }
+  const authorised = await authoriseDeposit(scope, kind)
+  if (!('plan' in authorised)) return insteadOfDeposit(authorised)
+  // The wallet can pay less: that is planned first, so that what is approved is what will be signed.
+  if (!isAsPlanned(authorised, input)) {
+    await dropLease(flow)
+    return { type: 'SESSION_CHANGED', session: authorised.view }
+  }
   const intent = intentOf(flow, authorised.placed, authorised.plan, authorised.view.channelId)
   const event = await askedOf(ring.policy.approve, intent)
   signal.throwIfAborted()
@@ -30,10 +35,6 @@ async function askedOf(approve: Policy['approve'], intent: PaymentIntent): Promi
   if (answer === undefined) return null
   if (answer === true) return { type: 'APPROVE' }
   return answer === false ? { type: 'DENY' } : { type: 'DENY', fault: 'approve_gave_no_boolean' }
-}
-
-function isChanged(result: object): result is Changed {
-  return 'changed' in result
 }
 
 function intentOf(

@@ -11,6 +11,7 @@ import { SendFailure } from '../send.js'
 import { type Authorisation, authorise, holdDepositLimit, withinTotal } from './authorise.js'
 import { channelOf, isExpired } from './credential.js'
 import { type EffectScope, signing } from './effect.js'
+import { authoriseDeposit, insteadOfDeposit, topUpTerms } from './funding.js'
 import { manageChannel } from './manage-channel.js'
 
 /** How often, and how many times, the chain is asked for a top-up that the gateway reported as done. */
@@ -26,8 +27,8 @@ export async function topUpSession(scope: EffectScope<PlannedInput>): Promise<Pa
     const { limits } = scope.input.context
     const signed = await withinTotal(scope.ring, first.placed, limits, scope.signal, async (): Promise<Signed> => {
       // Planned once more: another channel may have taken the room while this one waited.
-      const authorised = await authorise(scope, 'topUp')
-      if ('changed' in authorised) return { event: { type: 'SESSION_CHANGED', session: authorised.changed } }
+      const authorised = await authoriseDeposit(scope, 'topUp')
+      if (!('plan' in authorised)) return { event: insteadOfDeposit(authorised) }
       const { view, plan } = authorised
       // More than was approved: it is asked for again.
       if (needsApproval(plan, limits, scope.input.context.approvedDeposit)) {
@@ -53,22 +54,14 @@ async function signAndStore(
   if (record?.status === 'toppingUp' && record.secrets.pendingTransaction !== null) return { record }
   const wanted = BigInt(view.deposit) + BigInt(plan.additionalDeposit)
   holdDepositLimit(input.context.limits, view, wanted.toString())
-  const { descriptor, channelId } = channelOf(record)
-  const { place, terms, key } = placed
+  const { channelId } = channelOf(record)
+  const { place, key } = placed
   const client = await ring.clientFor(place.chainId)
   // An older deposit than the one that is known would make a top-up seem to have arrived before it was sent.
   const notBefore = record?.session.seenAtBlock ?? null
   const { deposit } = await sightChannel(client, { channelId, escrow: place.escrow, notBefore })
   const topUp = await signing('top-up', () =>
-    signTopUp(client, {
-      account: ring.account,
-      descriptor,
-      additionalDeposit: BigInt(plan.additionalDeposit),
-      chainId: place.chainId,
-      escrow: place.escrow,
-      ...(terms.feePayer !== undefined && { feePayer: terms.feePayer }),
-      ...(terms.feeToken !== undefined && { feeToken: terms.feeToken }),
-    }),
+    signTopUp(client, { ...topUpTerms(ring, placed, record), additionalDeposit: BigInt(plan.additionalDeposit) }),
   )
   const { transaction, transactionHash, validBefore } = topUp
   const { additionalDeposit } = plan

@@ -10,7 +10,9 @@ const HEADINGS: readonly (readonly [leadsTo: string, heading: string])[] = [
   ['voucher-refresh', 'Next voucher'],
   ['top-up', 'Top-up'],
   ['re-challenge', 'Fresh challenge'],
+  ['next-offer', 'Next offer'],
   ['reconcile', 'Ask the chain'],
+  ['ask-chain-again', 'Ask the chain again'],
   ['retry-close', 'Close again'],
   ['terminal', 'The flow ends'],
 ]

@@ -14,6 +14,8 @@ const FOLLOWS: Readonly<Record<LeadsTo, (step: readonly string[]) => boolean>> =
   reconcile: (states) =>
     states[0] === 'authorizing.reconcilingSession' && states.includes('authorizing.signingVoucher'),
   'retry-close': (states) => states[0] === 'closing.backingOff' && states[1] === 'closing.sendingClose',
+  'next-offer': (states) => states[0] === 'parsingChallenge',
+  'ask-chain-again': (states) => /(^|\.)backingOff$/.test(states[0] ?? ''),
   terminal: (states) => states[0] === 'failed',
 }
 

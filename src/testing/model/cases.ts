@@ -13,6 +13,7 @@ import { answer, answered, plainAnswers, rejectionsIn, serverFailed } from './an
 import type { Cause, ChainTruth, Finding } from './causes.js'
 import type { EventCase } from './event-case.js'
 import {
+  BEYOND_THE_WALLET,
   BUCKET,
   dropped,
   ended,
@@ -63,8 +64,10 @@ const WALLET_REFUSES = one(
 const WALLET_EMPTY = one(
   'WALLET_BALANCE_INSUFFICIENT',
   { by: 'wallet', is: 'empty' },
-  { type: 'WALLET_BALANCE_INSUFFICIENT' },
+  { type: 'WALLET_BALANCE_INSUFFICIENT', reason: 'the payer holds nothing of the token' },
 )
+/** The wallet has enough, only not of the token that this offer asks for. */
+const WALLET_LACKS_THIS_TOKEN = one('WALLET_BALANCE_INSUFFICIENT/of-this-token', CLIENT, WALLET_EMPTY.event)
 const CHAIN_UNREACHABLE = one(
   'CHAIN_UNAVAILABLE',
   { by: 'chain', is: 'unreachable' },
@@ -101,6 +104,14 @@ function requesting(context: PaymentFlowContext): readonly EventCase[] {
       type: 'CHALLENGE_RECEIVED',
       ...said,
     })),
+    ...(first && !closing
+      ? [
+          answered('CHALLENGE_RECEIVED/two-challenges', answer({ challenges: 2 }), null, (said) => ({
+            type: 'CHALLENGE_RECEIVED',
+            ...said,
+          })),
+        ]
+      : []),
     answered('ANSWER_RECEIVED', answer({ status: 200 }), null, (said) => ({ type: 'ANSWER_RECEIVED', ...said })),
     answered('PAYMENT_REJECTED/challenged', answer({ code: 'mpp_unheard_of', challenges: 1 }), null, (said) => ({
       type: 'PAYMENT_REJECTED',
@@ -123,10 +134,20 @@ function requesting(context: PaymentFlowContext): readonly EventCase[] {
 function parsingChallenge(context: PaymentFlowContext): readonly EventCase[] {
   const is = (kind: Extract<Cause, { by: 'challenge' }>['is'], event: PaymentFlowEvent): EventCase =>
     one(`${event.type}/${kind}`, { by: 'challenge', is: kind }, event)
+  const accepted = usable(context).map((kind) =>
+    is(kind, { type: 'CHALLENGE_ACCEPTED', challenge: { ...MODEL_CHALLENGE, unitType: unitOf(kind) } }),
+  )
+  const beyond = (another: boolean): EventCase =>
+    is('beyond-the-wallet', { type: 'CHALLENGE_ACCEPTED', challenge: BEYOND_THE_WALLET, another })
+  // Read from the same answer as the one before it, which was made for this.
+  if (context.challenge !== null && context.unreadChallenges === 0)
+    return [...(isBeyondTheWallet(context) ? accepted : [beyond(false)]), CANCEL]
+  const choice = context.purpose === 'pay' && context.challenge === null && context.unreadChallenges > 1
   return [
-    ...usable(context).map((kind) =>
-      is(kind, { type: 'CHALLENGE_ACCEPTED', challenge: { ...MODEL_CHALLENGE, unitType: unitOf(kind) } }),
-    ),
+    ...accepted,
+    ...(choice
+      ? [beyond(true), is('before-another', { type: 'CHALLENGE_ACCEPTED', challenge: MODEL_CHALLENGE, another: true })]
+      : []),
     is('unsupported', { type: 'CHALLENGE_UNSUPPORTED', reason: 'no tempo/session challenge' }),
     is('malformed', { type: 'CHALLENGE_REJECTED', reason: 'malformed' }),
     is('expired', { type: 'CHALLENGE_EXPIRED' }),
@@ -141,6 +162,11 @@ function usable({ purpose, challenge }: PaymentFlowContext): readonly ('usable' 
   if (purpose === 'close') return ['usable']
   if (challenge === null) return ['usable', 'priced-per-request']
   return challenge.unitType === null ? ['usable'] : ['priced-per-request']
+}
+
+/** Whether the accepted challenge asks for a token of which the wallet has nothing. */
+function isBeyondTheWallet({ challenge }: PaymentFlowContext): boolean {
+  return challenge?.currency === BEYOND_THE_WALLET.currency
 }
 
 function unitOf(kind: 'usable' | 'priced-per-request'): string | null {
@@ -161,6 +187,13 @@ const FINDINGS: readonly Exclude<Finding, 'unchanged' | 'closed'>[] = [
 function acquiringSession(context: PaymentFlowContext): readonly EventCase[] {
   const found = (finds: Finding, session: SessionView): EventCase =>
     one(`SESSION_ACQUIRED/${finds}`, { by: 'ledger', finds }, { type: 'SESSION_ACQUIRED', session })
+  // The wallet never had anything of that token, nor a channel in it; paths begin with one channel at most.
+  const choice = isBeyondTheWallet(context) || context.skipChallenges > 0
+  if (context.session === null && choice) return [found('absent', FOUND.absent), ...OF_THE_STORE, CANCEL]
+  // Of channels that are there, only this one must grow before anything is sent.
+  if (context.session === null && context.anotherOffer) {
+    return [found('overdrawn', FOUND.overdrawn), ...OF_THE_STORE, CANCEL]
+  }
   const acquired =
     context.session === null
       ? FINDINGS.map((finds) => found(finds, FOUND[finds]))
@@ -219,10 +252,13 @@ function interference(context: PaymentFlowContext): readonly EventCase[] {
 }
 
 function awaitingApproval(context: PaymentFlowContext): readonly EventCase[] {
+  if (isBeyondTheWallet(context)) return [WALLET_LACKS_THIS_TOKEN, CHAIN_UNREACHABLE, ...OF_THE_STORE, CANCEL]
   return [
     one('APPROVE', { by: 'caller', sends: 'APPROVE' }, { type: 'APPROVE' }),
     one('DENY', { by: 'caller', sends: 'DENY' }, { type: 'DENY' }),
     ...interference(context),
+    WALLET_EMPTY,
+    CHAIN_UNREACHABLE,
     ...OF_THE_STORE,
     CANCEL,
   ]
@@ -233,6 +269,7 @@ function openingSession(context: PaymentFlowContext): readonly EventCase[] {
   if (context.plan?.kind === 'open' && context.plan.resumes === true) {
     return [one('OPEN_RESUMED', CLIENT, { type: 'OPEN_RESUMED', session }), ...OF_THE_STORE, CANCEL]
   }
+  if (isBeyondTheWallet(context)) return [WALLET_LACKS_THIS_TOKEN, CHAIN_UNREACHABLE, ...OF_THE_STORE, CANCEL]
   return [
     one('OPEN_SIGNED', CLIENT, opened(session, context)),
     ...interference(context),

@@ -16,6 +16,10 @@ export type ChallengeKind =
   | 'unsupported'
   /** In a token that the policy does not allow. */
   | 'in-a-foreign-token'
+  /** Usable, but in a token of which the wallet has nothing; the one after it is usable and within its means. */
+  | 'beyond-the-wallet'
+  /** Usable; the one after it is in a token of which the wallet has nothing. */
+  | 'before-another'
 
 /** What the receipt of a paid answer is like. */
 export type ReceiptKind = 'good' | 'none' | 'for-another-channel'

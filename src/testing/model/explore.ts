@@ -28,9 +28,11 @@ export function keyOf({ status, value, context }: FlowSnapshot): string {
     status,
     stateName(value),
     Object.entries(context.counts).sort(),
-    context.challenge && [context.challenge.unitType],
-    Math.min(context.unreadChallenges, 1),
+    context.challenge && [context.challenge.unitType, context.challenge.currency],
+    // Of a first answer it matters whether there is more than one.
+    Math.min(context.unreadChallenges, context.challenge === null ? 2 : 1),
     context.skipChallenges,
+    context.anotherOffer,
     session && [session.status, session.deposit, session.signed, session.spent, session.pendingAmount],
     plan,
     demand && [

@@ -54,6 +54,13 @@ export const MODEL_CHALLENGE: ChallengeSummary = {
   snapshot: null,
 }
 
+/** An offer in another token, of which the wallet has nothing. */
+export const BEYOND_THE_WALLET: ChallengeSummary = {
+  ...MODEL_CHALLENGE,
+  channelKey: 'other key',
+  currency: `0x20c0${'0'.repeat(35)}1`,
+}
+
 const NO_CHANNEL: SessionView = {
   status: 'absent',
   channelId: null,
@@ -67,6 +74,7 @@ const NO_CHANNEL: SessionView = {
   depositedElsewhere: '0',
   pending: null,
   pendingAmount: '0',
+  spendable: null,
 }
 
 const ONE_BUCKET: SessionView = {

@@ -15,6 +15,8 @@ import type { ChallengeKind, GatewayAnswer } from '../model/causes.js'
 
 /** How long a short-lived challenge can be answered: longer than any machine needs to come to the point. */
 const SHORT_LIFE_MS = 120_000
+/** Another token of every Tempo chain. */
+export const OTHER_TOKEN = `0x20c0${'0'.repeat(35)}1` as const
 const PAST = '2020-01-01T00:00:00Z'
 
 export interface ChallengeForge {
@@ -41,6 +43,8 @@ const CHANGES: Readonly<Record<ChallengeKind, (challenge: Challenge) => Challeng
   'for-another-body': (challenge) => ({ ...challenge, digest: formatDigest(new Uint8Array(32)) }),
   malformed: (challenge) => withRequest(challenge, { amount: 'much' }),
   unsupported: (challenge) => ({ ...challenge, method: 'barter' }),
+  'beyond-the-wallet': (challenge) => withRequest(challenge, { currency: OTHER_TOKEN }),
+  'before-another': (challenge) => challenge,
   'in-a-foreign-token': (challenge) => withRequest(challenge, { currency: `0x20c0${'f'.repeat(36)}` }),
 }
 

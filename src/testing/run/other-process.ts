@@ -7,7 +7,7 @@ import { tempoModerato } from 'viem/chains'
 import { Actions } from 'viem/tempo'
 import { add } from '../../../machines/index.js'
 import { createMppClient, type MppClient, PATH_USD, type Policy } from '../../client/index.js'
-import { descriptorSchema, parseHex } from '../../protocol/index.js'
+import { type Address, descriptorSchema, parseHex } from '../../protocol/index.js'
 import {
   type ChangeOptions,
   createLedger,
@@ -35,8 +35,8 @@ export interface OtherProcess {
   act(interference: Interference): Promise<void>
   /** Makes the chain show what became of the pending operation. */
   decide(truth: ChainTruth): Promise<void>
-  /** Somebody spends all that the payer has. */
-  emptyWallet(): Promise<void>
+  /** Somebody spends all that the payer has of a token. Default: the one that the gateway is paid in. */
+  emptyWallet(token?: Address): Promise<void>
 }
 
 /** Acts with the payer's own account, ledger and gateway. */
@@ -286,10 +286,10 @@ export function createOtherProcess(ground: PathGround, store: SessionStore): Oth
         }
       }
     },
-    async emptyWallet() {
-      const held = await Actions.token.getBalance(chain, { account: payer.address, token: PATH_USD })
+    async emptyWallet(token = PATH_USD) {
+      const held = await Actions.token.getBalance(chain, { account: payer.address, token })
       const amount = typeof held === 'bigint' ? held : held.amount
-      await Actions.token.transferSync(chain, { account: payer, to: ELSEWHERE, token: PATH_USD, amount })
+      if (amount > 0n) await Actions.token.transferSync(chain, { account: payer, to: ELSEWHERE, token, amount })
     },
   }
 }

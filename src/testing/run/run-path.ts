@@ -4,9 +4,10 @@
 import { Actor, type AnyActor } from 'xstate'
 import { paymentFlowMachine } from '../../../machines/index.js'
 import { clientRunning } from '../../client/create-client.js'
-import type { MppClientOptions, Policy } from '../../client/index.js'
+import { type MppClientOptions, PATH_USD, type Policy, USDC_E } from '../../client/index.js'
 import { memoryStore } from '../../sessions/index.js'
 import { endOf, type PathPlan, type PlanStep } from '../model/plan.js'
+import { OTHER_TOKEN } from './challenge-forge.js'
 import { type Divergence, direct } from './director.js'
 import { createGates } from './gates.js'
 import { createOtherProcess } from './other-process.js'
@@ -39,8 +40,10 @@ const STEP_TIMEOUT_MS = 45_000
 function policyOf({ setting, steps }: PathPlan, ground: PathGround, asked: () => undefined): Policy {
   const { limits, bounds } = setting
   const forbidden = steps.some(({ cause }) => cause.by === 'policy')
+  const { allowedTokens = [USDC_E, PATH_USD] } = ground.policy ?? {}
   return {
     ...ground.policy,
+    ...(offersChoice(steps) && { allowedTokens: [...allowedTokens, OTHER_TOKEN] }),
     maxDeposit: BigInt(limits.maxDeposit),
     maxExposure: BigInt(limits.maxExposure),
     ...(limits.maxCumulative !== null && { maxCumulative: BigInt(limits.maxCumulative) }),
@@ -51,6 +54,13 @@ function policyOf({ setting, steps }: PathPlan, ground: PathGround, asked: () =>
     ...(limits.approval && { approve: asked }),
     ...(forbidden && { allowedOrigins: ['https://elsewhere.example'] }),
   }
+}
+
+/** Whether one of two offers is in a token of which the wallet must have nothing. */
+function offersChoice(steps: readonly PlanStep[]): boolean {
+  return steps.some(
+    ({ cause }) => cause.by === 'challenge' && (cause.is === 'beyond-the-wallet' || cause.is === 'before-another'),
+  )
 }
 
 /** What a path needs of its ground, or does to it that others could feel. */
@@ -101,6 +111,7 @@ async function runOn(
   const store = memoryStore()
   const other = createOtherProcess(ground, store)
   await other.prepare(foundBy(plan))
+  if (offersChoice(plan.steps)) await other.emptyWallet(OTHER_TOKEN)
   let actor: AnyActor | undefined
   let watchdog: NodeJS.Timeout | undefined
   const { promise: stopped, resolve: stop } = withResolvers()

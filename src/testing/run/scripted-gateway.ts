@@ -89,7 +89,8 @@ export async function startScriptedGateway({ target }: { readonly target: string
     if (answer.retryAfter !== null) headers.set('retry-after', String(answer.retryAfter))
     const challenges = await freshChallenges(answer.challenges, arrived)
     if (challenges.length > 0) {
-      headers.set('www-authenticate', challenges.map((challenge) => forge.change(challenge, answer)).join(', '))
+      const changed = challenges.map((challenge, at) => forge.change(challenge, at === 0 ? answer : after(answer)))
+      headers.set('www-authenticate', changed.join(', '))
     }
     return new Response(bodyOf(answer), { status: answer.status, headers })
   }
@@ -153,6 +154,12 @@ export async function startScriptedGateway({ target }: { readonly target: string
     expiry: forge.expiry,
     stop: close,
   }
+}
+
+/** What the challenges after the first one of an answer are like. */
+function after(answer: GatewayAnswer): GatewayAnswer {
+  if (answer.challenge === 'before-another') return { ...answer, challenge: 'beyond-the-wallet' }
+  return answer.challenge === 'beyond-the-wallet' ? { ...answer, challenge: 'usable' } : answer
 }
 
 function carriesTransaction({ kind }: Arrived): boolean {

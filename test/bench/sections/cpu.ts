@@ -64,6 +64,7 @@ const SESSION: SessionView = {
   depositedElsewhere: '0',
   pending: null,
   pendingAmount: '0',
+  spendable: null,
 }
 
 const INPUT: PaymentFlowInput = {
