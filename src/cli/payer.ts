@@ -93,7 +93,11 @@ const OPTIONS: Readonly<Record<string, string>> = {
 
 /** A message about a key of the policy, as one about the option that the person gave. */
 function aboutOption(message: string): string {
-  return message.replace(/^policy\.(\w+)/, (_, key: string) => OPTIONS[key] ?? `--${key.replace(/[A-Z]/g, hyphenated)}`)
+  const said = message.replace('; or a bigint of base units', '')
+  return said.replace(
+    /^policy\.(\w+)(?:\[\d+\])?/,
+    (_, key: string) => OPTIONS[key] ?? `--${key.replace(/[A-Z]/g, hyphenated)}`,
+  )
 }
 
 function hyphenated(letter: string): string {

@@ -1,51 +1,36 @@
 // The client: a fetch that pays, built from the machine, the effects and the ledger.
 // Must never give two flows two ledgers: everything that one client signs goes through one.
 
-import type { LocalAccount } from 'viem'
 import { assign } from 'xstate'
 import { paymentFlowMachine, plan } from '../../machines/index.js'
-import { createLedger, memoryStore, type SessionStore } from '../sessions/index.js'
+import { readOptions } from '../options/index.js'
+import { createLedger, memoryStore } from '../sessions/index.js'
 import { voucherSignerOf } from '../tempo/index.js'
 import { type CapturedRequest, captureRequest } from './capture.js'
-import { type ChainSource, chainClients } from './chain-clients.js'
+import { chainClients } from './chain-clients.js'
 import { type Clock, WALL_CLOCK } from './clock.js'
 import { asActors, createEffects } from './effects/index.js'
 import { finalAnswer, repeatHabit } from './final-answer.js'
-import { createFlows, type Inspector, notesOf, type PaymentFlowActor, type RunningFlow } from './flows.js'
-import { type ForceCloseOptions, forceClose } from './force-close.js'
+import { createFlows, notesOf, type PaymentFlowActor, type RunningFlow } from './flows.js'
+import { forceClose } from './force-close.js'
 import type { ForceCloseOutcome } from './force-close-outcome.js'
+import {
+  type CloseOptions,
+  clientOptions,
+  closeOptions,
+  type FlowOptions,
+  type ForceCloseOptions,
+  flowOptions,
+  type MppClientOptions,
+} from './options.js'
 import { type CloseOutcome, closeOutcome, type FlowNotes, type PaymentOutcome, paymentOutcome } from './outcome.js'
-import { type Policy, resolvePolicy } from './policy.js'
+import { resolvePolicy } from './policy.js'
 import { type RecoverOptions, recover } from './recover.js'
 import type { RecoveryReport } from './recover-report.js'
 import type { Ring } from './ring.js'
 import { findSession, listSessions, type SessionSummary, type TokenTotals, totalSessions } from './sessions.js'
 import { transportOver } from './transport/index.js'
 import { notStarted, unclosable } from './unstarted.js'
-
-/** What a client is made from. */
-export interface MppClientOptions {
-  /** Pays deposits and fees. Any viem account that signs typed data and Tempo transactions. */
-  readonly account: LocalAccount
-  /**
-   * Signs vouchers instead of `account`, so that the key that moves the deposit can stay cold. Default: `account`, or the
-   * access key behind it.
-   */
-  readonly voucherSigner?: LocalAccount
-  /** A viem client for a chain. Give this or `rpcUrl`. */
-  readonly getClient?: NonNullable<ChainSource['getClient']>
-  /** RPC URL of the chain. Default: the chain's public one. */
-  readonly rpcUrl?: string
-  readonly policy?: Policy
-  /** Where the ledger is kept. Default: in memory, so that channels are forgotten with the process. */
-  readonly store?: SessionStore
-  /**
-   * Sends the requests. Default: the global fetch; in Node, when nobody has replaced that, the HTTP client that it is made
-   * of, which sends the same bytes and heeds `setGlobalDispatcher`.
-   */
-  readonly fetch?: typeof globalThis.fetch
-  readonly inspect?: Inspector
-}
 
 /** A client that pays. */
 export interface MppClient {
@@ -60,7 +45,11 @@ export interface MppClient {
   readonly fetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
   /** The same, with the whole outcome. Never throws. */
   pay(input: RequestInfo | URL, init?: RequestInit): Promise<PaymentOutcome>
-  /** The actor itself, not started: start it, watch it, send it `APPROVE`, `DENY` or `CANCEL`. */
+  /**
+   * The actor itself, not started: start it, watch it, send it `APPROVE`, `DENY` or `CANCEL`.
+   *
+   * @throws OptionError for options that cannot be read; TypeError for what fetch itself refuses.
+   */
   createFlow(input: RequestInfo | URL, init?: RequestInit, options?: FlowOptions): PaymentFlowActor
   /** The outcome of a flow made by `createFlow`, once it is over. */
   outcomeOf(actor: PaymentFlowActor): Promise<PaymentOutcome>
@@ -88,37 +77,29 @@ export interface MppClient {
   }
 }
 
-/** What a single flow can be given. */
-export interface FlowOptions {
-  /** Watches this flow, besides whatever watches all flows of the client. */
-  readonly inspect?: Inspector
-}
-
-/** How a close is asked for. */
-export interface CloseOptions {
-  /** A paid route of the payee. Needed for a channel that was found on the chain and not used since. */
-  readonly url?: string | URL
-  /** Headers of the request, such as an `Authorization` for one of the policy's `authenticatedOrigins`. */
-  readonly headers?: HeadersInit
-}
-
 const NO_NOTES: FlowNotes = { response: null, trace: [], timing: [] }
 
 /**
  * Creates a client that pays for HTTP requests with Tempo sessions.
  *
- * @throws RangeError or TypeError when a key of the policy cannot be read.
+ * @throws OptionError naming the option that is unknown or cannot be read; it never quotes what was given.
  *
  * @example
  * ```ts
  * import { createMppClient } from 'mpp-flow'
- * import { privateKeyToAccount } from 'viem/accounts'
+ * import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
  *
  * const mpp = createMppClient({
- *   account: privateKeyToAccount(process.env.PAYER_KEY),
+ *   // Keep the key: who has it can pay with it.
+ *   account: privateKeyToAccount(generatePrivateKey()),
  *   policy: { maxDeposit: '5', allowedOrigins: ['https://api.example.com'] },
  * })
- * const response = await mpp.fetch('https://api.example.com/v1/mpp/chat/completions', { method: 'POST', body })
+ * const response = await mpp.fetch('https://api.example.com/v1/mpp/chat/completions', {
+ *   method: 'POST',
+ *   headers: { 'content-type': 'application/json' },
+ *   body: JSON.stringify({ model: 'small', max_tokens: 64, messages: [{ role: 'user', content: 'Hello' }] }),
+ * })
+ * console.log(response.status, await response.json())
  * ```
  */
 export function createMppClient(options: MppClientOptions): MppClient {
@@ -131,9 +112,10 @@ export function createMppClient(options: MppClientOptions): MppClient {
  */
 export function clientRunning(
   base: typeof paymentFlowMachine,
-  options: MppClientOptions,
+  given: MppClientOptions,
   clock: Clock = WALL_CLOCK,
 ): MppClient {
+  const options = readOptions(clientOptions, given)
   const policy = resolvePolicy(options.policy)
   const ring: Ring = {
     ledger: createLedger({ store: options.store ?? memoryStore(), leaseTtlMs: policy.timeouts.leaseMs }),
@@ -169,7 +151,10 @@ export function clientRunning(
   const start = (request: CapturedRequest): RunningFlow => flows.start(request, { purpose: 'pay' })
 
   return {
-    createFlow: (input, init, more) => flows.createActor(capture(input, init), { purpose: 'pay' }, more?.inspect),
+    createFlow(input, init, more) {
+      const inspect = more === undefined ? undefined : readOptions(flowOptions, more).inspect
+      return flows.createActor(capture(input, init), { purpose: 'pay' }, inspect)
+    },
     outcomeOf: async (actor) => outcomeOf(flows.runningOf(actor)),
     async pay(input, init) {
       try {
@@ -188,9 +173,10 @@ export function clientRunning(
     sessions: {
       list: () => listSessions(ring.ledger),
       totals: () => totalSessions(ring.ledger),
-      async close(channelId, { url, headers = {} } = {}) {
+      async close(channelId, more = {}) {
         let running: RunningFlow
         try {
+          const { url, headers = {} } = readOptions(closeOptions, more)
           const record = await findSession(ring.ledger, channelId)
           const resource = url ?? record?.session.resource ?? null
           if (record === undefined || resource === null) return closeOutcome(unclosable(channelId, record), NO_NOTES)

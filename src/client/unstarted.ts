@@ -2,6 +2,7 @@
 // Must never quote the arguments: they may hold a prompt.
 
 import { CODE_FACTS, type Failure, type FailureCode, type PaymentFlowOutput } from '../../machines/index.js'
+import { OptionError } from '../options/index.js'
 import { isEnded, type SessionRecord, StoreError } from '../sessions/index.js'
 import type { PaymentOutcome } from './outcome.js'
 
@@ -38,6 +39,9 @@ export function unclosable(channelId: string, record: SessionRecord | undefined,
 function whyUnclosable(channelId: string, record: SessionRecord | undefined, error: unknown): Failure {
   if (error instanceof StoreError) {
     return failureOf('session_unavailable', CODE_FACTS.session_unavailable.advice, error.message, channelId)
+  }
+  if (error instanceof OptionError) {
+    return failureOf('internal_error', 'Correct the option; nothing was sent.', error.message, channelId)
   }
   if (error !== undefined) {
     const detail = error instanceof Error ? error.name : 'unknown'

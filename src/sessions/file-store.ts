@@ -10,6 +10,7 @@
 import { randomUUID } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
 import { pid } from 'node:process'
+import { fn, objectWith, optionsOf, readOptions, text } from '../options/index.js'
 import { type ChannelState, NOTHING_KEPT } from './channel-state.js'
 import { allOrRefuse, type Place, storeOf } from './durable-store.js'
 import { fileText, readFileText, recordFile, stemOf, stemOfFile } from './file-store-format.js'
@@ -26,6 +27,11 @@ export interface FileStoreOptions {
   readonly layer?: FileLayer
 }
 
+const fileStoreOptions = optionsOf({
+  now: fn<() => number>().optional(),
+  layer: objectWith<FileLayer>(Object.keys(nodeFileLayer), 'a file layer with all methods of nodeFileLayer').optional(),
+} satisfies Record<keyof FileStoreOptions, unknown>)
+
 /** How long a change waits for the lock of its channel: a dead holder's is free after two to three seconds. */
 const LOCK_TIMEOUT_MS = 15_000
 const LOCK_LOOK_MS = 6
@@ -38,7 +44,7 @@ const DRAFT_SUFFIX = '.draft'
 /**
  * Keeps records as files in `folder`, which is created for its owner alone and must be on a local disk.
  *
- * @throws StoreError from its methods: `damaged` when a file cannot be read (it is set aside, and its channel refused until a
+ * @throws OptionError for options that cannot be read; StoreError from its methods: `damaged` when a file cannot be read (it is set aside, and its channel refused until a
  * good file is put in its place or the one set aside is removed), `newer_format`, `unavailable` with the system's code.
  *
  * @example
@@ -47,7 +53,8 @@ const DRAFT_SUFFIX = '.draft'
  * ```
  */
 export function fileStore(folder: string, options: FileStoreOptions = {}): SessionStore {
-  return storeOf(createFiles(resolve(folder), options.layer ?? nodeFileLayer, options.now ?? Date.now))
+  const { layer = nodeFileLayer, now = Date.now } = readOptions(fileStoreOptions, options)
+  return storeOf(createFiles(resolve(readOptions(text, folder, ['folder'])), layer, now))
 }
 
 function createFiles(folder: string, layer: FileLayer, now: () => number): Place {

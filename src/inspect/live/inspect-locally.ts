@@ -5,6 +5,7 @@ import type { WebSocket } from 'ws'
 import type { InspectionEvent } from 'xstate'
 import { z } from 'zod'
 import { ERROR_CODES, paymentFlowMachine } from '../../../machines/index.js'
+import { flag, fn, listOf, optionsOf, port, readOptions, text } from '../../options/index.js'
 import { loadAssets } from './assets.js'
 import { drawingOf } from './chart.js'
 import { type Control, checkControls, viewOf } from './controls.js'
@@ -25,6 +26,27 @@ export interface InspectLocallyOptions {
   /** Buttons for the page. Default none. */
   readonly controls?: readonly Control[]
 }
+
+const control = z.strictObject(
+  {
+    id: text,
+    label: z.string({ error: 'a string' }),
+    group: z.string({ error: 'a string' }),
+    hint: z.string({ error: 'a string' }),
+    code: z.string({ error: 'a string' }).optional(),
+    repeatable: flag.optional(),
+    state: z.string({ error: 'a string' }).optional(),
+    run: fn<Control['run']>(),
+  } satisfies Record<keyof Control, unknown>,
+  { error: 'a control' },
+)
+
+const inspectorOptions = optionsOf({
+  port: port.optional(),
+  open: flag.optional(),
+  title: z.string({ error: 'a string' }).optional(),
+  controls: listOf(control, 'controls').optional(),
+} satisfies Record<keyof InspectLocallyOptions, unknown>)
 
 /** A running inspector. */
 export interface LocalInspector {
@@ -62,16 +84,24 @@ function codeViews(): Readonly<Record<string, CodeView>> {
  * is sent anywhere else. Plain XState programs can use it as well: pass `inspect` to `createActor`, or point
  * `createWebSocketInspector({ url })` of `@statelyai/inspect` at it from any other process.
  *
- * @throws Error when the port is taken.
+ * @throws OptionError naming the option that cannot be read; Error when the port is taken.
  *
  * @example
  * ```ts
+ * import { createMppClient } from 'mpp-flow'
+ * import { inspectLocally } from 'mpp-flow/inspect'
+ * import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+ *
  * const inspector = await inspectLocally({ open: true })
+ * const account = privateKeyToAccount(generatePrivateKey())
  * const mpp = createMppClient({ account, inspect: inspector.inspect })
+ * await mpp.pay('https://api.example.com/v1/mpp/chat/completions')
  * ```
  */
 export async function inspectLocally(options: InspectLocallyOptions = {}): Promise<LocalInspector> {
-  const { port = 0, open: opens = false, title = 'mpp-flow inspector', controls = [] } = options
+  readOptions(inspectorOptions, options)
+  // The caller's own controls: what runs may rely on being called on its object.
+  const { port: wanted = 0, open: opens = false, title = 'mpp-flow inspector', controls = [] } = options
   checkControls(controls)
   const book = createFlowBook()
   const [assets] = await Promise.all([loadAssets(), book.prepare(drawingOf(paymentFlowMachine))])
@@ -85,7 +115,7 @@ export async function inspectLocally(options: InspectLocallyOptions = {}): Promi
   let programs = 0
   let stopped = false
   const served = await serve({
-    port,
+    port: wanted,
     assets,
     onPage: (page) => talkTo(page, book, hello, controls),
     onProgram: (program) => {
