@@ -29,7 +29,7 @@ import { type RecoverOptions, recover } from './recover.js'
 import type { RecoveryReport } from './recover-report.js'
 import type { Ring } from './ring.js'
 import { findSession, listSessions, type SessionSummary, type TokenTotals, totalSessions } from './sessions.js'
-import { transportOver } from './transport/index.js'
+import { type FetchInput, transportOver } from './transport/index.js'
 import { notStarted, unclosable } from './unstarted.js'
 
 /** A client that pays. */
@@ -42,15 +42,15 @@ export interface MppClient {
    *
    * @throws PaymentFlowError when there is no answer; the signal's reason when it was aborted.
    */
-  readonly fetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
+  readonly fetch: (input: FetchInput, init?: RequestInit) => Promise<Response>
   /** The same, with the whole outcome. Never throws. */
-  pay(input: RequestInfo | URL, init?: RequestInit): Promise<PaymentOutcome>
+  pay(input: FetchInput, init?: RequestInit): Promise<PaymentOutcome>
   /**
    * The actor itself, not started: start it, watch it, send it `APPROVE`, `DENY` or `CANCEL`.
    *
    * @throws OptionError for options that cannot be read; TypeError for what fetch itself refuses.
    */
-  createFlow(input: RequestInfo | URL, init?: RequestInit, options?: FlowOptions): PaymentFlowActor
+  createFlow(input: FetchInput, init?: RequestInit, options?: FlowOptions): PaymentFlowActor
   /** The outcome of a flow made by `createFlow`, once it is over. */
   outcomeOf(actor: PaymentFlowActor): Promise<PaymentOutcome>
   readonly sessions: {
@@ -145,7 +145,7 @@ export function clientRunning(
     return paymentOutcome(await running.done, notesOf(running))
   }
 
-  const capture = (input: RequestInfo | URL, init?: RequestInit): CapturedRequest =>
+  const capture = (input: FetchInput, init?: RequestInit): CapturedRequest =>
     captureRequest(input, init, policy.authenticatedOrigins)
 
   const start = (request: CapturedRequest): RunningFlow => flows.start(request, { purpose: 'pay' })

@@ -20,6 +20,7 @@ import type { ChainSource } from './chain-clients.js'
 import type { Inspector } from './flows.js'
 import type { ForceCloseProgress } from './force-close-outcome.js'
 import type { Policy } from './policy.js'
+import type { HeadersInput } from './transport/index.js'
 
 /** What a client is made from. */
 export interface MppClientOptions {
@@ -56,7 +57,7 @@ export interface CloseOptions {
   /** A paid route of the payee. Needed for a channel that was found on the chain and not used since. */
   readonly url?: string | URL
   /** Headers of the request, such as an `Authorization` for one of the policy's `authenticatedOrigins`. */
-  readonly headers?: HeadersInit
+  readonly headers?: HeadersInput
 }
 
 export interface ForceCloseOptions {
@@ -110,7 +111,7 @@ function isUrl(value: unknown): boolean {
   return URL.canParse(value, typeof location === 'undefined' ? undefined : location.href)
 }
 
-function areHeaders(value: unknown): value is HeadersInit {
+function areHeaders(value: unknown): value is HeadersInput {
   try {
     return isObject(value) && Reflect.construct(Headers, [value]) instanceof Headers
   } catch {
@@ -121,7 +122,7 @@ function areHeaders(value: unknown): value is HeadersInit {
 
 export const closeOptions = optionsOf({
   url: z.custom<string | URL>(isUrl, { error: 'a URL' }).optional(),
-  headers: z.custom<HeadersInit>(areHeaders, { error: 'headers as fetch takes them' }).optional(),
+  headers: z.custom<HeadersInput>(areHeaders, { error: 'headers as fetch takes them' }).optional(),
 } satisfies Record<keyof CloseOptions, unknown>)
 
 export const forceCloseOptions = optionsOf({
