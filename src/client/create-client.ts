@@ -87,11 +87,13 @@ const NO_NOTES: FlowNotes = { response: null, trace: [], timing: [] }
  * @example
  * ```ts
  * import { createMppClient } from 'mpp-flow'
- * import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+ * import { isHex } from 'viem'
+ * import { privateKeyToAccount } from 'viem/accounts'
  *
+ * const key = process.env.PAYER_KEY
+ * if (!isHex(key)) throw new Error('PAYER_KEY must be a private key: 0x and 64 hex digits')
  * const mpp = createMppClient({
- *   // Keep the key: who has it can pay with it.
- *   account: privateKeyToAccount(generatePrivateKey()),
+ *   account: privateKeyToAccount(key),
  *   policy: { maxDeposit: '5', allowedOrigins: ['https://api.example.com'] },
  * })
  * const response = await mpp.fetch('https://api.example.com/v1/mpp/chat/completions', {

@@ -63,8 +63,14 @@ function mayPass(error: unknown): boolean {
  *
  * @example
  * ```ts
- * const outcome = await mpp.sessions.forceClose(channelId, { onProgress: ({ step, secondsLeft }) => show(step, secondsLeft) })
- * if (outcome.status === 'withdrawn') console.log(outcome.settlement?.refunded)
+ * import type { MppClient } from 'mpp-flow'
+ *
+ * export async function refund(mpp: MppClient, channelId: string) {
+ *   const outcome = await mpp.sessions.forceClose(channelId, {
+ *     onProgress: ({ step, secondsLeft }) => console.log(step, secondsLeft),
+ *   })
+ *   if (outcome.status === 'withdrawn') console.log(outcome.settlement?.refunded)
+ * }
  * ```
  */
 export async function forceClose(

@@ -47,8 +47,12 @@ const recoverOptions = optionsOf({
  *
  * @example
  * ```ts
- * const { channels } = await mpp.sessions.recover()
- * for (const { channelId, found, action, detail } of channels) console.log(channelId, found, action, detail)
+ * import type { MppClient } from 'mpp-flow'
+ *
+ * export async function takeStock(mpp: MppClient) {
+ *   const { channels } = await mpp.sessions.recover()
+ *   for (const { channelId, found, action, detail } of channels) console.log(channelId, found, action, detail)
+ * }
  * ```
  */
 export async function recover(ring: Ring, given: RecoverOptions = {}): Promise<RecoveryReport> {

@@ -49,7 +49,13 @@ const DRAFT_SUFFIX = '.draft'
  *
  * @example
  * ```ts
- * const mpp = createMppClient({ account, rpcUrl, store: fileStore('/var/lib/agent/channels') })
+ * import { createMppClient } from 'mpp-flow'
+ * import { fileStore } from 'mpp-flow/files'
+ * import type { LocalAccount } from 'viem'
+ *
+ * export function payer(account: LocalAccount) {
+ *   return createMppClient({ account, store: fileStore('/var/lib/agent/channels') })
+ * }
  * ```
  */
 export function fileStore(folder: string, options: FileStoreOptions = {}): SessionStore {

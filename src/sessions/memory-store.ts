@@ -22,7 +22,12 @@ const memoryStoreOptions = optionsOf({
  *
  * @example
  * ```ts
- * const mpp = createMppClient({ account, rpcUrl, store: memoryStore() })
+ * import { createMppClient, memoryStore } from 'mpp-flow'
+ * import type { LocalAccount } from 'viem'
+ *
+ * export function payer(account: LocalAccount) {
+ *   return createMppClient({ account, store: memoryStore() })
+ * }
  * ```
  */
 export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {

@@ -48,10 +48,14 @@ export interface PostgresStore extends SessionStore {
  *
  * @example
  * ```ts
- * import { Pool } from 'pg'
+ * import { createMppClient } from 'mpp-flow'
  * import { postgresStore } from 'mpp-flow/postgres'
+ * import { Pool } from 'pg'
+ * import type { LocalAccount } from 'viem'
  *
- * const mpp = createMppClient({ account, rpcUrl, store: postgresStore({ pool: new Pool() }) })
+ * export function payer(account: LocalAccount) {
+ *   return createMppClient({ account, store: postgresStore({ pool: new Pool() }) })
+ * }
  * ```
  */
 export function postgresStore(options: PostgresStoreOptions): PostgresStore {

@@ -90,12 +90,12 @@ function codeViews(): Readonly<Record<string, CodeView>> {
  * ```ts
  * import { createMppClient } from 'mpp-flow'
  * import { inspectLocally } from 'mpp-flow/inspect'
- * import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+ * import type { LocalAccount } from 'viem'
  *
- * const inspector = await inspectLocally({ open: true })
- * const account = privateKeyToAccount(generatePrivateKey())
- * const mpp = createMppClient({ account, inspect: inspector.inspect })
- * await mpp.pay('https://api.example.com/v1/mpp/chat/completions')
+ * export async function inspected(account: LocalAccount) {
+ *   const inspector = await inspectLocally({ open: true })
+ *   return createMppClient({ account, inspect: inspector.inspect })
+ * }
  * ```
  */
 export async function inspectLocally(options: InspectLocallyOptions = {}): Promise<LocalInspector> {
