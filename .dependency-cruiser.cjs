@@ -20,7 +20,8 @@ module.exports = {
     },
     layer('protocol', '^src/protocol/', []),
     layer('tempo', '^src/tempo/', ['^src/protocol/']),
-    layer('sessions', '^src/sessions/', ['^src/(tempo|protocol)/']),
+    layer('options', '^src/options/', ['^src/protocol/']),
+    layer('sessions', '^src/sessions/', ['^src/(options|tempo|protocol)/']),
     layer('store-entries', '^src/(files|postgres)/', ['^src/sessions/']),
     {
       name: 'core-needs-no-file-system-or-database',
@@ -28,8 +29,8 @@ module.exports = {
       from: { path: '^src/(client|provider|sessions/index|index)' },
       to: { path: '^src/(files|postgres|sessions/(file-store|postgres))' },
     },
-    layer('client', '^src/client/', ['^src/(sessions|tempo|protocol)/']),
-    layer('provider', '^src/provider/', ['^src/(sessions|tempo|protocol)/']),
+    layer('client', '^src/client/', ['^src/(sessions|options|tempo|protocol)/']),
+    layer('provider', '^src/provider/', ['^src/(sessions|options|tempo|protocol)/']),
     {
       name: 'sandbox-shares-wire-formats-not-decisions',
       severity: 'error',

@@ -105,7 +105,9 @@ function describe(code: FailureCode): ErrorCode {
  *
  * @example
  * ```ts
- * ERROR_CODES.mpp_voucher_bucket_refresh_required.leadsTo // → 'voucher-refresh'
+ * import { ERROR_CODES } from 'mpp-flow/machines'
+ *
+ * console.log(ERROR_CODES.mpp_voucher_bucket_refresh_required.leadsTo) // → 'voucher-refresh'
  * ```
  */
 export const ERROR_CODES: Readonly<Record<FailureCode, ErrorCode>> = Object.fromEntries(

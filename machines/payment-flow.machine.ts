@@ -58,12 +58,16 @@ const FUNDING = {
  *
  * @example
  * ```ts
+ * import { type PaymentFlowInput, paymentFlowMachine } from 'mpp-flow/machines'
  * import { createActor } from 'xstate'
- * import { paymentFlowMachine } from 'mpp-flow/machines'
  *
- * const actor = createActor(paymentFlowMachine.provide({ actors: myEffects }), { input })
- * actor.subscribe((snapshot) => console.log(snapshot.value))
- * actor.start()
+ * type Effects = NonNullable<Parameters<typeof paymentFlowMachine.provide>[0]['actors']>
+ *
+ * export function run(actors: Effects, input: PaymentFlowInput) {
+ *   const actor = createActor(paymentFlowMachine.provide({ actors }), { input })
+ *   actor.subscribe((snapshot) => console.log(snapshot.value))
+ *   actor.start()
+ * }
  * ```
  *
  * @see "Payment" HTTP Authentication Scheme; Tempo session intent; Ando, "Tempo MPP"

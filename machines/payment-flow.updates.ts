@@ -2,7 +2,7 @@
 // Must never decide where a flow goes next: that is said by the machine's transitions.
 
 import { add, max } from './amount.js'
-import { CODE_FACTS, codeOfEvent } from './codes.js'
+import { CODE_FACTS, codeOfEvent, LOCAL_EVENTS } from './codes.js'
 import type {
   AnswerFacts,
   Authorised,
@@ -80,6 +80,13 @@ const EVENT_BOUNDS: Readonly<Record<string, number>> = {
   OPEN_SIGNED: 1,
   CLOSE_UNCONFIRMED: 3,
 }
+
+/** Every name under which a policy may bound a recovery: codes, events of codes, and events that stand for no code. */
+export const BOUNDED: readonly string[] = [
+  ...Object.keys(CODE_FACTS),
+  ...Object.values(LOCAL_EVENTS),
+  ...Object.keys(EVENT_BOUNDS),
+]
 
 /** How many times a flow may take the recovery that `type` causes, unless the caller's policy says otherwise. */
 export function defaultBoundOf(type: string): number {

@@ -126,8 +126,12 @@ function planTopUp(input: PlanningInput, cumulative: Amount, least: Amount): Pla
  *
  * @example
  * ```ts
- * plan({ challenge, session, limits, demand: null, reconciled: false, turn: 'none' })
- * // → { kind: 'reuse', cumulative: '1000000' } while the current voucher is enough
+ * import { type PlanningInput, plan } from 'mpp-flow/machines'
+ *
+ * export function next({ challenge, session, limits }: PlanningInput) {
+ *   return plan({ challenge, session, limits, demand: null, reconciled: false, turn: 'none' })
+ *   // → { kind: 'reuse', cumulative: '1000000' } while the current voucher is enough
+ * }
  * ```
  */
 export function plan(asked: PlanningInput, strategy: Strategy = defaultStrategy): Plan {

@@ -49,7 +49,11 @@ const TABLES = chartOf(sessionMachine)
  *
  * @example
  * ```ts
+ * import { ABSENT_SESSION, transitionSession } from 'mpp-flow/machines'
+ *
+ * const session = { ...ABSENT_SESSION, channelId: `0x${'12'.repeat(32)}` }
  * const opened = transitionSession({ status: 'opening', session }, { type: 'OPEN_CONFIRMED', deposit: '5000000' })
+ * console.log(opened?.status)
  * ```
  */
 export function transitionSession(state: SessionState, event: SessionEvent): SessionState | undefined {

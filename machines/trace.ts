@@ -29,8 +29,13 @@ function guardName(guard: unknown): string | null {
  *
  * @example
  * ```ts
- * const trace: TraceStep[] = []
- * const actor = createActor(machine, { input, inspect: traceInto(trace) })
+ * import { type PaymentFlowInput, paymentFlowMachine, type TraceStep, traceInto } from 'mpp-flow/machines'
+ * import { createActor } from 'xstate'
+ *
+ * export function traced(input: PaymentFlowInput) {
+ *   const trace: TraceStep[] = []
+ *   return { trace, actor: createActor(paymentFlowMachine, { input, inspect: traceInto(trace) }) }
+ * }
  * ```
  */
 export function traceInto(trace: TraceStep[]): (inspection: InspectionEvent) => void {

@@ -5,4 +5,11 @@ export type { Failure, FailureCode, TraceStep } from '../machines/index.js'
 export { formatAmount } from '../machines/index.js'
 export * from './client/index.js'
 export * from './provider/index.js'
-export { type Lease, memoryStore, type SessionRecord, type SessionStore, StoreError } from './sessions/index.js'
+export {
+  type Lease,
+  type MemoryStoreOptions,
+  memoryStore,
+  type SessionRecord,
+  type SessionStore,
+  StoreError,
+} from './sessions/index.js'

@@ -94,7 +94,8 @@ export function readingPolicy<T>(make: () => T): T {
   try {
     return make()
   } catch (error) {
-    throw usageError(withOptions(firstLine(error).replace(/^policy\./, '')))
+    const said = firstLine(error).replace('; or a bigint of base units', '')
+    throw usageError(withOptions(said.replace(/^policy\.(\w+)(?:\[\d+\])?/, '$1')))
   }
 }
 

@@ -1,7 +1,7 @@
 // Captures a request once: method, URL, headers and the exact bytes of its body, to be sent identically each time.
 // Must never read the body twice, nor keep a Bearer key for a route that is paid with a credential.
 
-import { HeaderFields, isSendable, type OtherOptions } from './transport/index.js'
+import { type FetchInput, HeaderFields, isSendable, type OtherOptions } from './transport/index.js'
 
 /** Where requests go, in the words of the machine and the policy. */
 export interface Destination {
@@ -179,7 +179,7 @@ function optionsOf(request: Request): OtherOptions {
  * @throws RequestInvalid, a TypeError, for what fetch itself refuses, such as an invalid URL or a body on GET.
  */
 export function captureRequest(
-  input: RequestInfo | URL,
+  input: FetchInput,
   init: RequestInit = {},
   authenticated: ReadonlySet<string> = NO_ORIGINS,
 ): CapturedRequest {

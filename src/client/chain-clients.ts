@@ -8,8 +8,8 @@ import { ChainFailure, toChainFailure } from '../tempo/index.js'
 
 /** Where chain clients come from. */
 export interface ChainSource {
-  readonly getClient?: (chain: { readonly chainId: number }) => Client | Promise<Client>
-  readonly rpcUrl?: string
+  readonly getClient?: ((chain: { readonly chainId: number }) => Client | Promise<Client>) | undefined
+  readonly rpcUrl?: string | undefined
 }
 
 const KNOWN_CHAINS = [tempo, tempoModerato]

@@ -1,21 +1,30 @@
 // The client: a fetch that pays, built from the machine, the effects and the ledger.
 // Must never give two flows two ledgers: everything that one client signs goes through one.
 
-import type { LocalAccount } from 'viem'
 import { assign } from 'xstate'
 import { paymentFlowMachine, plan } from '../../machines/index.js'
-import { createLedger, memoryStore, type SessionStore } from '../sessions/index.js'
+import { readOptions } from '../options/index.js'
+import { createLedger, memoryStore } from '../sessions/index.js'
 import { voucherSignerOf } from '../tempo/index.js'
 import { type CapturedRequest, captureRequest } from './capture.js'
-import { type ChainSource, chainClients } from './chain-clients.js'
+import { chainClients } from './chain-clients.js'
 import { type Clock, WALL_CLOCK } from './clock.js'
 import { asActors, createEffects } from './effects/index.js'
 import { finalAnswer, repeatHabit } from './final-answer.js'
-import { createFlows, type Inspector, notesOf, type PaymentFlowActor, type RunningFlow } from './flows.js'
-import { type ForceCloseOptions, forceClose } from './force-close.js'
+import { createFlows, notesOf, type PaymentFlowActor, type RunningFlow } from './flows.js'
+import { forceClose } from './force-close.js'
 import type { ForceCloseOutcome } from './force-close-outcome.js'
+import {
+  type CloseOptions,
+  clientOptions,
+  closeOptions,
+  type FlowOptions,
+  type ForceCloseOptions,
+  flowOptions,
+  type MppClientOptions,
+} from './options.js'
 import { type CloseOutcome, closeOutcome, type FlowNotes, type PaymentOutcome, paymentOutcome } from './outcome.js'
-import { type Policy, resolvePolicy } from './policy.js'
+import { resolvePolicy } from './policy.js'
 import { type RecoverOptions, recover } from './recover.js'
 import type { RecoveryReport } from './recover-report.js'
 import type { Ring } from './ring.js'
@@ -27,32 +36,8 @@ import {
   type TokenTotals,
   totalSessions,
 } from './sessions.js'
-import { transportOver } from './transport/index.js'
+import { type FetchInput, transportOver } from './transport/index.js'
 import { notStarted, unclosable } from './unstarted.js'
-
-/** What a client is made from. */
-export interface MppClientOptions {
-  /** Pays deposits and fees. Any viem account that signs typed data and Tempo transactions. */
-  readonly account: LocalAccount
-  /**
-   * Signs vouchers instead of `account`, so that the key that moves the deposit can stay cold. Default: `account`, or the
-   * access key behind it.
-   */
-  readonly voucherSigner?: LocalAccount
-  /** A viem client for a chain. Give this or `rpcUrl`. */
-  readonly getClient?: NonNullable<ChainSource['getClient']>
-  /** RPC URL of the chain. Default: the chain's public one. */
-  readonly rpcUrl?: string
-  readonly policy?: Policy
-  /** Where the ledger is kept. Default: in memory, so that channels are forgotten with the process. */
-  readonly store?: SessionStore
-  /**
-   * Sends the requests. Default: the global fetch; in Node, when nobody has replaced that, the HTTP client that it is made
-   * of, which sends the same bytes and heeds `setGlobalDispatcher`.
-   */
-  readonly fetch?: typeof globalThis.fetch
-  readonly inspect?: Inspector
-}
 
 /** A client that pays. */
 export interface MppClient {
@@ -66,16 +51,16 @@ export interface MppClient {
    * sent, for arguments that fetch refuses: a URL that is none, or neither http nor https, a body on GET. No error quotes
    * its arguments.
    */
-  readonly fetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
+  readonly fetch: (input: FetchInput, init?: RequestInit) => Promise<Response>
   /** The same, with the whole outcome. Never throws: arguments that fetch refuses fail with `request_invalid`. */
-  pay(input: RequestInfo | URL, init?: RequestInit): Promise<PaymentOutcome>
+  pay(input: FetchInput, init?: RequestInit): Promise<PaymentOutcome>
   /**
    * The actor itself, not started: start it, watch it, send it `APPROVE`, `DENY` or `CANCEL`. The client holds on to a flow
    * from its start to its end; one that is never started is let go of with its actor.
    *
-   * @throws TypeError for arguments that fetch refuses, as `fetch` does.
+   * @throws OptionError for options that cannot be read; TypeError for arguments that fetch refuses, as `fetch` does.
    */
-  createFlow(input: RequestInfo | URL, init?: RequestInit, options?: FlowOptions): PaymentFlowActor
+  createFlow(input: FetchInput, init?: RequestInit, options?: FlowOptions): PaymentFlowActor
   /**
    * The outcome of a flow made by `createFlow`, once it is over; of one that is not started yet, once it was started and is
    * over. An actor that is stopped, also before its start, has the outcome that `CANCEL` would have had: `cancelled`.
@@ -107,37 +92,31 @@ export interface MppClient {
   }
 }
 
-/** What a single flow can be given. */
-export interface FlowOptions {
-  /** Watches this flow, besides whatever watches all flows of the client. */
-  readonly inspect?: Inspector
-}
-
-/** How a close is asked for. */
-export interface CloseOptions {
-  /** A paid route of the payee. Needed for a channel that was found on the chain and not used since. */
-  readonly url?: string | URL
-  /** Headers of the request, such as an `Authorization` for one of the policy's `authenticatedOrigins`. */
-  readonly headers?: HeadersInit
-}
-
 const NO_NOTES: FlowNotes = { response: null, trace: [], timing: [] }
 
 /**
  * Creates a client that pays for HTTP requests with Tempo sessions.
  *
- * @throws RangeError or TypeError when a key of the policy cannot be read.
+ * @throws OptionError naming the option that is unknown or cannot be read; it never quotes what was given.
  *
  * @example
  * ```ts
  * import { createMppClient } from 'mpp-flow'
+ * import { isHex } from 'viem'
  * import { privateKeyToAccount } from 'viem/accounts'
  *
+ * const key = process.env.PAYER_KEY
+ * if (!isHex(key)) throw new Error('PAYER_KEY must be a private key: 0x and 64 hex digits')
  * const mpp = createMppClient({
- *   account: privateKeyToAccount(process.env.PAYER_KEY),
+ *   account: privateKeyToAccount(key),
  *   policy: { maxDeposit: '5', allowedOrigins: ['https://api.example.com'] },
  * })
- * const response = await mpp.fetch('https://api.example.com/v1/mpp/chat/completions', { method: 'POST', body })
+ * const response = await mpp.fetch('https://api.example.com/v1/mpp/chat/completions', {
+ *   method: 'POST',
+ *   headers: { 'content-type': 'application/json' },
+ *   body: JSON.stringify({ model: 'small', max_tokens: 64, messages: [{ role: 'user', content: 'Hello' }] }),
+ * })
+ * console.log(response.status, await response.json())
  * ```
  */
 export function createMppClient(options: MppClientOptions): MppClient {
@@ -150,9 +129,10 @@ export function createMppClient(options: MppClientOptions): MppClient {
  */
 export function clientRunning(
   base: typeof paymentFlowMachine,
-  options: MppClientOptions,
+  given: MppClientOptions,
   clock: Clock = WALL_CLOCK,
 ): MppClient {
+  const options = readOptions(clientOptions, given)
   const policy = resolvePolicy(options.policy)
   const ring: Ring = {
     ledger: createLedger({ store: options.store ?? memoryStore(), leaseTtlMs: policy.timeouts.leaseMs }),
@@ -182,13 +162,16 @@ export function clientRunning(
     return paymentOutcome(await running.done, notesOf(running))
   }
 
-  const capture = (input: RequestInfo | URL, init?: RequestInit): CapturedRequest =>
+  const capture = (input: FetchInput, init?: RequestInit): CapturedRequest =>
     captureRequest(input, init ?? undefined, policy.authenticatedOrigins)
 
   const start = (request: CapturedRequest): RunningFlow => flows.start(request, { purpose: 'pay' })
 
   return {
-    createFlow: (input, init, more) => flows.createActor(capture(input, init), { purpose: 'pay' }, more?.inspect),
+    createFlow(input, init, more) {
+      const inspect = more === undefined ? undefined : readOptions(flowOptions, more).inspect
+      return flows.createActor(capture(input, init), { purpose: 'pay' }, inspect)
+    },
     outcomeOf: async (actor) => outcomeOf(flows.runningOf(actor)),
     async pay(input, init) {
       try {
@@ -207,9 +190,10 @@ export function clientRunning(
     sessions: {
       list: () => listSessions(ring.ledger),
       totals: () => totalSessions(ring.ledger),
-      async close(channelId, { url, headers = {} } = {}) {
+      async close(channelId, more = {}) {
         let running: RunningFlow
         try {
+          const { url, headers = {} } = readOptions(closeOptions, more)
           const record = await findSession(ring.ledger, channelId)
           const target = record === undefined ? null : closeTarget(record, url)
           if (record === undefined || target === null) return closeOutcome(unclosable(channelId, record), NO_NOTES)

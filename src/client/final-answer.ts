@@ -3,7 +3,7 @@
 
 import { CODE_FACTS, type Failure } from '../../machines/index.js'
 import { describeFailure, PaymentFlowError, type PaymentOutcome } from './outcome.js'
-import { type HeaderFields, receivedResponse } from './transport/index.js'
+import { type BodyInput, type HeaderFields, receivedResponse } from './transport/index.js'
 
 /**
  * What a caller does on its own when a request fails, as far as its headers tell.
@@ -128,7 +128,7 @@ function inWords(failure: Failure, response: Response | undefined): Response {
 }
 
 /** A response that says to SDKs that repeating it is not theirs to decide. */
-function marked(response: Response, body: BodyInit | null, code: string | null): Response {
+function marked(response: Response, body: BodyInput, code: string | null): Response {
   const again = copyOf(response, body)
   again.headers.set('x-should-retry', 'false')
   if (code !== null) again.headers.set('x-mpp-failure', code)
@@ -136,6 +136,6 @@ function marked(response: Response, body: BodyInit | null, code: string | null):
 }
 
 /** A response with another body and headers that can be changed. */
-function copyOf({ status, statusText, url, type, headers }: Response, body: BodyInit | null): Response {
+function copyOf({ status, statusText, url, type, headers }: Response, body: BodyInput): Response {
   return receivedResponse({ status, statusText, url, type, headers }, body)
 }

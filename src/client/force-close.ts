@@ -2,33 +2,17 @@
 // Must never send what is not stored, nor hold the lease while it waits: a close by the payee goes before it.
 
 import type { SessionStatus } from '../../machines/index.js'
-import type { Address } from '../protocol/index.js'
+import { OptionError, readOptions } from '../options/index.js'
 import { type HeldLease, isEnded, type SessionRecord, StoreError } from '../sessions/index.js'
 import { ChainFailure, findClosing, readNewestBlock, signRequestClose, signWithdraw } from '../tempo/index.js'
 import { channelOf } from './effects/credential.js'
 import { signing } from './effects/effect.js'
 import { reconcile } from './effects/reconcile.js'
-import {
-  causeOf,
-  type ForceCloseOutcome,
-  type ForceCloseProgress,
-  type ForceCloseStep,
-  forceCloseFailure,
-} from './force-close-outcome.js'
+import { causeOf, type ForceCloseOutcome, type ForceCloseStep, forceCloseFailure } from './force-close-outcome.js'
 import { sendAndLook } from './force-close-send.js'
+import { type ForceCloseOptions, forceCloseOptions } from './options.js'
 import type { Ring } from './ring.js'
 import { findSession } from './sessions.js'
-
-export interface ForceCloseOptions {
-  /** Ends the wait. The request stands on the chain, and calling again goes on from it. */
-  readonly signal?: AbortSignal
-  /** Told at every step and every look. Must not throw. */
-  readonly onProgress?: (progress: ForceCloseProgress) => void
-  /** TIP-20 token that the two fees are paid in. Default: the channel's token. */
-  readonly feeToken?: Address
-  /** How often the chain is looked at while the grace period runs, in milliseconds. Default 5000. */
-  readonly lookEveryMs?: number
-}
 
 const LOOK_EVERY_MS = 5_000
 /** The shortest wait between two looks: about a block. */
@@ -40,7 +24,7 @@ const MOST_SIGNED = 3
 interface Run {
   readonly ring: Ring
   readonly channelId: string
-  readonly options: ForceCloseOptions
+  readonly options: { readonly [K in keyof ForceCloseOptions]: ForceCloseOptions[K] | undefined }
   readonly signal: AbortSignal
   readonly signed: { requestClose: number; withdraw: number }
   /** The chain had the request while this call was looking. */
@@ -82,15 +66,28 @@ function mayPass(error: unknown): boolean {
  *
  * @example
  * ```ts
- * const outcome = await mpp.sessions.forceClose(channelId, { onProgress: ({ step, secondsLeft }) => show(step, secondsLeft) })
- * if (outcome.status === 'withdrawn') console.log(outcome.settlement?.refunded)
+ * import type { MppClient } from 'mpp-flow'
+ *
+ * export async function refund(mpp: MppClient, channelId: string) {
+ *   const outcome = await mpp.sessions.forceClose(channelId, {
+ *     onProgress: ({ step, secondsLeft }) => console.log(step, secondsLeft),
+ *   })
+ *   if (outcome.status === 'withdrawn') console.log(outcome.settlement?.refunded)
+ * }
  * ```
  */
 export async function forceClose(
   ring: Ring,
   channelId: string,
-  options: ForceCloseOptions = {},
+  given: ForceCloseOptions = {},
 ): Promise<ForceCloseOutcome> {
+  let options: Run['options']
+  try {
+    options = readOptions(forceCloseOptions, given)
+  } catch (error) {
+    const detail = error instanceof OptionError ? error.message : null
+    return forceCloseFailure(channelId, 'internal_error', detail, null, 'Correct the option; nothing was sent.')
+  }
   const run: Run = {
     ring,
     channelId,

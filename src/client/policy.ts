@@ -1,8 +1,28 @@
 // What the caller allows, with defaults that are safe and work on Ando and on the sandbox.
 // Must never be widened by anything a server says.
 
-import { type Amount, type Bounds, defaultStrategy, type FlowLimits, type Strategy } from '../../machines/index.js'
-import { type Address, CHANNEL_RESERVE, MAX_UINT96, parseAddress, parseTokenAmount } from '../protocol/index.js'
+import {
+  type Amount,
+  BOUNDED,
+  type Bounds,
+  defaultStrategy,
+  type FlowLimits,
+  type Strategy,
+} from '../../machines/index.js'
+import {
+  address,
+  chainId,
+  flag,
+  fn,
+  listOf,
+  optionsOf,
+  origin,
+  readOptions,
+  tokenAmount,
+  waitMs,
+  wholeNumber,
+} from '../options/index.js'
+import { type Address, CHANNEL_RESERVE } from '../protocol/index.js'
 
 /** TIP-20 tokens have six decimals. Amounts in a policy are written in tokens, or as a bigint in base units. */
 export const TOKEN_DECIMALS = 6
@@ -26,7 +46,7 @@ export interface PaymentIntent {
   readonly channelId: string | null
 }
 
-/** How long to wait, in milliseconds. */
+/** How long to wait, in milliseconds: whole numbers from 1 to 2147483647, which is as long as a timer can count. */
 export interface Timeouts {
   readonly unpaidMs: number
   readonly paidMs: number
@@ -36,7 +56,7 @@ export interface Timeouts {
   readonly sessionMs: number
   /**
    * How long the lease of a process that died keeps its channel from all others. A living one renews its lease three times
-   * as often; one that cannot (its machine sleeps, say) loses it, and signs nothing more with it. At least 1000.
+   * as often; one that cannot (its machine sleeps, say) loses it, and signs nothing more with it. From 1000 to 3600000.
    */
   readonly leaseMs: number
 }
@@ -66,7 +86,7 @@ export interface Policy {
   readonly allowedPayees?: readonly string[]
   /** Escrow addresses. Default: the canonical channel reserve. */
   readonly allowedEscrows?: readonly string[]
-  /** How often a flow may take a recovery, by code. Defaults are in CODE_FACTS. */
+  /** How often a flow may take a recovery, by its code or its event: whole numbers. Defaults are in CODE_FACTS. */
   readonly attempts?: Bounds
   readonly timeouts?: Partial<Timeouts>
   /**
@@ -109,6 +129,11 @@ export const PATH_USD: Address = '0x20c0000000000000000000000000000000000000'
 const TEMPO_MAINNET = 4217
 const TEMPO_TESTNET = 42431
 
+/** 5 tokens. */
+const DEFAULT_MAX_DEPOSIT = 5_000_000n
+/** 2 tokens. */
+const DEFAULT_MAX_EXPOSURE = 2_000_000n
+
 const TIMEOUTS: Timeouts = {
   unpaidMs: 60_000,
   paidMs: 600_000,
@@ -118,71 +143,72 @@ const TIMEOUTS: Timeouts = {
   leaseMs: 15_000,
 }
 
-function baseUnits(name: string, amount: TokenAmount): Amount {
-  if (typeof amount === 'bigint') {
-    if (amount < 0n || amount > MAX_UINT96) throw new RangeError(`policy.${name} must fit a uint96`)
-    return amount.toString()
-  }
-  const parsed = parseTokenAmount(amount, TOKEN_DECIMALS)
-  if (!parsed.ok) throw new RangeError(`policy.${name}: ${parsed.detail}`)
-  return parsed.value.toString()
-}
-
-function addresses(name: string, list: readonly string[]): ReadonlySet<string> {
-  return new Set(
-    list.map((text) => {
-      const parsed = parseAddress(text)
-      if (!parsed.ok) throw new RangeError(`policy.${name}: ${parsed.detail}`)
-      return parsed.value
-    }),
-  )
-}
-
-function origins(list: readonly string[]): ReadonlySet<string> {
-  return new Set(list.map((text) => new URL(text).origin))
-}
-
 /** A lease of a moment is lost before it is used: the next holder would sign while the first still believes in its own. */
 const SHORTEST_LEASE_MS = 1_000
+/** A channel whose holder died is nobody's for as long. */
+const LONGEST_LEASE_MS = 3_600_000
 
-function timeouts(given: Policy['timeouts']): Timeouts {
-  const all = { ...TIMEOUTS, ...given }
-  // Not `<`: what is no number at all is refused, too.
-  if (!(all.leaseMs >= SHORTEST_LEASE_MS))
-    throw new RangeError(`policy.timeouts.leaseMs must be at least ${SHORTEST_LEASE_MS}`)
-  return all
-}
+const timeouts = {
+  unpaidMs: waitMs().default(TIMEOUTS.unpaidMs),
+  paidMs: waitMs().default(TIMEOUTS.paidMs),
+  topUpMs: waitMs().default(TIMEOUTS.topUpMs),
+  closeMs: waitMs().default(TIMEOUTS.closeMs),
+  sessionMs: waitMs().default(TIMEOUTS.sessionMs),
+  leaseMs: waitMs(SHORTEST_LEASE_MS, LONGEST_LEASE_MS).default(TIMEOUTS.leaseMs),
+} satisfies Record<keyof Timeouts, unknown>
+
+const amount = tokenAmount(TOKEN_DECIMALS).optional()
+const origins = listOf(origin, 'origins').optional()
+const addresses = listOf(address, 'addresses').optional()
+const often = wholeNumber(0).optional()
+
+const policySchema = optionsOf({
+  maxDeposit: amount,
+  maxCumulative: amount,
+  maxTotalDeposit: amount,
+  maxExposure: amount,
+  allowedOrigins: origins,
+  authenticatedOrigins: origins,
+  allowedChains: listOf(chainId, 'chain ids').optional(),
+  allowedTokens: addresses,
+  allowedPayees: addresses,
+  allowedEscrows: addresses,
+  attempts: optionsOf(Object.fromEntries(BOUNDED.map((name) => [name, often]))).optional(),
+  timeouts: optionsOf(timeouts).optional(),
+  approve: fn<NonNullable<Policy['approve']>>().optional(),
+  retryCommitFailed: flag.optional(),
+  resendPaid: flag.optional(),
+  strategy: fn<Strategy>().optional(),
+} satisfies Record<keyof Policy, unknown>)
 
 /**
- * Fills in the defaults and checks every value.
+ * Checks every value and fills in the defaults.
  *
- * @throws RangeError naming the key when an amount or address cannot be read; TypeError for an origin that is no URL.
+ * @throws OptionError naming the key that is unknown, or whose value cannot be read.
  */
 export function resolvePolicy(policy: Policy = {}): ResolvedPolicy {
-  const optional = (name: 'maxCumulative' | 'maxTotalDeposit'): Amount | null => {
-    const amount = policy[name]
-    return amount === undefined ? null : baseUnits(name, amount)
-  }
+  const read = readOptions(policySchema, policy, ['policy'])
+  const { maxCumulative, maxTotalDeposit, allowedOrigins, allowedPayees } = read
   return {
     limits: {
-      maxDeposit: baseUnits('maxDeposit', policy.maxDeposit ?? '5'),
-      maxCumulative: optional('maxCumulative'),
-      maxTotalDeposit: optional('maxTotalDeposit'),
-      maxExposure: baseUnits('maxExposure', policy.maxExposure ?? '2'),
-      approval: policy.approve !== undefined,
-      retryCommitFailed: policy.retryCommitFailed ?? false,
-      resendPaid: policy.resendPaid ?? true,
+      maxDeposit: (read.maxDeposit ?? DEFAULT_MAX_DEPOSIT).toString(),
+      maxCumulative: maxCumulative?.toString() ?? null,
+      maxTotalDeposit: maxTotalDeposit?.toString() ?? null,
+      maxExposure: (read.maxExposure ?? DEFAULT_MAX_EXPOSURE).toString(),
+      approval: read.approve !== undefined,
+      retryCommitFailed: read.retryCommitFailed ?? false,
+      resendPaid: read.resendPaid ?? true,
     },
-    bounds: policy.attempts ?? {},
-    allowedOrigins: policy.allowedOrigins === undefined ? null : origins(policy.allowedOrigins),
-    authenticatedOrigins: origins(policy.authenticatedOrigins ?? []),
-    allowedChains: new Set(policy.allowedChains ?? [TEMPO_MAINNET, TEMPO_TESTNET]),
-    allowedTokens: addresses('allowedTokens', policy.allowedTokens ?? [USDC_E, PATH_USD]),
-    allowedPayees: policy.allowedPayees === undefined ? null : addresses('allowedPayees', policy.allowedPayees),
-    allowedEscrows: addresses('allowedEscrows', policy.allowedEscrows ?? [CHANNEL_RESERVE]),
-    timeouts: timeouts(policy.timeouts),
-    approve: policy.approve,
-    strategy: policy.strategy ?? defaultStrategy,
+    bounds: read.attempts ?? {},
+    allowedOrigins: allowedOrigins === undefined ? null : new Set(allowedOrigins),
+    authenticatedOrigins: new Set(read.authenticatedOrigins),
+    allowedChains: new Set(read.allowedChains ?? [TEMPO_MAINNET, TEMPO_TESTNET]),
+    allowedTokens: new Set(read.allowedTokens ?? [USDC_E, PATH_USD]),
+    allowedPayees: allowedPayees === undefined ? null : new Set(allowedPayees),
+    allowedEscrows: new Set(read.allowedEscrows ?? [CHANNEL_RESERVE]),
+    timeouts: read.timeouts ?? TIMEOUTS,
+    approve: read.approve,
+    strategy: read.strategy ?? defaultStrategy,
   }
 }
 

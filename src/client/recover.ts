@@ -1,6 +1,7 @@
 // Brings the ledger and the chain together after a crash, or after the ledger was lost.
 // Must never sign for anything new, nor forget anything signed that the chain may still include.
 
+import { abortSignal, chainId, flag, fn, listOf, optionsOf, readOptions, wholeNumber } from '../options/index.js'
 import { parseAddress } from '../protocol/index.js'
 import type { SessionRecord } from '../sessions/index.js'
 import { type SearchPlace, searchChain } from './recover-chain.js'
@@ -24,6 +25,14 @@ export interface RecoverOptions {
   readonly onProgress?: (progress: RecoverProgress) => void
 }
 
+const recoverOptions = optionsOf({
+  signal: abortSignal.optional(),
+  chainIds: listOf(chainId, 'chain ids').optional(),
+  fromBlock: wholeNumber(0).optional(),
+  reuse: flag.optional(),
+  onProgress: fn<NonNullable<RecoverOptions['onProgress']>>().optional(),
+} satisfies Record<keyof RecoverOptions, unknown>)
+
 /**
  * Settles every pending operation of the ledger against the chain: funded is adopted, absent and expired is dropped, absent
  * and still valid is kept and told. Then finds channels of this payer that only the chain knows, so that a lost ledger
@@ -33,15 +42,21 @@ export interface RecoverOptions {
  * as signed and spent, everything signed from then on stays within `maxExposure` beyond it, and the channel is paid with
  * only when no lost voucher can be higher than that.
  *
- * @throws StoreError when the store cannot be read at all; the signal's reason when aborted. Everything else is reported.
+ * @throws OptionError for options that cannot be read; StoreError when the store cannot be read at all; the signal's reason
+ * when aborted. Everything else is reported.
  *
  * @example
  * ```ts
- * const { channels } = await mpp.sessions.recover()
- * for (const { channelId, found, action, detail } of channels) console.log(channelId, found, action, detail)
+ * import type { MppClient } from 'mpp-flow'
+ *
+ * export async function takeStock(mpp: MppClient) {
+ *   const { channels } = await mpp.sessions.recover()
+ *   for (const { channelId, found, action, detail } of channels) console.log(channelId, found, action, detail)
+ * }
  * ```
  */
-export async function recover(ring: Ring, options: RecoverOptions = {}): Promise<RecoveryReport> {
+export async function recover(ring: Ring, given: RecoverOptions = {}): Promise<RecoveryReport> {
+  const options = readOptions(recoverOptions, given)
   const signal = options.signal ?? new AbortController().signal
   const { records, unreadable } = await readableRecords(ring.ledger)
   const { onProgress } = options
@@ -73,7 +88,7 @@ function withoutRepeats(channels: readonly RecoveredChannel[]): readonly Recover
 function placesToSearch(
   { policy, account }: Ring,
   records: readonly SessionRecord[],
-  { chainIds }: RecoverOptions,
+  { chainIds }: { readonly chainIds?: readonly number[] | undefined },
 ): readonly SearchPlace[] {
   const used = records.filter(({ place }) => place.payer === account.address.toLowerCase()).map(({ place }) => place)
   const chains = new Set(chainIds ?? [...policy.allowedChains, ...used.map(({ chainId }) => chainId)])

@@ -39,8 +39,12 @@ export interface SupportReport {
  *
  * @example
  * ```ts
- * const outcome = await mpp.pay(url, init)
- * if (outcome.status === 'failed') console.error(JSON.stringify(supportReport(outcome)))
+ * import { type MppClient, supportReport } from 'mpp-flow'
+ *
+ * export async function ask(mpp: MppClient, url: string) {
+ *   const outcome = await mpp.pay(url)
+ *   if (outcome.status === 'failed') console.error(JSON.stringify(supportReport(outcome)))
+ * }
  * ```
  */
 export function supportReport(outcome: PaymentOutcome | CloseOutcome): SupportReport {

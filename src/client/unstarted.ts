@@ -2,6 +2,7 @@
 // Must never quote the arguments: they may hold a prompt.
 
 import { CODE_FACTS, type Failure, type FailureCode, type PaymentFlowOutput } from '../../machines/index.js'
+import { OptionError } from '../options/index.js'
 import { isEnded, type SessionRecord, StoreError } from '../sessions/index.js'
 import { RequestInvalid } from './capture.js'
 import { causeOf } from './force-close-outcome.js'
@@ -63,6 +64,9 @@ function whyUnclosable(channelId: string, record: SessionRecord | undefined, err
     return failureOf(code, CODE_FACTS[code].advice, error.message, channelId)
   }
   if (error instanceof RequestInvalid) return invalid(error, channelId)
+  if (error instanceof OptionError) {
+    return failureOf('request_invalid', 'Correct the option; nothing was sent.', error.message, channelId)
+  }
   if (error !== undefined) {
     const detail = error instanceof Error ? error.name : 'unknown'
     return failureOf('internal_error', 'Check the URL of the call; nothing was sent.', detail, channelId)

@@ -1,14 +1,16 @@
 // The client for account-owned routes: lists models and sends chat requests with a Virtual Key's budget.
 // Must never throw for what a server does, and never send the key anywhere but to the configured origin.
 import { type Actor, type ActorOptions, createActor, type InspectionEvent, toPromise } from 'xstate'
+import { z } from 'zod'
 import { type TraceStep, traceInto } from '../../machines/index.js'
-import { providerRouteMachine } from '../../machines/provider-route.machine.js'
+import { DEFAULT_RETRY_LIMITS, providerRouteMachine } from '../../machines/provider-route.machine.js'
 import type {
   ProviderRouteOutput,
   ProviderRouteProblem,
   ProviderRoutePurpose,
   RetryLimits,
 } from '../../machines/provider-route.types.js'
+import { fn, hasMethods, httpUrl, optionsOf, readOptions, waitMs, wholeNumber } from '../options/index.js'
 import { routesUnder } from './base-url.js'
 import { createProviderEffects } from './effects.js'
 import { type ChatBody, PromptVault, type ProviderResponse } from './prompt-vault.js'
@@ -30,6 +32,29 @@ export interface ProviderClientOptions {
   /** The jitter's dice, from 0 up to 1. Default: `Math.random`. */
   readonly random?: () => number
 }
+
+type Inspect = NonNullable<ProviderClientOptions['inspect']>
+
+const providerOptions = optionsOf({
+  baseUrl: httpUrl,
+  virtualKey: z.custom<VirtualKey>((value) => typeof value === 'string' || typeof value === 'function', {
+    error: 'a Virtual Key, or a function that gives one',
+  }),
+  fetch: fn<typeof globalThis.fetch>('a fetch function').optional(),
+  inspect: z
+    .custom<Inspect>((value) => typeof value === 'function' || hasMethods(value, ['next']), {
+      error: 'a function, or an observer with a function `next`',
+    })
+    .optional(),
+  retry: optionsOf({
+    maxRetries: wholeNumber(0).default(DEFAULT_RETRY_LIMITS.maxRetries),
+    baseMs: waitMs(0).default(DEFAULT_RETRY_LIMITS.baseMs),
+    capMs: waitMs(0).default(DEFAULT_RETRY_LIMITS.capMs),
+  } satisfies Record<keyof RetryLimits, unknown>).optional(),
+  timeoutMs: waitMs().optional(),
+  maxResponseBytes: wholeNumber(1).optional(),
+  random: fn<() => number>().optional(),
+} satisfies Record<keyof ProviderClientOptions, unknown>)
 
 export interface ProviderFailure {
   /** A product state of the 'Ando errors page', or `requestRejected`, `answerUnreadable`, `cancelled`. */
@@ -100,8 +125,13 @@ interface Flow {
   readonly trace: TraceStep[]
 }
 
-/** Creates a client. @throws TypeError when `baseUrl` is not an https address (loopback may be http). */
-export function createProviderClient(options: ProviderClientOptions): ProviderClient {
+/**
+ * Creates a client.
+ *
+ * @throws OptionError naming the option that cannot be read: `baseUrl` must be an https address (loopback may be http).
+ */
+export function createProviderClient(given: ProviderClientOptions): ProviderClient {
+  const options = readOptions(providerOptions, given)
   const routes = routesUnder(options.baseUrl)
   const keys = new KeyHolder(options.virtualKey)
   const flows = new WeakMap<ProviderRouteActor, Flow>()

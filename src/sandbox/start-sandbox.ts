@@ -2,6 +2,8 @@
 // Must never leave a process or a port behind when it is stopped or fails to start.
 import type { LocalAccount } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { z } from 'zod'
+import { address, fn, host, isObject, OptionError, optionsOf, port, readOptions } from '../options/index.js'
 import type { Address } from '../protocol/hex.js'
 import { lowerCase, readDecimals, ZERO_ADDRESS } from '../tempo/index.js'
 import { type ChainAdmin, type LocalChain, startChain } from './chain/start-chain.js'
@@ -10,7 +12,7 @@ import type { BookChannel, BookCharge, BookCounts } from './gateway/books.js'
 import { startGateway } from './gateway/gateway.js'
 import type { InjectionOptions } from './gateway/injection.js'
 import type { GatewayExchange } from './gateway/server.js'
-import type { GatewayOptions } from './gateway/settings.js'
+import { type GatewayOptions, gatewayShape } from './gateway/settings.js'
 
 export interface SandboxOptions extends GatewayOptions {
   /** A chain to share with other gateways; it is not stopped with the sandbox. Default: one of its own. */
@@ -26,6 +28,22 @@ export interface SandboxOptions extends GatewayOptions {
   /** Called with every run that was charged, once it is on the books and before it is answered. */
   readonly charged?: (charge: BookCharge) => void
 }
+
+function isChain(value: unknown): boolean {
+  if (!isObject(value)) return false
+  const has = (name: keyof LocalChain, type: string): boolean => typeof Reflect.get(value, name) === type
+  return has('rpcUrl', 'string') && has('client', 'function') && has('stop', 'function') && has('accounts', 'object')
+}
+
+const sandboxOptions = optionsOf({
+  ...gatewayShape,
+  chain: z.custom<LocalChain>(isChain, { error: 'a chain that startChain has started' }).optional(),
+  port: port.optional(),
+  host: host.optional(),
+  operator: address.optional(),
+  observe: fn<NonNullable<SandboxOptions['observe']>>().optional(),
+  charged: fn<NonNullable<SandboxOptions['charged']>>().optional(),
+} satisfies Record<keyof SandboxOptions, unknown>)
 
 export interface Sandbox {
   /** Of the gateway, without a trailing slash. */
@@ -53,7 +71,7 @@ export interface Sandbox {
    * @throws RangeError when the fault is unknown.
    */
   inject(fault: string, options?: InjectionOptions): void
-  /** Changes settings from the next request on. @throws RangeError naming the option that cannot be read. */
+  /** Changes settings from the next request on. @throws OptionError naming the option that cannot be read. */
   configure(change: GatewayOptions): void
   /** Turns the gateway's ability to close channels on or off. */
   setCloseSigner(on: boolean): void
@@ -67,9 +85,10 @@ export interface Sandbox {
 /**
  * Starts a sandbox on this machine. Its books and its chain are in memory and end with it.
  *
- * @throws RangeError for options that cannot be read; one line saying what to install when the chain's program is missing.
+ * @throws OptionError for options that cannot be read; one line saying what to install when the chain's program is missing.
  */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+  readOptions(sandboxOptions, options)
   const chain = options.chain ?? (await startChain())
   const stopChain = async () => {
     if (options.chain === undefined) await chain.stop()
@@ -89,7 +108,7 @@ async function startOnChain(
 ): Promise<Sandbox> {
   const client = chain.client()
   const sponsor = chain.accounts.at(-1)
-  if (sponsor === undefined) throw new RangeError('sandbox option chain: it has no accounts')
+  if (sponsor === undefined) throw new OptionError('chain', 'chain has no accounts')
   // A new account for every gateway: what it holds is what this gateway captured.
   const payee = privateKeyToAccount(generatePrivateKey())
   const operator = lowerCase(options.operator ?? ZERO_ADDRESS)

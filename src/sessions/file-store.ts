@@ -10,6 +10,7 @@
 import { randomUUID } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
 import { pid } from 'node:process'
+import { fn, objectWith, optionsOf, readOptions, text } from '../options/index.js'
 import { type ChannelState, NOTHING_KEPT } from './channel-state.js'
 import { allOrRefuse, type Place, storeOf } from './durable-store.js'
 import { fileText, readFileText, recordFile, stemOf, stemOfFile } from './file-store-format.js'
@@ -38,6 +39,11 @@ export interface FileStore extends SessionStore {
   check(use?: 'read' | 'write'): Promise<void>
 }
 
+const fileStoreOptions = optionsOf({
+  now: fn<() => number>().optional(),
+  layer: objectWith<FileLayer>(Object.keys(nodeFileLayer), 'a file layer with all methods of nodeFileLayer').optional(),
+} satisfies Record<keyof FileStoreOptions, unknown>)
+
 /** How long a change waits for the lock of its channel: a dead holder's is free after two to three seconds. */
 const LOCK_TIMEOUT_MS = 15_000
 const LOCK_LOOK_MS = 6
@@ -50,17 +56,25 @@ const DRAFT_SUFFIX = '.draft'
 /**
  * Keeps records as files in `folder`, which is created for its owner alone and must be on a local disk.
  *
- * @throws StoreError from its methods: `damaged` when a file cannot be read (it is set aside, and its channel refused until a
- * good file is put in its place or the one set aside is removed), `newer_format`; `unavailable` with the folder, the system's
- * code and what to do; `busy` when other processes held a channel's lock for too long.
+ * @throws OptionError for options that cannot be read; StoreError from its methods: `damaged` when a file cannot be read (it
+ * is set aside, and its channel refused until a good file is put in its place or the one set aside is removed),
+ * `newer_format`; `unavailable` with the folder, the system's code and what to do; `busy` when other processes held a
+ * channel's lock for too long.
  *
  * @example
  * ```ts
- * const mpp = createMppClient({ account, rpcUrl, store: fileStore('/var/lib/agent/channels') })
+ * import { createMppClient } from 'mpp-flow'
+ * import { fileStore } from 'mpp-flow/files'
+ * import type { LocalAccount } from 'viem'
+ *
+ * export function payer(account: LocalAccount) {
+ *   return createMppClient({ account, store: fileStore('/var/lib/agent/channels') })
+ * }
  * ```
  */
 export function fileStore(folder: string, options: FileStoreOptions = {}): FileStore {
-  const files = createFiles(resolve(folder), options.layer ?? nodeFileLayer, options.now ?? Date.now)
+  const { layer = nodeFileLayer, now = Date.now } = readOptions(fileStoreOptions, options)
+  const files = createFiles(resolve(readOptions(text, folder, ['folder'])), layer, now)
   return { ...storeOf(files), check: files.check }
 }
 

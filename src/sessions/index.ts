@@ -5,7 +5,7 @@ export type { Freshness } from './deposits.js'
 export { type Flights, FlightTimeout, type Slot, type TurnGrant } from './flights.js'
 export type { HeldLease, LeaseOptions } from './lease.js'
 export { type ChangeOptions, createLedger, IllegalChange, type Ledger, type LedgerOptions } from './ledger.js'
-export { memoryStore } from './memory-store.js'
+export { type MemoryStoreOptions, memoryStore } from './memory-store.js'
 export {
   atStake,
   type ChannelPlace,

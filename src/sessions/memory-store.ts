@@ -1,19 +1,37 @@
 // A store that lives as long as the process: for tests, browsers and short scripts.
 // Must never be used where losing the process may not lose track of a deposit.
 
+import { fn, optionsOf, readOptions } from '../options/index.js'
 import type { SessionRecord } from './record.js'
 import { type Lease, type SessionStore, StoreError } from './store.js'
+
+/** How a memory store works. */
+export interface MemoryStoreOptions {
+  /** The clock of leases, in milliseconds since the epoch. Default: `Date.now`. */
+  readonly now?: () => number
+}
+
+const memoryStoreOptions = optionsOf({
+  now: fn<() => number>().optional(),
+} satisfies Record<keyof MemoryStoreOptions, unknown>)
 
 /**
  * Keeps records in memory.
  *
+ * @throws OptionError for options that cannot be read.
+ *
  * @example
  * ```ts
- * const mpp = createMppClient({ account, rpcUrl, store: memoryStore() })
+ * import { createMppClient, memoryStore } from 'mpp-flow'
+ * import type { LocalAccount } from 'viem'
+ *
+ * export function payer(account: LocalAccount) {
+ *   return createMppClient({ account, store: memoryStore() })
+ * }
  * ```
  */
-export function memoryStore(options: { readonly now?: () => number } = {}): SessionStore {
-  const now = options.now ?? Date.now
+export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
+  const { now = Date.now } = readOptions(memoryStoreOptions, options)
   const records = new Map<string, SessionRecord>()
   const leases = new Map<string, Lease>()
   const tokens = new Map<string, number>()

@@ -2,6 +2,7 @@
 // Must never change tables that a newer version made.
 
 import { z } from 'zod'
+import { OptionError } from '../options/index.js'
 import { type Connections, type Queryable, quoted } from './postgres-pool.js'
 import { read } from './record-format.js'
 import { StoreError } from './store.js'
@@ -33,8 +34,9 @@ const existsRows = z.tuple([z.looseObject({ exists: z.boolean() })])
 /** A name that can be a schema: nothing that would have to be quoted in anybody's queries. */
 export function checkSchemaName(name: string): string {
   if (/^[a-z_][a-z0-9_]{0,47}$/.test(name)) return name
-  throw new RangeError(
-    'a schema name has up to 48 lower-case letters, digits and underscores, and starts with no digit',
+  throw new OptionError(
+    'schema',
+    'schema must be a name of up to 48 lower-case letters, digits and underscores that starts with no digit',
   )
 }
 

@@ -2,6 +2,7 @@
 // Must never change a channel without its lock, nor decide by a clock other than the database's.
 
 import { z } from 'zod'
+import { hasMethods, optionsOf, readOptions, text } from '../options/index.js'
 import { type ChannelState, type KeptLease, NOTHING_KEPT } from './channel-state.js'
 import { allOrRefuse, type Place, storeOf } from './durable-store.js'
 import { createChanges } from './postgres-changes.js'
@@ -25,6 +26,14 @@ export interface PostgresStoreOptions {
   readonly schema?: string
 }
 
+const postgresStoreOptions = optionsOf({
+  pool: z.custom<PostgresStoreOptions['pool']>(
+    (value) => hasMethods(value, ['connect']) || hasMethods(value, ['query', 'transaction']),
+    { error: 'a pool of the package pg, or a PGlite database' },
+  ),
+  schema: text.default('mpp_flow'),
+} satisfies Record<keyof PostgresStoreOptions, unknown>)
+
 /** A store in a database. */
 export interface PostgresStore extends SessionStore {
   /** Gives back the connection it listens on. Call it before the pool is ended; the store can be used again. */
@@ -34,18 +43,23 @@ export interface PostgresStore extends SessionStore {
 /**
  * Keeps records in PostgreSQL 12 or newer. Tables are created, and those of an older version migrated, on first use.
  *
- * @throws StoreError from its methods: `damaged` and `newer_format` for a row that cannot be read, which is left as it is;
+ * @throws OptionError for options that cannot be read; StoreError from its methods: `damaged` and `newer_format` for a row that cannot be read, which is left as it is;
  * `unavailable` with the SQLSTATE or the system's code.
  *
  * @example
  * ```ts
- * import { Pool } from 'pg'
+ * import { createMppClient } from 'mpp-flow'
  * import { postgresStore } from 'mpp-flow/postgres'
+ * import { Pool } from 'pg'
+ * import type { LocalAccount } from 'viem'
  *
- * const mpp = createMppClient({ account, rpcUrl, store: postgresStore({ pool: new Pool() }) })
+ * export function payer(account: LocalAccount) {
+ *   return createMppClient({ account, store: postgresStore({ pool: new Pool() }) })
+ * }
  * ```
  */
-export function postgresStore({ pool, schema = 'mpp_flow' }: PostgresStoreOptions): PostgresStore {
+export function postgresStore(options: PostgresStoreOptions): PostgresStore {
+  const { pool, schema } = readOptions(postgresStoreOptions, options)
   const name = checkSchemaName(schema)
   const connections = connectionsOf(pool)
   const changes = createChanges(connections, name, `${quoted(name)}.channels`)

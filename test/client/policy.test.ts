@@ -1,7 +1,7 @@
 // What the caller allows: every limit and every list, held against a real gateway and a real chain.
 // Must never count a limit as kept because the request failed: nothing may be signed, sent or funded beyond it.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createMppClient, memoryStore, type PaymentIntent, type Policy } from '../../src/index.js'
+import { createMppClient, memoryStore, OptionError, type PaymentIntent, type Policy } from '../../src/index.js'
 import {
   chat,
   counted,
@@ -290,6 +290,26 @@ describe('what may be paid at all', () => {
     await paySome(stage.client(stage.payer(), { policy }), gateway.chat, 1, () => chat(500))
   })
 
+  it('the longest waits that are allowed are waits: nothing ends at once', async () => {
+    const gateway = await stage.gateway()
+    const longest = 2 ** 31 - 1
+    const timeouts = { unpaidMs: longest, paidMs: longest, topUpMs: longest, closeMs: longest, sessionMs: longest }
+    const warnings: string[] = []
+    const warned = (warning: Error): void => {
+      warnings.push(warning.name)
+    }
+    process.on('warning', warned)
+    try {
+      const mpp = stage.client(stage.payer(), { policy: { timeouts: { ...timeouts, leaseMs: 3_600_000 } } })
+      await paySome(mpp, gateway.chat, 2, () => chat(500))
+      const [session] = await mpp.sessions.list()
+      expect((await mpp.sessions.close(session?.channelId ?? '')).status).toBe('closed')
+    } finally {
+      process.off('warning', warned)
+    }
+    expect(warnings).toEqual([])
+  })
+
   it('a policy that cannot be read is refused when the client is made', () => {
     const account = stage.payer()
     for (const policy of [
@@ -301,9 +321,9 @@ describe('what may be paid at all', () => {
       { timeouts: { leaseMs: 999 } },
       { timeouts: { leaseMs: Number.NaN } },
     ])
-      expect(() => createMppClient({ account, policy })).toThrow(RangeError)
+      expect(() => createMppClient({ account, policy })).toThrow(OptionError)
     expect(() => createMppClient({ account, policy: { maxExposure: 'much' } })).toThrow(/maxExposure/)
-    expect(() => createMppClient({ account, policy: { allowedOrigins: ['not a url'] } })).toThrow(TypeError)
+    expect(() => createMppClient({ account, policy: { allowedOrigins: ['not a url'] } })).toThrow(OptionError)
   })
 })
 

@@ -309,9 +309,11 @@ function checkEnd({ output, context }: FlowSnapshot, name: string): void {
   expect(output.status).toBe(name)
   expect(output.failure === null).toBe(name !== 'failed')
   if (output.failure === null) return
-  const { code, advice, references, authorised, retryable, mayHaveBeenCharged } = output.failure
+  const { code, advice, references, authorised, retryable, mayHaveBeenCharged, limit } = output.failure
   expect(Object.hasOwn(CODE_FACTS, code)).toBe(true)
-  expect(advice).toBe(CODE_FACTS[mayHaveBeenCharged ? 'outcome_unknown' : code].advice)
+  // A limit is named in its advice.
+  if (limit === null) expect(advice).toBe(CODE_FACTS[mayHaveBeenCharged ? 'outcome_unknown' : code].advice)
+  else expect(advice).toContain(limit)
   expect(retryable).toBe(CODE_FACTS[code].retryable && !mayHaveBeenCharged)
   expect(Object.keys(references).sort()).toEqual(['challengeId', 'channelId', 'httpStatus', 'requestId'])
   expect(authorised).toEqual(context.authorised)

@@ -1,8 +1,8 @@
-// Checks the packed package as its users get it: publint, arethetypeswrong, and what the client entry weighs in a browser.
+// Checks the packed package as its users get it: publint, arethetypeswrong, types, and what the client entry weighs in a browser.
 // Must never check the checkout instead: everything here looks at the tarball that npm would publish.
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +12,7 @@ import { formatMessage } from 'publint/utils'
 import { z } from 'zod'
 import { bundle } from '../browser/bundle.js'
 import { installCopy } from '../browser/package-copy.js'
+import { checkTypes } from './check-types.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const bin = (name: string): string => join(root, 'node_modules/.bin', name)
@@ -19,6 +20,16 @@ const packedSchema = z.union([
   z.array(z.object({ filename: z.string() })),
   z.record(z.string(), z.object({ filename: z.string() })),
 ])
+
+/** The names of the entries that have types. */
+function entriesOf(file: string): readonly string[] {
+  const exported = z
+    .object({ exports: z.record(z.string(), z.unknown()) })
+    .parse(JSON.parse(readFileSync(file, 'utf8')))
+  return Object.entries(exported.exports).flatMap(([name, target]) =>
+    typeof target === 'object' ? [`mpp-flow${name.slice(1)}`] : [],
+  )
+}
 
 function run(command: string, args: readonly string[]): string {
   return execFileSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
@@ -52,6 +63,12 @@ try {
 
   const copy = installCopy((target) => run('tar', ['-xzf', tarball, '-C', target, '--strip-components=1']))
   try {
+    const consumer = join(copy.directory, 'consumer.ts')
+    copyFileSync(fileURLToPath(new URL('consumer-types.ts.txt', import.meta.url)), consumer)
+    const faults = checkTypes(copy.directory, entriesOf(join(extracted, 'package.json')), consumer)
+    for (const fault of faults) console.error(`types, ${fault}`)
+    if (faults.length > 0) process.exitCode = 1
+
     // Kept whole, as no tree is shaken that hangs on the global object.
     const program = "import * as client from 'mpp-flow'\nglobalThis.client = client\n"
     const whole = await bundle(copy.directory, program)
@@ -65,7 +82,8 @@ try {
   } finally {
     copy.remove()
   }
-  if (process.exitCode === undefined) console.log('package: publint and arethetypeswrong (ESM only) have no complaint')
+  if (process.exitCode === undefined)
+    console.log('package: publint, arethetypeswrong (ESM only) and both compilers have no complaint')
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

@@ -62,10 +62,10 @@ describe('starting and stopping', () => {
   })
 
   test('refuses options that make no sense', async () => {
-    await expect(startChain({ accounts: 0 })).rejects.toThrow(RangeError)
-    await expect(startChain({ accounts: 1.5 })).rejects.toThrow(RangeError)
-    await expect(startChain({ balance: -1n })).rejects.toThrow(RangeError)
-    await expect(startChain({ balance: 2n ** 96n })).rejects.toThrow(RangeError)
+    await expect(startChain({ accounts: 0 })).rejects.toThrow(TypeError)
+    await expect(startChain({ accounts: 1.5 })).rejects.toThrow(TypeError)
+    await expect(startChain({ balance: -1n })).rejects.toThrow(TypeError)
+    await expect(startChain({ balance: 2n ** 96n })).rejects.toThrow(TypeError)
   })
 })
 

@@ -95,7 +95,7 @@ describe.each(kinds)('on a database (%s)', (_, start) => {
 
     it('have a name that needs no quoting', () => {
       for (const schema of ['', 'Mpp', 'a b', 'a"; DROP TABLE x', '1a', 'x'.repeat(49)]) {
-        expect(() => postgresStore({ pool: database.pool, schema })).toThrow(RangeError)
+        expect(() => postgresStore({ pool: database.pool, schema })).toThrow(TypeError)
       }
     })
   })

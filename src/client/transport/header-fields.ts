@@ -1,6 +1,8 @@
 // Header fields as a plain list of names and values: a fraction of what a Headers object takes, thousands of times over.
 // Must never hold a field that Headers would refuse: what a caller gives comes in through one.
 
+import type { HeadersInput } from './fetch-types.js'
+
 /** Header fields, in the order in which they are sent. Immutable. Names are in lower case. */
 export class HeaderFields {
   /** Names and values take turns. */
@@ -11,7 +13,7 @@ export class HeaderFields {
   }
 
   /** @throws TypeError for names and values that no header has. */
-  static from(init: HeadersInit | undefined): HeaderFields {
+  static from(init: HeadersInput | undefined): HeaderFields {
     const list: string[] = []
     const headers = init instanceof Headers ? init : new Headers(init)
     headers.forEach((value, name) => {

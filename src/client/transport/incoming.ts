@@ -3,6 +3,7 @@
 
 import { type BodySource, joined } from './body-source.js'
 import { streamOf } from './body-stream.js'
+import type { BodyInput, ResponseKind } from './fetch-types.js'
 import type { HeaderFields } from './header-fields.js'
 import { receivedResponse } from './received-response.js'
 
@@ -11,7 +12,7 @@ export interface Head {
   readonly status: number
   readonly statusText: string
   readonly url: string
-  readonly type: ResponseType
+  readonly type: ResponseKind
   readonly fields: HeaderFields
   /** Without a body, which is something else than an empty one. */
   readonly bare: boolean
@@ -87,7 +88,7 @@ export class Incoming {
     await giving?.catch(() => undefined)
   }
 
-  #remaining(): BodyInit | null {
+  #remaining(): BodyInput {
     const source = this.#body
     if (this.#head.bare) return null
     if (source === null) return this.#peeked

@@ -7,6 +7,7 @@ import { sendOverNode } from './over-node.js'
 import { isPlain } from './plain-request.js'
 import type { Transport } from './transport.js'
 
+export type { BodyInput, FetchInput, HeadersInput } from './fetch-types.js'
 export { HeaderFields } from './header-fields.js'
 export { Incoming } from './incoming.js'
 export { isSendable } from './plain-request.js'

@@ -121,8 +121,11 @@ function walk(node: AnyStateNode): AnyStateNode[] {
  *
  * @example
  * ```ts
+ * import { machineGraph } from 'mpp-flow/inspect'
+ * import { paymentFlowMachine } from 'mpp-flow/machines'
+ *
  * const graph = machineGraph(paymentFlowMachine)
- * graph.transitions.filter((transition) => transition.event === 'mpp_invalid_challenge')
+ * console.log(graph.transitions.filter((transition) => transition.event === 'mpp_invalid_challenge'))
  * ```
  */
 export function machineGraph(machine: AnyStateMachine): MachineGraph {

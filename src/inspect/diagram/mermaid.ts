@@ -36,7 +36,10 @@ function noteText({ relation, text }: Note): string {
  *
  * @example
  * ```ts
- * const text = drawMermaid(groupGraph(machineGraph(sessionMachine), PLAIN_RULES))
+ * import { drawMermaid, groupGraph, machineGraph, PLAIN_RULES } from 'mpp-flow/inspect'
+ * import { sessionMachine } from 'mpp-flow/machines'
+ *
+ * console.log(drawMermaid(groupGraph(machineGraph(sessionMachine), PLAIN_RULES)))
  * ```
  */
 export function drawMermaid({ graph, arrows, notes }: GroupedGraph): string {

@@ -101,7 +101,12 @@ function stateJson(node: AnyStateNode): JsonObject {
  *
  * @example
  * ```ts
+ * import { studioConfig } from 'mpp-flow/inspect'
+ * import { paymentFlowMachine } from 'mpp-flow/machines'
+ * import { createMachine } from 'xstate'
+ *
  * const machine = createMachine(studioConfig(paymentFlowMachine)) // the same states and transitions
+ * console.log(machine.id)
  * ```
  */
 export function studioConfig(machine: AnyStateMachine): JsonObject {

@@ -125,7 +125,11 @@ export interface Caption {
  *
  * @example
  * ```ts
- * const svg = drawSvg(await layOut(groupGraph(machineGraph(machine), rules)), { title: 'session', description: '…' })
+ * import { drawSvg, groupGraph, layOut, machineGraph, PLAIN_RULES } from 'mpp-flow/inspect'
+ * import { sessionMachine } from 'mpp-flow/machines'
+ *
+ * const laidOut = await layOut(groupGraph(machineGraph(sessionMachine), PLAIN_RULES))
+ * console.log(drawSvg(laidOut, { title: 'session', description: 'One channel, from its opening to its end.' }))
  * ```
  */
 export function drawSvg(laidOut: LaidOutGraph, caption: Caption): string {

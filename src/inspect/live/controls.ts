@@ -1,6 +1,7 @@
 // Buttons that a program puts on the page.
 // Must never let the page say what is done: it names a button, and the program's own function runs.
 
+import { OptionError } from '../../options/index.js'
 import type { ControlView } from './messages.js'
 
 /** How a button is pressed. */
@@ -36,11 +37,12 @@ export function viewOf({ id, label, group, hint, code, repeatable, state }: Cont
   return { id, label, group, hint, code: code ?? null, repeatable: repeatable ?? false, state: state ?? null }
 }
 
-/** @throws RangeError when two buttons have the same id. */
+/** @throws OptionError when two buttons have the same id. */
 export function checkControls(controls: readonly Control[]): void {
   const seen = new Set<string>()
-  for (const { id } of controls) {
-    if (seen.has(id)) throw new RangeError(`inspectLocally: two controls have the id "${id}"`)
+  for (const [index, { id }] of controls.entries()) {
+    const option = `controls[${index}].id`
+    if (seen.has(id)) throw new OptionError(option, `${option} must be unique; an earlier control has it already`)
     seen.add(id)
   }
 }

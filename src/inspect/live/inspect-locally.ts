@@ -5,6 +5,7 @@ import type { WebSocket } from 'ws'
 import type { InspectionEvent } from 'xstate'
 import { z } from 'zod'
 import { ERROR_CODES, paymentFlowMachine } from '../../../machines/index.js'
+import { flag, fn, listOf, optionsOf, port, readOptions, text } from '../../options/index.js'
 import { loadAssets } from './assets.js'
 import { drawingOf } from './chart.js'
 import { type Control, checkControls, viewOf } from './controls.js'
@@ -33,6 +34,28 @@ export interface InspectLocallyOptions {
    */
   readonly token?: string
 }
+
+const control = z.strictObject(
+  {
+    id: text,
+    label: z.string({ error: 'a string' }),
+    group: z.string({ error: 'a string' }),
+    hint: z.string({ error: 'a string' }),
+    code: z.string({ error: 'a string' }).optional(),
+    repeatable: flag.optional(),
+    state: z.string({ error: 'a string' }).optional(),
+    run: fn<Control['run']>(),
+  } satisfies Record<keyof Control, unknown>,
+  { error: 'a control' },
+)
+
+const inspectorOptions = optionsOf({
+  port: port.optional(),
+  open: flag.optional(),
+  title: z.string({ error: 'a string' }).optional(),
+  controls: listOf(control, 'controls').optional(),
+  token: text.optional(),
+} satisfies Record<keyof InspectLocallyOptions, unknown>)
 
 /** A running inspector. */
 export interface LocalInspector {
@@ -73,16 +96,24 @@ function codeViews(): Readonly<Record<string, CodeView>> {
  * nothing is sent anywhere else. Plain XState programs can use it as well: pass `inspect` to `createActor`, or point
  * `createWebSocketInspector({ url })` of `@statelyai/inspect` at it from any other process.
  *
- * @throws Error when the port is taken, RangeError when two controls have one id or the token is too short.
+ * @throws OptionError naming the option that cannot be read; RangeError when the token is too short; Error when the port is taken.
  *
  * @example
  * ```ts
- * const inspector = await inspectLocally({ open: true })
- * const mpp = createMppClient({ account, inspect: inspector.inspect })
+ * import { createMppClient } from 'mpp-flow'
+ * import { inspectLocally } from 'mpp-flow/inspect'
+ * import type { LocalAccount } from 'viem'
+ *
+ * export async function inspected(account: LocalAccount) {
+ *   const inspector = await inspectLocally({ open: true })
+ *   return createMppClient({ account, inspect: inspector.inspect })
+ * }
  * ```
  */
 export async function inspectLocally(options: InspectLocallyOptions = {}): Promise<LocalInspector> {
-  const { port = 0, open: opens = false, title = 'mpp-flow inspector', controls = [] } = options
+  readOptions(inspectorOptions, options)
+  // The caller's own controls: what runs may rely on being called on its object.
+  const { port: wanted = 0, open: opens = false, title = 'mpp-flow inspector', controls = [] } = options
   const token = options.token ?? createToken()
   checkControls(controls)
   checkToken(token)
@@ -100,7 +131,7 @@ export async function inspectLocally(options: InspectLocallyOptions = {}): Promi
   let stopped = false
   const readDefinition = definitionReader()
   const served = await serve({
-    port,
+    port: wanted,
     token,
     assets,
     onPage: (page) => talkTo(page, book, hello, controls),

@@ -2,6 +2,9 @@
 // Must never leave a process behind or reach another machine.
 import { type Client, createClient, type HttpTransport, http, type LocalAccount, pad } from 'viem'
 import { tempoModerato } from 'viem/chains'
+import { z } from 'zod'
+import { optionsOf, readOptions, wholeNumber } from '../../options/index.js'
+import { MAX_UINT96 } from '../../protocol/amount.js'
 import { channelReserveArtifact } from '../contract/channel-reserve.artifact.js'
 import { testAccounts } from './accounts.js'
 import { CHAIN_ID, CHANNEL_RESERVE, PATH_USD } from './addresses.js'
@@ -31,6 +34,17 @@ export interface LocalChainOptions {
    */
   readonly fees?: 'none' | 'charged'
 }
+
+const chainOptions = optionsOf({
+  accounts: wholeNumber(1, MAX_ACCOUNTS).default(DEFAULT_ACCOUNTS),
+  // Larger than any real supply, small enough that no sum of balances overflows.
+  balance: z
+    .custom<bigint>((value) => typeof value === 'bigint' && value >= 0n && value <= MAX_UINT96, {
+      error: 'a bigint of base units from 0 to 2^96 - 1',
+    })
+    .default(DEFAULT_BALANCE),
+  fees: z.enum(['none', 'charged'], { error: "'none' or 'charged'" }).default('none'),
+} satisfies Record<keyof LocalChainOptions, unknown>)
 
 /** A client for the local chain. It has no account: give actions one. */
 export type LocalChainClient = Client<HttpTransport, typeof tempoModerato>
@@ -79,16 +93,10 @@ export interface LocalChain {
  * Starts the chain. It mines every transaction at once, and a block every second besides, so that the latest block's
  * time is the time.
  *
- * @throws AnvilMissing when the anvil program is not installed, or an Error saying why it did not start.
+ * @throws OptionError naming the option that cannot be read; AnvilMissing when the anvil program is not installed, or an Error saying why it did not start.
  */
 export async function startChain(options: LocalChainOptions = {}): Promise<LocalChain> {
-  const { accounts: count = DEFAULT_ACCOUNTS, balance = DEFAULT_BALANCE, fees = 'none' } = options
-  if (!Number.isInteger(count) || count < 1 || count > MAX_ACCOUNTS) {
-    throw new RangeError(`accounts must be a whole number from 1 to ${MAX_ACCOUNTS}`)
-  }
-  // Larger than any real supply, small enough that no sum of balances overflows.
-  if (balance < 0n || balance >= 2n ** 96n) throw new RangeError('balance must be from 0 to 2^96 - 1 base units')
-
+  const { accounts: count, balance, fees } = readOptions(chainOptions, options)
   const free = fees === 'none'
   const starting = startAnvil([
     // T4 is the newest hardfork that this anvil runs; it has everything but the native channel reserve.

@@ -14,7 +14,7 @@ import { createKeyedMutex } from './keyed-mutex.js'
 import { answerMppRequest } from './mpp-route.js'
 import { createReplays } from './replays.js'
 import { type GatewayExchange, type RoutedRequest, startServer } from './server.js'
-import { type GatewayOptions, readSettings } from './settings.js'
+import { checkChange, type GatewayOptions, readSettings } from './settings.js'
 
 export interface GatewayStart {
   readonly client: Client
@@ -36,14 +36,14 @@ export interface Gateway {
   readonly books: Books
   readonly injections: Injections
   readonly accountRoutes: AccountRoutes
-  /** Changes settings from the next request on. @throws RangeError naming the option that cannot be read. */
+  /** Changes settings from the next request on. @throws OptionError naming the option that cannot be read. */
   configure(change: GatewayOptions): void
   stop(): Promise<void>
 }
 
 export const MPP_PATH = '/v1/mpp/chat/completions'
 
-/** Starts a gateway. @throws RangeError for options that cannot be read, and what listening fails with. */
+/** Starts a gateway. @throws OptionError for options that cannot be read, and what listening fails with. */
 export async function startGateway(start: GatewayStart): Promise<Gateway> {
   let settings = readSettings(start.options, start.decimals)
   let realm = ''
@@ -80,7 +80,7 @@ export async function startGateway(start: GatewayStart): Promise<Gateway> {
     injections: context.injections,
     accountRoutes,
     configure(change) {
-      settings = readSettings(change, start.decimals, settings)
+      settings = readSettings(checkChange(change), start.decimals, settings)
     },
     stop: server.stop,
   }

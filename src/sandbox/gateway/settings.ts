@@ -1,6 +1,18 @@
 // What a gateway charges and how it behaves: options as a person writes them, and the settings they become.
 // Must never let an amount through that is not exact: a rounded price is a wrong price.
 
+import { z } from 'zod'
+import {
+  address,
+  flag,
+  LONGEST_WAIT_MS,
+  listOf,
+  OptionError,
+  optionsOf,
+  readOptions,
+  tokenAmount,
+  wholeNumber,
+} from '../../options/index.js'
 import { MAX_UINT96, parseAmount, parseTokenAmount } from '../../protocol/amount.js'
 import type { Address } from '../../protocol/hex.js'
 
@@ -34,6 +46,37 @@ export interface GatewayOptions {
   readonly otherBodyPrice?: Amount
 }
 
+/** TIP-20 tokens have six decimals. */
+const TOKEN_DECIMALS = 6
+const amount = tokenAmount(TOKEN_DECIMALS).optional()
+/** A year. Challenges that live for ever are none. */
+const LONGEST_TTL_SECONDS = 31_536_000
+
+export const gatewayShape = {
+  bucket: amount,
+  suggestedDeposit: amount,
+  pricePerToken: amount,
+  challengeTtlSeconds: z
+    .custom<number>((value) => typeof value === 'number' && value >= 0 && value <= LONGEST_TTL_SECONDS, {
+      error: `a number of seconds from 0 to ${LONGEST_TTL_SECONDS}`,
+    })
+    .optional(),
+  closeSigner: flag.optional(),
+  blockedPayers: listOf(address, 'addresses').optional(),
+  minVoucherDelta: amount,
+  maxBodyBytes: wholeNumber(0).optional(),
+  latencyMs: wholeNumber(0, LONGEST_WAIT_MS).optional(),
+  otherBodyPrice: amount,
+} satisfies Record<keyof GatewayOptions, unknown>
+
+const gatewayOptions = optionsOf(gatewayShape)
+
+/** @throws OptionError naming the option that is unknown or cannot be read. */
+export function checkChange(change: GatewayOptions): GatewayOptions {
+  readOptions(gatewayOptions, change)
+  return change
+}
+
 /** The same, read. Amounts are base units. */
 export interface GatewaySettings {
   readonly bucket: bigint
@@ -52,7 +95,7 @@ export interface GatewaySettings {
  * Reads options over the settings so far.
  *
  * @param decimals of the token.
- * @throws RangeError naming the option that cannot be read.
+ * @throws OptionError naming the amount that cannot be read.
  */
 export function readSettings(options: GatewayOptions, decimals: number, before?: GatewaySettings): GatewaySettings {
   const amount = (name: keyof GatewayOptions, value: Amount | undefined, otherwise: bigint): bigint =>
@@ -76,7 +119,7 @@ export function readSettings(options: GatewayOptions, decimals: number, before?:
 
 function readAmount(name: string, value: Amount, decimals: number): bigint {
   const read = typeof value === 'bigint' ? parseAmount(value.toString()) : parseTokenAmount(value, decimals)
-  if (!read.ok) throw new RangeError(`sandbox option ${name}: ${read.detail} (at most ${MAX_UINT96} base units)`)
+  if (!read.ok) throw new OptionError(name, `${name}: ${read.detail} (at most ${MAX_UINT96} base units)`)
   return read.value
 }
 

@@ -23,11 +23,16 @@ const ALL = [...CREDENTIAL_SCENARIOS, ...VOUCHER_SCENARIOS, ...GATEWAY_SCENARIOS
  *
  * @example
  * ```ts
+ * import { startChain } from 'mpp-flow/sandbox'
+ * import { CODE_SCENARIOS, checkRow, runScenario } from 'mpp-flow/testing'
+ *
  * const chain = await startChain({ accounts: 40 })
  * for (const [index, scenario] of CODE_SCENARIOS.entries()) {
- *   const run = await runScenario(scenario, { chain, payer: chain.accounts[index] })
- *   console.log(scenario.code, checkRow(scenario, run))
+ *   const payer = chain.accounts[index]
+ *   if (payer === undefined) throw new Error('there are more scenarios than accounts')
+ *   console.log(scenario.code, checkRow(scenario, await runScenario(scenario, { chain, payer })))
  * }
+ * await chain.stop()
  * ```
  */
 export const CODE_SCENARIOS: readonly CodeScenario[] = MPP_CODES.map((code) => {

@@ -58,7 +58,9 @@ function roomOf({ bounds }: Setting): number {
  * ```ts
  * import { runPath, sandboxTarget, transitionPaths } from 'mpp-flow/testing'
  *
+ * const target = await sandboxTarget()
  * for (const path of transitionPaths()) await runPath(path, target)
+ * await target.stop()
  * ```
  */
 export function transitionPaths(settings: readonly Setting[] = SETTINGS): readonly PathPlan[] {

@@ -17,9 +17,13 @@ function withoutInvoke(config: unknown): unknown {
  *
  * @example
  * ```ts
+ * import type { PaymentFlowEvent, PaymentFlowInput } from 'mpp-flow/machines'
+ * import { paymentFlowModel } from 'mpp-flow/testing'
  * import { getShortestPaths } from 'xstate/graph'
  *
- * const paths = getShortestPaths(paymentFlowModel, { input, events })
+ * export function explore(input: PaymentFlowInput, events: readonly PaymentFlowEvent[]) {
+ *   return getShortestPaths(paymentFlowModel, { input, events: [...events] })
+ * }
  * ```
  */
 export const paymentFlowModel: typeof paymentFlowMachine = createMachine(

@@ -78,6 +78,8 @@ export function pathNeeds({ steps }: PathPlan): PathNeeds {
  *
  * @example
  * ```ts
+ * import { runPath, sandboxTarget, transitionPaths } from 'mpp-flow/testing'
+ *
  * const target = await sandboxTarget()
  * for (const path of transitionPaths()) {
  *   const { ok, divergence } = await runPath(path, target)

@@ -65,7 +65,12 @@ const CHAT: RequestInit = {
  *
  * @example
  * ```ts
- * const target = gatewayTarget({ url: 'http://127.0.0.1:8402/v1/mpp/chat/completions', rpcUrl, payer: nextAccount })
+ * import { gatewayTarget } from 'mpp-flow/testing'
+ * import type { LocalAccount } from 'viem'
+ *
+ * export function target(rpcUrl: string, nextAccount: () => LocalAccount) {
+ *   return gatewayTarget({ url: 'http://127.0.0.1:8402/v1/mpp/chat/completions', rpcUrl, payer: nextAccount })
+ * }
  * ```
  */
 export function gatewayTarget(options: GatewayTargetOptions): PathTarget {
