@@ -318,28 +318,6 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
         ...REJECTIONS,
       },
     },
-    resending: {
-      description:
-        'The last paid send was left open: the very same credential is sent again, so that nothing more can be taken for it.',
-      tags: ['network', 'recovering'],
-      invoke: { id: 'resendPaid', src: 'resendPaid', input: flowOf },
-      on: {
-        PAID_ANSWER_RECEIVED: { target: 'verifyingReceipt', actions: ['noteAnswer'] },
-        ANSWER_RECEIVED: { target: 'succeeded', actions: ['noteAnswer'] },
-        RATE_LIMITED: SEND_THE_SAME_AGAIN,
-        SERVER_FAILED: SEND_THE_SAME_AGAIN,
-        CONNECTION_FAILED: [
-          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToResending'] },
-          UNKNOWN,
-        ],
-        CHALLENGE_EXPIRED: UNKNOWN,
-        OUTCOME_UNKNOWN: FAILED_WHILE_SENDING,
-        CANCEL: FAILED_WHILE_SENDING,
-        EFFECT_FAILED: FAILED_WHILE_SENDING,
-        PAYMENT_REJECTED: UNKNOWN_BY_ANSWER,
-        ...RESEND_REJECTIONS,
-      },
-    },
     verifyingReceipt: {
       description: 'The receipt is checked before the ledger believes it; the answer is delivered whatever it says.',
       invoke: { id: 'verifyReceipt', src: 'verifyReceipt', input: flowOf },
@@ -363,6 +341,28 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
           { guard: 'thenParsing', target: 'parsingChallenge' },
           { target: 'requesting' },
         ],
+      },
+    },
+    resending: {
+      description:
+        'The last paid send was left open: the very same credential is sent again, so that nothing more can be taken for it.',
+      tags: ['network', 'recovering'],
+      invoke: { id: 'resendPaid', src: 'resendPaid', input: flowOf },
+      on: {
+        PAID_ANSWER_RECEIVED: { target: 'verifyingReceipt', actions: ['noteAnswer'] },
+        ANSWER_RECEIVED: { target: 'succeeded', actions: ['noteAnswer'] },
+        RATE_LIMITED: SEND_THE_SAME_AGAIN,
+        SERVER_FAILED: SEND_THE_SAME_AGAIN,
+        CONNECTION_FAILED: [
+          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToResending'] },
+          UNKNOWN,
+        ],
+        CHALLENGE_EXPIRED: UNKNOWN,
+        OUTCOME_UNKNOWN: FAILED_WHILE_SENDING,
+        CANCEL: FAILED_WHILE_SENDING,
+        EFFECT_FAILED: FAILED_WHILE_SENDING,
+        PAYMENT_REJECTED: UNKNOWN_BY_ANSWER,
+        ...RESEND_REJECTIONS,
       },
     },
     closing: {
