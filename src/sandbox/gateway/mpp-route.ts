@@ -120,8 +120,9 @@ async function payFor(
 ): Promise<Answer> {
   const { challenge } = credential
   requireChallenge(gateway, challenge)
-  if (!gateway.desk.use(challenge)) throw new CodeRefusal('mpp_invalid_challenge', 'The challenge is used up.')
+  // Nothing was begun: the same credential is taken when it comes again.
   gateway.injections.strike('start', payload.action)
+  if (!gateway.desk.use(challenge)) throw new CodeRefusal('mpp_invalid_challenge', 'The challenge is used up.')
   await requireDigest(challenge, request.body)
   requireAllowedPayer(gateway, credential)
   const work = requirePriced(readWork(request.body, gateway.settings()))
