@@ -57,6 +57,8 @@ export function sum(amounts: Iterable<Amount>): Amount {
  *
  * @example
  * ```ts
+ * import { formatAmount } from 'mpp-flow'
+ *
  * formatAmount('2600000') // → '2.60'
  * ```
  */

@@ -360,7 +360,6 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
         CHALLENGE_EXPIRED: UNKNOWN,
         OUTCOME_UNKNOWN: FAILED_WHILE_SENDING,
         CANCEL: FAILED_WHILE_SENDING,
-        EFFECT_FAILED: FAILED_WHILE_SENDING,
         PAYMENT_REJECTED: UNKNOWN_BY_ANSWER,
         ...RESEND_REJECTIONS,
       },

@@ -138,6 +138,7 @@ describe.concurrent('8. every distinct rejection collapses into one generic erro
         if (!answer.request.paid || problem === '') return
         answer.status = problem === 'internal-payment-error' ? 500 : 402
         answer.headers.set('content-type', 'application/problem+json')
+        answer.headers.delete('payment-receipt')
         const body = { type: `https://paymentauth.org/problems/${problem}`, status: answer.status, title: 'Refused' }
         answer.body = new TextEncoder().encode(JSON.stringify(body))
       },

@@ -72,6 +72,7 @@ describe('1. a channel refused as not found stays cached, and every later reques
         lies -= 1
         answer.status = 410
         answer.headers.set('content-type', 'application/problem+json')
+        answer.headers.delete('payment-receipt')
         const type = 'https://paymentauth.org/problems/session/channel-not-found'
         answer.body = new TextEncoder().encode(JSON.stringify({ type }))
       },

@@ -51,6 +51,7 @@ function denying(target: string) {
       lies -= 1
       answer.status = 410
       answer.headers.set('content-type', 'application/problem+json')
+      answer.headers.delete('payment-receipt')
       const type = 'https://paymentauth.org/problems/session/channel-not-found'
       answer.body = new TextEncoder().encode(JSON.stringify({ type }))
     },

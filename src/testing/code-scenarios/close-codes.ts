@@ -1,7 +1,7 @@
 // The two codes of a close that does not happen: no signer, and a close transaction that reverts on the chain.
 // Must never be used on a chain with real money: an account is impersonated here.
 
-import { createTestClient, createWalletClient, encodeFunctionData, http } from 'viem'
+import { createTestClient, createWalletClient, custom, encodeFunctionData, http } from 'viem'
 import { tempoModerato } from 'viem/chains'
 import { Abis } from 'viem/tempo'
 import type { MppCode } from '../../../machines/index.js'
@@ -30,8 +30,7 @@ async function settleWholeVoucher({ gateway, wire }: Stage): Promise<void> {
     .findLast(({ ok }) => ok)
   if (credential?.ok !== true || !('signature' in credential.value.payload)) throw new Error('there is no voucher')
   const { descriptor, cumulativeAmount, signature } = credential.value.payload
-  const transport = http(gateway.rpcUrl)
-  const node = createTestClient({ mode: 'anvil', chain: tempoModerato, transport })
+  const node = createTestClient({ mode: 'anvil', chain: tempoModerato, transport: custom(gateway.admin) })
   const { payee } = gateway
   await node.impersonateAccount({ address: payee })
   try {
@@ -41,7 +40,7 @@ async function settleWholeVoucher({ gateway, wire }: Stage): Promise<void> {
       args: [descriptor, BigInt(cumulativeAmount), signature],
     })
     const transaction = { from: payee, to: CHANNEL_RESERVE, data }
-    await createWalletClient({ chain: tempoModerato, transport }).request({
+    await createWalletClient({ chain: tempoModerato, transport: http(gateway.rpcUrl) }).request({
       method: 'eth_sendTransaction',
       params: [transaction],
     })

@@ -82,6 +82,8 @@ const EXPIRY = one('CHALLENGE_EXPIRED', { by: 'clock', passes: 'expiry' }, { typ
 
 /** What can go wrong wherever the ledger is asked. */
 const OF_THE_STORE = [STORE_BUSY, STORE_UNAVAILABLE, STORE_DAMAGED, STORE_NEWER_FORMAT, STORE_BROKEN]
+/** The same where all channels are listed: one that cannot be read does not hide the others. */
+const OF_THE_STORE_AS_A_WHOLE = [STORE_BUSY, STORE_UNAVAILABLE, STORE_BROKEN]
 
 function changed(does: 'opens' | 'signs' | 'tops-up' | 'closes', session: SessionView): EventCase {
   return one(`SESSION_CHANGED/${does}`, { by: 'another-process', does }, { type: 'SESSION_CHANGED', session })
@@ -91,7 +93,7 @@ function requesting(context: PaymentFlowContext): readonly EventCase[] {
   const closing = context.purpose === 'close'
   // A close looks into the ledger before it sends.
   if (closing && context.session?.status === 'closed') {
-    return [one('ALREADY_CLOSED/known', CLIENT, { type: 'ALREADY_CLOSED' }), ...OF_THE_STORE, CANCEL]
+    return [one('ALREADY_CLOSED/known', CLIENT, { type: 'ALREADY_CLOSED' }), ...OF_THE_STORE_AS_A_WHOLE, CANCEL]
   }
   // What the policy and the ledger say before anything was sent, they would have said at the first send.
   const first = context.references.httpStatus === null && Object.keys(context.counts).length === 0
@@ -126,7 +128,7 @@ function requesting(context: PaymentFlowContext): readonly EventCase[] {
       ? [one('POLICY_DENIED', { by: 'policy', forbids: 'origin' }, { type: 'POLICY_DENIED', reason: 'origin' })]
       : []),
     ...(first && closing ? [one('ALREADY_CLOSED', { by: 'ledger', finds: 'closed' }, { type: 'ALREADY_CLOSED' })] : []),
-    ...(closing ? OF_THE_STORE : []),
+    ...(closing ? OF_THE_STORE_AS_A_WHOLE : []),
     CANCEL,
   ]
 }

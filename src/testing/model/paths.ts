@@ -94,9 +94,14 @@ function cover(best: ReadonlyMap<string, Candidate>): readonly PathPlan[] {
  */
 export function statePaths(settings: readonly Setting[] = SETTINGS): readonly PathPlan[] {
   const found = new Map<string, Candidate>()
-  for (const setting of settings) {
+  // What comes after a wait is two steps behind a recovery: looked for where so few are allowed that it stays small.
+  const deeper = settings.filter(allowsFew).map((setting) => ({ setting, maxRecoveries: 2 }))
+  for (const { setting, maxRecoveries } of [
+    ...settings.map((each) => ({ setting: each, maxRecoveries: 1 })),
+    ...deeper,
+  ]) {
     if (STATES.every((state) => found.has(state) || isPassed(state))) break
-    for (const path of shortestPaths(setting, { maxRecoveries: 1 })) {
+    for (const path of shortestPaths(setting, { maxRecoveries })) {
       const state = stateName(path.state.value)
       const cases = casesOf(path)
       const cost = sum(cases)
@@ -111,6 +116,11 @@ export function statePaths(settings: readonly Setting[] = SETTINGS): readonly Pa
     if (!plans.has(key)) plans.set(key, planOf(setting, whole, transitionsOf(setting, whole)))
   }
   return namedApart([...plans.values()])
+}
+
+/** Whether a setting allows one recovery, and no other. */
+function allowsFew({ bounds }: Setting): boolean {
+  return Object.values(bounds).filter((bound) => bound !== 0).length === 1
 }
 
 /** Whether a flow only passes a state: it decides there without an event. */

@@ -65,6 +65,7 @@ export const SETTINGS: readonly Setting[] = [
   setting('approval, no recovery', { bounds: everyBound(0) }, { approval: true }),
   setting('work may be repeated', {}, { retryCommitFailed: true }),
   setting('nothing paid is sent again', {}, { resendPaid: false }),
+  setting('one paid send is left open', { bounds: { ...everyBound(0), server_failed: 1 } }),
   setting('little exposure', {}, { maxExposure: '900000' }),
   setting('little exposure, no recovery', { bounds: everyBound(0) }, { maxExposure: '900000' }),
   setting('one bucket of deposit', {}, { maxDeposit: '1000000' }),

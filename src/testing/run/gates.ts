@@ -74,7 +74,6 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
     if (cause.by === 'chain' && 'shows' in cause) await other.decide(cause.shows)
     if (cause.by === 'chain' && 'is' in cause) relay.reach(false)
     if (cause.by === 'wallet' && cause.is === 'empty') await other.emptyWallet()
-    if (cause.by === 'clock') clock.passes(gateway.expiry())
   }
 
   /** Before the ledger is asked. @throws what the plan wants the store to throw. */

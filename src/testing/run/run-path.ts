@@ -127,6 +127,7 @@ async function runOn(
       return
     }
     watchdog = setTimeout(() => director.diverge(`nothing within ${stepTimeoutMs} ms`), stepTimeoutMs)
+    if (step.cause.by === 'clock') clock.passes(gateway.expiry())
     if (step.cause.by === 'caller' && step.cause.sends === 'CANCEL')
       queueMicrotask(() => actor?.send({ type: 'CANCEL' }))
   }
