@@ -106,8 +106,8 @@ describe('demo --json', () => {
     expect(summary.voucherReuses).toBeGreaterThan(summary.vouchersSigned)
     expect(summary.voucherReuses + summary.vouchersSigned).toBe(summary.requests)
     expect(summary.paidSends).toBeGreaterThan(summary.requests)
-    // Each request once, and once more for the challenge that the close answers.
-    expect(summary.unpaidSends).toBe(summary.requests + 1)
+    // Each request once, and once more for a challenge of their own: each top-up and the close, which have no body.
+    expect(summary.unpaidSends).toBe(summary.requests + summary.topUps + 1)
     const [deposited, captured, refunded] = [summary.deposited, summary.captured, summary.refunded].map(BigInt)
     expect(deposited).toBe((captured ?? 0n) + (refunded ?? 0n))
     expect(BigInt(summary.payerBefore) - BigInt(summary.payerAfter)).toBe(captured)

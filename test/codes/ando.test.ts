@@ -17,6 +17,7 @@ import {
   type PersistentCode,
   runPersistent,
   runScenario,
+  sendKindOf,
   sendKinds,
   setStage,
 } from '../../src/testing/code-scenarios/index.js'
@@ -60,15 +61,16 @@ function failureOf({ outcome }: FlowRun) {
   return outcome.failure
 }
 
-/** Of each credential at the gateway: its challenge, and the newest that the gateway had issued to this flow by then. */
+/** Of each credential at the gateway: its challenge, and the newest that the gateway had issued by then for the same body. */
 function challengesAtGateway({ exchanges }: FlowRun): { answered: string; newest: string | undefined }[] {
   const found: { answered: string; newest: string | undefined }[] = []
-  let newest: string | undefined
+  const newest = new Map<string, string | undefined>()
   for (const { sent, answered } of exchanges) {
+    const body = new TextDecoder().decode(sent.body)
     const credential = parseCredential(sent.headers.get('authorization'))
-    if (credential.ok) found.push({ answered: credential.value.challenge.id, newest })
+    if (credential.ok) found.push({ answered: credential.value.challenge.id, newest: newest.get(body) })
     const list = parseChallenges(answered.headers.get('www-authenticate'))
-    if (list.ok) newest = list.value.challenges[0]?.id
+    if (list.ok) newest.set(body, list.value.challenges[0]?.id)
   }
   return found
 }
@@ -292,7 +294,8 @@ describe.concurrent('several codes in one flow', () => {
         'mpp_invalid_challenge',
       ])
       expect(flow.outcome.status).toBe('succeeded')
-      expect(sendKinds(flow)).toEqual(['unpaid', 'voucher', 'voucher', 'topUp', 'voucher', 'voucher'])
+      // The top-up has no body: it answers a challenge of its own, the vouchers around it those for the request's body.
+      expect(sendKinds(flow)).toEqual(['unpaid', 'voucher', 'voucher', 'unpaid', 'topUp', 'voucher', 'voucher'])
       for (const { answered, newest } of challengesAtGateway(flow)) expect(answered).toBe(newest)
       expect(bodies(flow).size).toBe(1)
       expect(checkWire(flow)).toEqual([])
@@ -316,7 +319,15 @@ describe.concurrent('several codes in one flow', () => {
       expect(codesMet(flow)).toEqual(['mpp_voucher_bucket_refresh_required', 'mpp_invalid_challenge'])
       // The challenge that comes with the refusal is for the empty body of the top-up: it is not answered.
       expect(events(flow)).toContain('DIGEST_MISMATCH')
-      expect(sendKinds(flow)).toEqual(['unpaid', 'voucher', 'topUp', 'unpaid', 'topUp', 'voucher'])
+      // Both top-ups ask for a challenge of their own; between them one is asked for with the request's body.
+      expect(sendKinds(flow)).toEqual([
+        'unpaid',
+        'voucher',
+        ...['unpaid', 'topUp', 'unpaid'],
+        ...['unpaid', 'topUp', 'voucher'],
+      ])
+      const unpaid = flow.exchanges.filter((exchange) => sendKindOf(exchange) === 'unpaid')
+      expect(unpaid.map(({ sent }) => sent.body.length > 0)).toEqual([true, false, true, false])
       expect(flow.outcome.status).toBe('succeeded')
       expect(states(flow).filter((state) => state === 'authorizing.reconcilingSession')).toHaveLength(1)
       const transactions = flow.exchanges.flatMap(({ sent }) => {

@@ -59,6 +59,9 @@ export interface ChainAdmin {
    *
    * @example
    * ```ts
+   * import { startChain } from 'mpp-flow/sandbox'
+   *
+   * const chain = await startChain()
    * await chain.admin.request({ method: 'anvil_mine', params: ['0x10'] })
    * ```
    */
