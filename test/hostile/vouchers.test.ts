@@ -207,7 +207,7 @@ describe.concurrent('receipts that lie', () => {
     expect(spoils.gained).toBe(1_000_000n)
   })
 
-  it('a receipt on a refusal is ignored', async () => {
+  it('a receipt on a refusal is the end of the flow: what it claims is within what was signed, and nothing more is', async () => {
     const spoils = await attack(
       stage,
       afterOpening((call, response, gateway) => {
@@ -224,9 +224,9 @@ describe.concurrent('receipts that lie', () => {
       }),
       { requests: 3 },
     )
-    expect(spoils.codes).toEqual([200, 'limit_exceeded', 'limit_exceeded'])
-    expect(spoils).toMatchObject({ gained: EXPOSURE, lost: EXPOSURE })
-    expect(spoils.sessions).toMatchObject([{ spent: '0' }])
+    expect(spoils.codes).toEqual([200, 402, 402])
+    expect(spoils).toMatchObject({ gained: 1_000_000n, lost: 1_000_000n })
+    expect(spoils.sessions).toMatchObject([{ spent: '1000000', signed: '1000000' }])
   })
 })
 
