@@ -52,6 +52,7 @@ const BOUNDS: readonly (readonly [setting: string, recoveries: Readonly<Record<s
   ['plain', { mpp_payment_verification_failed: 1, chain_unavailable: 1, OPERATION_UNDECIDED: 1 }],
   ['plain', { 'session/channel-not-found': 2, OPEN_SIGNED: 1, SESSION_CHANGED: 1 }],
   ['plain', { server_failed: 2, connection_failed: 1, rate_limited: 1 }],
+  ['plain', { wallet_balance_insufficient: 1, chain_unavailable: 1, TOPPED_UP: 1 }],
   ['plain', { deposit_too_low: 1, TOPPED_UP: 1, TOP_UP_UNCONFIRMED: 1 }],
   ['approval', { mpp_session_deposit_below_request_cost: 1, TOPPED_UP: 1, SESSION_CHANGED: 1 }],
   ['work may be repeated', { mpp_commit_failed: 1, mpp_reservation_failed: 1, mpp_method_unsupported: 1 }],
