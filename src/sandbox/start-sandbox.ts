@@ -32,7 +32,13 @@ export interface SandboxOptions extends GatewayOptions {
 function isChain(value: unknown): boolean {
   if (!isObject(value)) return false
   const has = (name: keyof LocalChain, type: string): boolean => typeof Reflect.get(value, name) === type
-  return has('rpcUrl', 'string') && has('client', 'function') && has('stop', 'function') && has('accounts', 'object')
+  return (
+    has('rpcUrl', 'string') &&
+    has('client', 'function') &&
+    has('stop', 'function') &&
+    has('accounts', 'object') &&
+    has('admin', 'object')
+  )
 }
 
 const sandboxOptions = optionsOf({

@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
 import { ERROR_CODES, LOCAL_CODES, MPP_CODES, PROBLEM_TYPES } from '../../machines/index.js'
 import { withoutSecrets } from '../../src/cli/command-run.js'
-import { EXIT, exitOf } from '../../src/cli/exit.js'
+import { EXIT, exitOf, exitOfFailure } from '../../src/cli/exit.js'
 import { createProgram } from '../../src/cli/program.js'
 
 /** `sessions close` → its options and arguments. */
@@ -68,6 +68,11 @@ describe('exit codes', () => {
     const codes = Object.values(EXIT)
     expect(new Set(codes).size).toBe(codes.length)
     expect(codes.every((code) => code < 64)).toBe(true)
+  })
+
+  it('say that a request may have been charged, whatever ended its flow', () => {
+    expect(exitOfFailure({ code: 'cancelled', mayHaveBeenCharged: true })).toBe(EXIT.unknown)
+    expect(exitOfFailure({ code: 'cancelled', mayHaveBeenCharged: false })).toBe(EXIT.failed)
   })
 
   it('exist for every code, and say so where work may have been done', () => {

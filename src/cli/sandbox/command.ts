@@ -9,6 +9,7 @@ import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { tempoModerato } from 'viem/chains'
 import { Actions } from 'viem/tempo'
 import { z } from 'zod'
+import { OptionError } from '../../options/index.js'
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../sandbox/index.js'
 import type { CommandRun } from '../command-run.js'
 import { EXIT, usageError } from '../exit.js'
@@ -68,9 +69,15 @@ async function start(options: SandboxOptions): Promise<Sandbox> {
   try {
     return await startSandbox(options)
   } catch (error) {
-    if (error instanceof RangeError) throw usageError(error.message)
+    if (error instanceof OptionError) throw usageError(asArgument(error))
     throw error
   }
+}
+
+/** What is wrong with an option, by the name that it has here. Only texts are given here, so what else it may be is left out. */
+function asArgument({ option, message }: OptionError): string {
+  const name = `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  return message.replace(option, name).replace('; or a bigint of base units', '')
 }
 
 /** Funds an account of this sandbox alone, and puts its key where only this user can read it. */

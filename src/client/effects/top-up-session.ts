@@ -59,7 +59,13 @@ async function signAndStore(
   const client = await ring.clientFor(place.chainId)
   // An older deposit than the one that is known would make a top-up seem to have arrived before it was sent.
   const notBefore = record?.session.seenAtBlock ?? null
-  const { deposit } = await sightChannel(client, { channelId, escrow: place.escrow, notBefore })
+  const { deposit, settled, block } = await sightChannel(client, { channelId, escrow: place.escrow, notBefore })
+  if (deposit > BigInt(view.deposit)) {
+    // The ledger is older than the chain (restored from a copy, say): limits hold for what the channel really has.
+    const seen = { type: 'DEPOSIT_SEEN', deposit: deposit.toString(), settled: settled.toString(), block } as const
+    const known = await ring.ledger.apply(key, place, seen, { lease })
+    return { event: { type: 'SESSION_CHANGED', session: await viewFor(ring, placed, known) } }
+  }
   const topUp = await signing('top-up', () =>
     signTopUp(client, { ...topUpTerms(ring, placed, record), additionalDeposit: BigInt(plan.additionalDeposit) }),
   )

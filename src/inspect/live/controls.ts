@@ -1,7 +1,8 @@
 // Buttons that a program puts on the page.
 // Must never let the page say what is done: it names a button, and the program's own function runs.
 
-import { OptionError } from '../../options/index.js'
+import { z } from 'zod'
+import { flag, fn, listOf, text } from '../../options/index.js'
 import type { ControlView } from './messages.js'
 
 /** How a button is pressed. */
@@ -37,12 +38,27 @@ export function viewOf({ id, label, group, hint, code, repeatable, state }: Cont
   return { id, label, group, hint, code: code ?? null, repeatable: repeatable ?? false, state: state ?? null }
 }
 
-/** @throws OptionError when two buttons have the same id. */
-export function checkControls(controls: readonly Control[]): void {
+const control = z.strictObject(
+  {
+    id: text,
+    label: z.string({ error: 'a string' }),
+    group: z.string({ error: 'a string' }),
+    hint: z.string({ error: 'a string' }),
+    code: z.string({ error: 'a string' }).optional(),
+    repeatable: flag.optional(),
+    state: z.string({ error: 'a string' }).optional(),
+    run: fn<Control['run']>(),
+  } satisfies Record<keyof Control, unknown>,
+  { error: 'a control' },
+)
+
+/** The buttons that a program gives. */
+export const controlList = listOf(control, 'controls').superRefine((controls, context) => {
   const seen = new Set<string>()
   for (const [index, { id }] of controls.entries()) {
-    const option = `controls[${index}].id`
-    if (seen.has(id)) throw new OptionError(option, `${option} must be unique; an earlier control has it already`)
+    if (seen.has(id)) {
+      context.addIssue({ code: 'custom', path: [index, 'id'], message: 'unique; an earlier control has it already' })
+    }
     seen.add(id)
   }
-}
+})

@@ -5,10 +5,10 @@ import type { WebSocket } from 'ws'
 import type { InspectionEvent } from 'xstate'
 import { z } from 'zod'
 import { ERROR_CODES, paymentFlowMachine } from '../../../machines/index.js'
-import { flag, fn, listOf, optionsOf, port, readOptions, text } from '../../options/index.js'
+import { flag, optionsOf, port, readOptions } from '../../options/index.js'
 import { loadAssets } from './assets.js'
 import { drawingOf } from './chart.js'
-import { type Control, checkControls, viewOf } from './controls.js'
+import { type Control, controlList, viewOf } from './controls.js'
 import { definitionReader } from './definition.js'
 import { feed } from './feed.js'
 import { createFlowBook, type FlowBook } from './flow-book.js'
@@ -17,7 +17,7 @@ import { fromXState } from './from-xstate.js'
 import { createLayoutThread } from './layout-thread.js'
 import type { CodeView, PageMessage } from './messages.js'
 import { readJson, serve } from './serve.js'
-import { checkToken, createToken } from './token.js'
+import { createToken, givenToken } from './token.js'
 
 export interface InspectLocallyOptions {
   /** Default: a free one. */
@@ -35,26 +35,12 @@ export interface InspectLocallyOptions {
   readonly token?: string
 }
 
-const control = z.strictObject(
-  {
-    id: text,
-    label: z.string({ error: 'a string' }),
-    group: z.string({ error: 'a string' }),
-    hint: z.string({ error: 'a string' }),
-    code: z.string({ error: 'a string' }).optional(),
-    repeatable: flag.optional(),
-    state: z.string({ error: 'a string' }).optional(),
-    run: fn<Control['run']>(),
-  } satisfies Record<keyof Control, unknown>,
-  { error: 'a control' },
-)
-
 const inspectorOptions = optionsOf({
   port: port.optional(),
   open: flag.optional(),
   title: z.string({ error: 'a string' }).optional(),
-  controls: listOf(control, 'controls').optional(),
-  token: text.optional(),
+  controls: controlList.optional(),
+  token: givenToken.optional(),
 } satisfies Record<keyof InspectLocallyOptions, unknown>)
 
 /** A running inspector. */
@@ -96,7 +82,7 @@ function codeViews(): Readonly<Record<string, CodeView>> {
  * nothing is sent anywhere else. Plain XState programs can use it as well: pass `inspect` to `createActor`, or point
  * `createWebSocketInspector({ url })` of `@statelyai/inspect` at it from any other process.
  *
- * @throws OptionError naming the option that cannot be read; RangeError when the token is too short; Error when the port is taken.
+ * @throws OptionError naming the option that cannot be read; Error when the port is taken.
  *
  * @example
  * ```ts
@@ -111,12 +97,10 @@ function codeViews(): Readonly<Record<string, CodeView>> {
  * ```
  */
 export async function inspectLocally(options: InspectLocallyOptions = {}): Promise<LocalInspector> {
-  readOptions(inspectorOptions, options)
+  const read = readOptions(inspectorOptions, options)
+  const { port: wanted = 0, open: opens = false, title = 'mpp-flow inspector', token = createToken() } = read
   // The caller's own controls: what runs may rely on being called on its object.
-  const { port: wanted = 0, open: opens = false, title = 'mpp-flow inspector', controls = [] } = options
-  const token = options.token ?? createToken()
-  checkControls(controls)
-  checkToken(token)
+  const { controls = [] } = options
   const thread = createLayoutThread()
   const book = createFlowBook(thread.layOut)
   const [assets] = await Promise.all([loadAssets(), book.prepare(drawingOf(paymentFlowMachine))])

@@ -2,6 +2,7 @@
 // Must never be compared in a time that depends on how much of it was guessed.
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { z } from 'zod'
 
 /** 128 bits. */
 const BYTES = 16
@@ -12,11 +13,10 @@ export function createToken(): string {
   return randomBytes(BYTES).toString('base64url')
 }
 
-/** @throws RangeError when a token can be guessed or does not fit into an address. */
-export function checkToken(token: string): void {
-  if (!FORM.test(token))
-    throw new RangeError('inspectLocally: option token must be 16 to 128 characters out of A-Z, a-z, 0-9, _ and -')
-}
+/** A token of the caller's: one that cannot be guessed, and fits into an address. */
+export const givenToken = z.custom<string>((value) => typeof value === 'string' && FORM.test(value), {
+  error: '16 to 128 characters out of A-Z, a-z, 0-9, _ and -',
+})
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
