@@ -98,11 +98,12 @@ describe('commands that show something', () => {
       ['sessions', 'close', '--help'],
       ['sandbox', '--port', '123456'],
       ['sandbox', '--bucket', 'one'],
+      ['sandbox', '--suggested-deposit', '-5'],
       ['diagram', 'nothing'],
     ]
     const results = await runAll(lines, {})
     const text = (index: number): string => results[index]?.stdout ?? ''
-    expect(results.map((result) => result.code)).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2])
+    expect(results.map((result) => result.code)).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2])
     expect(text(0)).toContain(`leads to   voucher-refresh, at most 3 times a flow`)
     expect(text(0)).toMatch(/^ {2}paying +→ parsingChallenge /m)
     const { leadsTo, bound } = ERROR_CODES[code]
@@ -115,7 +116,14 @@ describe('commands that show something', () => {
     expect(text(7)).toMatch(/^<svg [\s\S]*<\/svg>\s*$/)
     expect(text(8)).toMatch(/^\d+\.\d+\.\d+\n$/)
     expect(text(9)).toContain('--voucher-key-file')
-    expect(results[11]?.stderr).toContain('bucket')
+    for (const [index, option] of [
+      [11, '--bucket'],
+      [12, '--suggested-deposit'],
+    ] as const) {
+      expect(results[index]?.stderr).toBe(
+        `mpp-flow sandbox: ${option} must be a string with an amount of tokens, such as '5' or '0.25', of at most 6 decimals\n`,
+      )
+    }
   }, 120_000)
 })
 
