@@ -4,6 +4,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { MPP_CODES } from '../../machines/index.js'
 import { type InspectedSandbox, inspectSandbox } from '../../src/cli/inspect/inspect-sandbox.js'
+import { STATES } from '../../src/testing/model/index.js'
 import { keepPicture, noBrowser, openBrowser, openPage, type WatchedPage } from './browser.js'
 
 if (noBrowser !== null) console.warn(noBrowser)
@@ -64,7 +65,11 @@ describe.skipIf(noBrowser !== null)('the page on a sandbox', () => {
     await page.goto(sandbox.url)
     await page.locator('svg.chart').waitFor()
     expect(new Set(asked)).toEqual(new Set([new URL(sandbox.url).origin]))
-    expect(await page.locator('.chart .state').count()).toBe(20)
+    const drawn = await page
+      .locator('.chart .state')
+      .evaluateAll((all) => all.map((one) => one.getAttribute('data-path')))
+    const compound = STATES.flatMap((path) => (path.includes('.') ? [path.slice(0, path.lastIndexOf('.'))] : []))
+    expect(drawn.sort()).toEqual([...new Set([...STATES, ...compound])].sort())
     const labels = await page.locator('.code').evaluateAll((all) => all.map((one) => one.getAttribute('data-control')))
     expect(labels.sort()).toEqual([...MPP_CODES].sort())
     await keepPicture(page, '1-first-sight')

@@ -256,12 +256,20 @@ describe('the local inspector', () => {
     const port = Number(new URL(local.url).port)
     await expect(inspectLocally({ port })).rejects.toThrow(`port ${port} is taken`)
     const control = { id: 'a', label: 'A', group: 'g', hint: '', run: async () => '' }
-    await expect(inspectLocally({ controls: [control, control] })).rejects.toThrow(/two controls/)
+    await expect(inspectLocally({ controls: [control, control] })).rejects.toMatchObject({
+      name: 'OptionError',
+      option: 'controls[1].id',
+      message: 'controls[1].id must be unique; an earlier control has it already',
+    })
   })
 
   it('keeps the address it is given, and refuses a token that can be guessed', async () => {
     for (const token of ['', 'short', 'with/a/slash/in/it', 'x'.repeat(129)])
-      await expect(inspectLocally({ token })).rejects.toThrow(/option token/)
+      await expect(inspectLocally({ token })).rejects.toMatchObject({
+        name: 'OptionError',
+        option: 'token',
+        message: 'token must be 16 to 128 characters out of A-Z, a-z, 0-9, _ and -',
+      })
     const own = await inspectLocally({ token: 'the-same-every-time' })
     expect(new URL(own.url).pathname).toBe('/the-same-every-time/')
     expect((await fetch(own.url)).status).toBe(200)
