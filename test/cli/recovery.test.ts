@@ -132,7 +132,7 @@ describe('force-close', () => {
     const left = await asking.ended
     expect({ code: left.code, stdout: left.stdout }).toEqual({ code: 130, stdout: '' })
     expect(left.stderr).toContain('asking the chain for the close')
-    expect(left.stderr).toContain('the request stands on the chain; call again to go on')
+    expect(left.stderr).toContain('the request stands on the chain; run "mpp-flow sessions force-close" again to go on')
 
     await ground.stage.chain.advanceTime(GRACE_SECONDS + 1)
     const done = await run(['sessions', 'force-close', '--json', id], env)

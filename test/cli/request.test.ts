@@ -78,7 +78,7 @@ describe('request', () => {
     expect(paid.stderr).toContain('signed: a deposit of 5.00 pathUSD, and a first voucher up to 1.00')
     expect(paid.stderr).toMatch(/^> authorization: Payment \[cut: open, up to 1\.00, channel 0x[0-9a-f]{64}\]$/m)
     expect(paid.stderr).toMatch(
-      /^< \[challenge: tempo\/session, 1\.00 for each voucher bucket, chain 42431, payee 0x[0-9a-f]{40}\]$/m,
+      /^< \[challenge: tempo\/session, 1\.00 pathUSD for each voucher bucket, chain 42431, payee 0x[0-9a-f]{40}\]$/m,
     )
     expect(paid.stderr).toMatch(
       /^200, paid with a voucher up to 1\.00 pathUSD \(signed now\), 5\.00 deposited, 0\.\d+ spent/m,

@@ -98,7 +98,7 @@ describe('the openai package', () => {
     // Long enough to send a voucher that is signed already, shorter than the work.
     const error = await refusal(ask(openai(ground, { timeout: 2500 })))
     expect(error.code).toBe('cancelled')
-    expect(error.message).toContain('This request sent vouchers up to 1000000')
+    expect(error.message).toContain('This request sent vouchers up to 1.00 pathUSD')
     expect(ground.spent()).toEqual({ flows: 2, paidSends: 2 })
   })
 

@@ -390,7 +390,7 @@ describe.concurrent('HTTP without a code: the paid request', () => {
         references: { channelId: here.channelId },
       })
       expect(thrown.failure.advice).toContain('may be paid twice')
-      expect(thrown.message).toContain('sent vouchers up to 1000000')
+      expect(thrown.message).toContain('sent vouchers up to 1.00 pathUSD')
       expect(thrown.message).toContain(here.channelId)
       // Spent at the gateway, not yet acknowledged here: the next receipt brings it.
       expect(here.gateway.books().channels).toMatchObject([{ spent: '200000' }])

@@ -1,6 +1,7 @@
 // Which way a request goes: by the client behind Node's fetch, by a fetch that took its place, or by the caller's own.
 // Must never ask the transport itself which way it took: whoever stands on the way counts.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Outgoing, transportOver } from '../../../src/client/transport/index.js'
 import { createMppClient } from '../../../src/index.js'
@@ -66,7 +67,7 @@ describe('the way of a request', () => {
   })
 
   it('of a client: the same', async () => {
-    const account = { address: `0x${'1'.repeat(40)}`, type: 'local', source: 'test', publicKey: '0x' } as never
+    const account = privateKeyToAccount(generatePrivateKey())
     const mpp = createMppClient({ account, rpcUrl: 'http://127.0.0.1:9' })
     const before = patched()
     expect(await (await mpp.fetch(server.url)).text()).toBe('ok')
