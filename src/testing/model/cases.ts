@@ -361,27 +361,10 @@ function paying(context: PaymentFlowContext): readonly EventCase[] {
   if (!opening && exceeds(session.signed, session.deposit)) {
     return [one('DEPOSIT_TOO_LOW', CLIENT, { type: 'DEPOSIT_TOO_LOW', session }), ...OF_THE_STORE, CANCEL]
   }
-  const cumulative = session.signed
   return [
-    answered(
-      'PAID_ANSWER_RECEIVED',
-      answer({ carriedOut: true, status: 200, receipt: 'good' }),
-      cumulative,
-      (said) => ({
-        type: 'PAID_ANSWER_RECEIVED',
-        ...said,
-      }),
-    ),
-    answered('ANSWER_RECEIVED', answer({ status: 404 }), cumulative, (said) => ({ type: 'ANSWER_RECEIVED', ...said })),
-    ...rejectionsIn('paymentFlow.paying', cumulative),
-    ...plainAnswers(cumulative),
-    serverFailed(cumulative, 503, false),
-    serverFailed(cumulative, 500, true),
-    REFUSED,
-    one('OUTCOME_UNKNOWN', { by: 'connection', is: 'broken' }, { type: 'OUTCOME_UNKNOWN', reason: 'no answer' }),
+    ...paidAnswers('paymentFlow.paying', session.signed),
     // A channel that is being topped up cannot be closed.
     ...(session.status === 'open' ? [changed('closes', ended(session))] : []),
-    EXPIRY,
     ...OF_THE_STORE,
     CANCEL,
   ]
@@ -389,7 +372,11 @@ function paying(context: PaymentFlowContext): readonly EventCase[] {
 
 /** What can come of a credential that is sent again: nothing is planned for it, and the ledger is not asked. */
 function resending(context: PaymentFlowContext): readonly EventCase[] {
-  const cumulative = sessionOf(context).signed
+  return [...paidAnswers('paymentFlow.resending', sessionOf(context).signed), CANCEL]
+}
+
+/** What can come of a paid send in a state, once it is on its way. */
+function paidAnswers(stateId: string, cumulative: string): readonly EventCase[] {
   return [
     answered(
       'PAID_ANSWER_RECEIVED',
@@ -401,14 +388,18 @@ function resending(context: PaymentFlowContext): readonly EventCase[] {
       }),
     ),
     answered('ANSWER_RECEIVED', answer({ status: 404 }), cumulative, (said) => ({ type: 'ANSWER_RECEIVED', ...said })),
-    ...rejectionsIn('paymentFlow.resending', cumulative),
+    ...rejectionsIn(stateId, cumulative),
     ...plainAnswers(cumulative),
+    answered('PAYMENT_REJECTED/500', answer({ status: 500, code: 'mpp_unheard_of' }), cumulative, (said) => ({
+      type: 'PAYMENT_REJECTED',
+      code: 'mpp_unheard_of',
+      ...said,
+    })),
     serverFailed(cumulative, 503, false),
     serverFailed(cumulative, 500, true),
     REFUSED,
     one('OUTCOME_UNKNOWN', { by: 'connection', is: 'broken' }, { type: 'OUTCOME_UNKNOWN', reason: 'no answer' }),
     EXPIRY,
-    CANCEL,
   ]
 }
 

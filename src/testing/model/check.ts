@@ -149,7 +149,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   'a paid send that is left open is remembered to the end': (before, { event }, { context }) => {
     const sends = ['paying', 'resending'].includes(stateName(before.value))
-    const isOpen = before.context.mayHaveBeenCharged || (sends && LEAVES_OPEN.has(event.type))
+    const failed = event.type === 'PAYMENT_REJECTED' && event.status >= 500
+    const isOpen = before.context.mayHaveBeenCharged || (sends && (failed || LEAVES_OPEN.has(event.type)))
     return !isOpen || context.mayHaveBeenCharged
   },
   'for one request nothing more is authorised while a paid send is left open': ({ context }, { event }, after) =>

@@ -1,7 +1,7 @@
 // What a set of paths covers of the machine: states, transitions, guards, codes.
 // Must never count what was planned as what was executed.
 
-import { CODE_FACTS, ERROR_CODES } from '../../../machines/index.js'
+import { ERROR_CODES } from '../../../machines/index.js'
 import { paymentFlowModel } from './payment-flow-model.js'
 import type { PathPlan } from './plan.js'
 import { STATES, TRANSITIONS } from './transitions.js'
@@ -40,7 +40,11 @@ const ALL_GUARDS = Object.keys(paymentFlowModel.implementations.guards).flatMap(
   `${guard}: yes`,
   `${guard}: no`,
 ])
-const ALL_CODES = Object.keys(CODE_FACTS)
+const IN_THE_CHART = new Set(TRANSITIONS.flatMap(({ event, guard }) => [event, guard]))
+/** Arguments that cannot be sent (`request_invalid`) never become a flow. */
+const ALL_CODES = Object.values(ERROR_CODES)
+  .filter(({ event }) => IN_THE_CHART.has(event))
+  .map(({ code }) => code)
 
 /** A guard said yes when its alternative was taken, and no when a later one was. */
 function guardsOf(id: string): readonly string[] {
