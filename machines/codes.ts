@@ -358,7 +358,7 @@ export const CODE_FACTS: Readonly<Record<FailureCode, CodeFacts>> = {
   payment_rejected: facts(
     0,
     false,
-    'The gateway did not take the payment, and gave no code that this client knows.',
+    'The gateway answered the payment with a refusal that this client does not know.',
     'Look up what it answered in the documentation of the gateway.',
   ),
   cancelled: facts(0, false, 'The flow was cancelled.', 'Start it again when it is wanted.'),

@@ -322,6 +322,8 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
       description: 'The receipt is checked before the ledger believes it; the answer is delivered whatever it says.',
       invoke: { id: 'verifyReceipt', src: 'verifyReceipt', input: flowOf },
       on: {
+        CANCEL: { target: 'failed', actions: ['noteOpenSend', 'fail'] },
+        EFFECT_FAILED: { target: 'failed', actions: ['noteOpenSend', 'fail'] },
         RECEIPT_VERIFIED: { target: 'succeeded', actions: ['noteReceipt'] },
         RECEIPT_MISSING: { target: 'succeeded', actions: ['noteReceipt'] },
         RECEIPT_REJECTED: { target: 'succeeded', actions: ['noteReceipt'] },
@@ -345,7 +347,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
     },
     resending: {
       description:
-        'The last paid send was left open: the very same credential is sent again, so that nothing more can be taken for it.',
+        'The last paid send was left open: the very same credential is sent again, and nothing new is signed for it.',
       tags: ['network', 'recovering'],
       invoke: { id: 'resendPaid', src: 'resendPaid', input: flowOf },
       on: {

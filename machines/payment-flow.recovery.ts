@@ -107,17 +107,17 @@ export const REJECTIONS = {
   'internal-payment-error': workMayHaveRun,
 } as const satisfies Rows
 
-const usedUp = [{ target: FAILED, actions: ['noteAnswer', 'failUnknown'] }] as const
+const refusedAgain = [{ target: FAILED, actions: ['noteAnswer', 'failUnknown'] }] as const
 
 /**
  * The same for a credential that was sent again because its first send was left open. Whatever the server says about it
  * now, it may say because it has charged the first send: nothing new is signed, whichever code it is.
  */
-export const RESEND_REJECTIONS = usedUpBy(REJECTIONS)
+export const RESEND_REJECTIONS = refusedAgainBy(REJECTIONS)
 
-function usedUpBy<Code extends string>(rejections: Readonly<Record<Code, unknown>>) {
-  const rows = Object.keys(rejections).map((code) => [code, usedUp] as const)
-  return Object.fromEntries(rows) as Readonly<Record<Code, typeof usedUp>>
+function refusedAgainBy<Code extends string>(rejections: Readonly<Record<Code, unknown>>) {
+  const rows = Object.keys(rejections).map((code) => [code, refusedAgain] as const)
+  return Object.fromEntries(rows) as Readonly<Record<Code, typeof refusedAgain>>
 }
 const firstChallenge = [
   { guard: 'challenged', target: PARSING, actions: ['noteOffer'] },

@@ -211,7 +211,9 @@ function leavesOpen(event: PaymentFlowEvent): boolean {
   if (facts === null) return true
   if (facts.cumulative === null) return false
   if (event.type === 'RATE_LIMITED' || event.type === 'SERVER_FAILED') return true
-  if (event.type === 'PAYMENT_REJECTED') return facts.status === TOO_MANY_REQUESTS || facts.status >= 500
+  if (event.type === 'PAYMENT_REJECTED') {
+    return event.code === null || facts.status === TOO_MANY_REQUESTS || facts.status >= 500
+  }
   return LEAVES_OPEN.has(event.type)
 }
 

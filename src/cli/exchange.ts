@@ -56,9 +56,9 @@ function urlOf(input: Parameters<Fetch>[0]): URL {
 }
 
 /** The path, and the names of the query without what they are set to. */
-function pathOf({ origin, pathname, searchParams }: URL): string {
-  const names = [...searchParams.keys()].map((name) => `${encodeURIComponent(name)}=…`)
-  return `${origin}${pathname}${names.length === 0 ? '' : `?${names.join('&')}`}`
+/** Without the query: its names can hold secrets as well as its values. */
+function pathOf({ origin, pathname, search }: URL): string {
+  return `${origin}${pathname}${search === '' ? '' : '?…'}`
 }
 
 function bodyLine(body: RequestInit['body']): string {

@@ -11,7 +11,7 @@ export function isKnownCode(code: string): code is RejectionEvent['type'] {
   return REJECTIONS.has(code)
 }
 
-/** A status that a server gives before it begins any work (RFC 9110, section 15.6.4). */
+/** Most servers give this status before they begin any work; a proxy may give it after an upstream was reset. */
 const SERVICE_UNAVAILABLE = 503
 
 /** The event of an answer to a request that carried no credential. */

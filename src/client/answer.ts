@@ -76,7 +76,7 @@ export async function readAnswer(incoming: Incoming, cumulative: string | null):
   const list = status >= 400 ? parseChallenges(incoming.header('www-authenticate')) : null
   const offered = list?.ok === true ? list.value : NO_CHALLENGES
   const offerProblem = list?.ok === false && list.reason !== 'absent' ? list.detail : null
-  const problem = status >= 400 ? await problemOf(incoming) : NO_PROBLEM
+  const problem = status >= 400 ? await readableProblem(incoming) : NO_PROBLEM
   const facts: AnswerFacts = {
     status,
     requestId: requestIdOf(incoming) ?? problem.requestId ?? null,
@@ -91,6 +91,16 @@ export async function readAnswer(incoming: Incoming, cumulative: string | null):
 }
 
 const UTF8 = new TextDecoder()
+
+/** An answer with a receipt was paid for: a body that breaks off does not cost what is known by its head. */
+async function readableProblem(incoming: Incoming): Promise<ProblemReading> {
+  try {
+    return await problemOf(incoming)
+  } catch (error) {
+    if (incoming.header('payment-receipt') === null) throw error
+    return NO_PROBLEM
+  }
+}
 
 async function problemOf(incoming: Incoming): Promise<ProblemReading> {
   const bytes = await incoming.peek(MAX_PROBLEM_BYTES)

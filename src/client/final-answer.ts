@@ -42,7 +42,7 @@ export function finalAnswer(outcome: PaymentOutcome, habit: RepeatHabit, signal:
   if (failure.code === 'cancelled' && !wouldRepeat && signal?.aborted === true) throw abortReason(signal, outcome)
   if (habit === 'unless_told') return inWords(failure, response)
   if (habit === 'by_status' || response === undefined) throw new PaymentFlowError(outcome)
-  return marked(response, response.body, failure.code)
+  return marked(response, response.body, failure)
 }
 
 /**
@@ -121,17 +121,20 @@ function inWords(failure: Failure, response: Response | undefined): Response {
   response?.body?.cancel().catch(() => undefined)
   const base =
     response !== undefined && response.status >= 400 ? response : new Response(null, { status: PAYMENT_REQUIRED })
-  const told = marked(base, JSON.stringify({ error }), failure.code)
+  const told = marked(base, JSON.stringify({ error }), failure)
   for (const name of ['content-encoding', 'content-length', 'transfer-encoding']) told.headers.delete(name)
   told.headers.set('content-type', 'application/json')
   return told
 }
 
 /** A response that says to SDKs that repeating it is not theirs to decide. */
-function marked(response: Response, body: BodyInput, code: string | null): Response {
+function marked(response: Response, body: BodyInput, failure: Failure | null): Response {
   const again = copyOf(response, body)
   again.headers.set('x-should-retry', 'false')
-  if (code !== null) again.headers.set('x-mpp-failure', code)
+  if (failure === null) return again
+  again.headers.set('x-mpp-failure', failure.code)
+  // Whoever pays by challenges would pay for it once more.
+  if (failure.mayHaveBeenCharged) again.headers.delete('www-authenticate')
   return again
 }
 

@@ -98,8 +98,8 @@ export interface Policy {
   /** Ask once more for work whose commit failed. It may be paid twice. Default false. */
   readonly retryCommitFailed?: boolean
   /**
-   * Send the same credential again after a 429 or 503 without a receipt. Nothing new is signed for it; a gateway that had
-   * run the request all the same may charge it within what the credential authorises. Default true.
+   * Send the same credential again after a 429 or 503 without a receipt. Nothing new is signed for it; but a gateway that
+   * ran the request all the same may charge it once more, within what the credential authorises. Default false.
    */
   readonly resendPaid?: boolean
   /** Replaces how much is authorised; the limits are applied to its answer all the same. */
@@ -197,7 +197,7 @@ export function resolvePolicy(policy: Policy = {}): ResolvedPolicy {
       maxExposure: (read.maxExposure ?? DEFAULT_MAX_EXPOSURE).toString(),
       approval: read.approve !== undefined,
       retryCommitFailed: read.retryCommitFailed ?? false,
-      resendPaid: read.resendPaid ?? true,
+      resendPaid: read.resendPaid ?? false,
     },
     bounds: read.attempts ?? {},
     allowedOrigins: allowedOrigins === undefined ? null : new Set(allowedOrigins),

@@ -16,6 +16,7 @@ export interface SupportReport {
   readonly cause: string | null
   readonly limit: string | null
   readonly retryable: boolean | null
+  readonly mayHaveBeenCharged: boolean | null
   readonly leadsTo: string | null
   readonly httpStatus: number | null
   readonly requestId: string | null
@@ -65,6 +66,7 @@ export function supportReport(outcome: PaymentOutcome | CloseOutcome): SupportRe
     cause: failure?.cause ?? null,
     limit: failure?.limit ?? null,
     retryable: failure?.retryable ?? null,
+    mayHaveBeenCharged: failure?.mayHaveBeenCharged ?? null,
     leadsTo: failure === null ? null : ERROR_CODES[failure.code].leadsTo,
     httpStatus: references.httpStatus,
     requestId: references.requestId,

@@ -1,7 +1,7 @@
 // Recovery end to end: what the gateway refuses, and what the client makes of it, from real causes wherever there is one.
 // Must never accept a recovery that costs more signatures or sends than it needs.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { describeFailure } from '../../src/index.js'
+import { describeFailure, type Policy } from '../../src/index.js'
 import { memoryStore } from '../../src/sessions/index.js'
 import { type PassingRequest, startProxy } from './proxy.js'
 import {
@@ -36,9 +36,9 @@ const cumulatives = (seen: readonly Seen[]) =>
   })
 
 /** A client whose channel is open and whose voucher of 1 has `spent` tenths used up. */
-async function opened(gateway: WatchedGateway, tenths = 1) {
+async function opened(gateway: WatchedGateway, tenths = 1, policy: Policy = {}) {
   const payer = counted(stage.payer())
-  const mpp = stage.client(payer.account, { policy: { maxDeposit: '20' } })
+  const mpp = stage.client(payer.account, { policy: { maxDeposit: '20', ...policy } })
   await paySome(mpp, gateway.chat, 1, () => chat(500 * tenths))
   const signaturesBefore = payer.signatures()
   const seenBefore = gateway.seen.length
@@ -541,9 +541,9 @@ describe.concurrent('HTTP without a code', () => {
     expect(events(failed).filter((event) => event === 'RATE_LIMITED')).toHaveLength(2)
   })
 
-  it('503 on the paid send: nothing was begun, the same credential is sent again', async () => {
+  it('503 on the paid send: the same credential is sent again where the policy says so', async () => {
     const gateway = await stage.gateway()
-    const { mpp, seen, signed } = await opened(gateway)
+    const { mpp, seen, signed } = await opened(gateway, 1, { resendPaid: true })
     gateway.inject('http_503')
     const outcome = await mpp.pay(gateway.chat, chat(500))
     expect(outcome.status).toBe('succeeded')

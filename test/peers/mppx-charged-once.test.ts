@@ -65,35 +65,40 @@ describe('an error that the server charged for, and says so by a receipt', () =>
 })
 
 describe('an error that the server charged for, and whose receipt is lost on the way', () => {
-  it.each([429, 503])('HTTP %i is followed by the same credential, and its refusal ends the flow', async (status) => {
-    const meeting = await meetings.meet({ content: () => ({ status, headers: AT_ONCE }) })
-    const proxy = await losingReceipts(meeting)
-    try {
-      const outcome = await meeting.mpp.pay(`${proxy.url}/work`, work())
-      expect(failureOf(outcome)).toMatchObject({
-        code: 'outcome_unknown',
-        cause: status === 429 ? 'rate_limited' : 'server_failed',
-        detail: 'sent again, the credential was refused with session/insufficient-balance',
-        mayHaveBeenCharged: true,
-        retryable: false,
+  it.each([429, 503])(
+    'HTTP %i is followed by the same credential where the policy says so, and its refusal ends the flow',
+    async (status) => {
+      const meeting = await meetings.meet({
+        content: () => ({ status, headers: AT_ONCE }),
+        policy: { resendPaid: true },
       })
-      expect(meeting.gateway.served()).toBe(1)
-      expect(await charged(meeting)).toBe(PRICE)
-      expect(meeting.payer.vouchers).toHaveLength(1)
-      const credentials = meeting.gateway.seen
-        .filter(({ kind }) => kind !== 'unpaid')
-        .map(({ credential }) => credential)
-      expect(credentials).toHaveLength(2)
-      expect(credentials[1]).toEqual(credentials[0])
-    } finally {
-      await proxy.stop()
-    }
-  })
+      const proxy = await losingReceipts(meeting)
+      try {
+        const outcome = await meeting.mpp.pay(`${proxy.url}/work`, work())
+        expect(failureOf(outcome)).toMatchObject({
+          code: 'outcome_unknown',
+          cause: status === 429 ? 'rate_limited' : 'server_failed',
+          detail: 'sent again, the credential was refused with session/insufficient-balance',
+          mayHaveBeenCharged: true,
+          retryable: false,
+        })
+        expect(meeting.gateway.served()).toBe(1)
+        expect(await charged(meeting)).toBe(PRICE)
+        expect(meeting.payer.vouchers).toHaveLength(1)
+        const credentials = meeting.gateway.seen
+          .filter(({ kind }) => kind !== 'unpaid')
+          .map(({ credential }) => credential)
+        expect(credentials).toHaveLength(2)
+        expect(credentials[1]).toEqual(credentials[0])
+      } finally {
+        await proxy.stop()
+      }
+    },
+  )
 
-  it.each([429, 503, 500])('HTTP %i is final where the policy sends nothing again', async (status) => {
+  it.each([429, 503, 500])('HTTP %i is final otherwise', async (status) => {
     const meeting = await meetings.meet({
       content: () => ({ status, headers: AT_ONCE }),
-      policy: { resendPaid: false },
     })
     const proxy = await losingReceipts(meeting)
     try {
@@ -192,7 +197,11 @@ describe('a server that asks to pay once more without saying how', () => {
     })
     try {
       const failure = failureOf(await meeting.mpp.pay(`${proxy.url}/work`, work()))
-      expect(failure).toMatchObject({ code: 'payment_rejected', references: { httpStatus: 402 } })
+      expect(failure).toMatchObject({
+        code: 'payment_rejected',
+        references: { httpStatus: 402 },
+        mayHaveBeenCharged: true,
+      })
       expect(failure.detail).toMatch(/402/)
     } finally {
       await proxy.stop()

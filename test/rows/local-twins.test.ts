@@ -412,7 +412,7 @@ describe.concurrent('local twins: cancelled', () => {
   })
 
   it('cancelled in backingOff between two paid sends → says what was sent', async () => {
-    const here = await ground()
+    const here = await ground({ policy: { resendPaid: true } })
     here.scripted.next('voucher', status(503, { 'retry-after': '20' }))
     const outcome = await cancelIn(here.mpp, here.scripted.chat, 'backingOff')
     expectFailure(outcome, 'cancelled', {

@@ -94,7 +94,7 @@ describe.concurrent('HTTP without a code: 429', () => {
   })
 
   it('429 paid → waits, then the same credential again: whatever was run, nothing more is signed', async () => {
-    const here = await ground()
+    const here = await ground({ policy: { resendPaid: true } })
     here.scripted.next('voucher', status(429, { 'retry-after': '1' }))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
     expect(states(outcome)).toEqual([...TO_PAYING, 'backingOff', ...RESENT])
@@ -107,7 +107,7 @@ describe.concurrent('HTTP without a code: 429', () => {
   })
 
   it('429 paid, again and again → never a loop', async () => {
-    const here = await ground()
+    const here = await ground({ policy: { resendPaid: true } })
     here.scripted.always('voucher', status(429, { 'retry-after': '0' }))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
     expectFailure(outcome, 'outcome_unknown', {
@@ -217,7 +217,7 @@ describe.concurrent('HTTP without a code: the paid request', () => {
   })
 
   it('503 paid → sent again with the same credential and the same Idempotency-Key', async () => {
-    const here = await ground()
+    const here = await ground({ policy: { resendPaid: true } })
     here.scripted.next('voucher', status(503))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
     expect(states(outcome)).toEqual([...TO_PAYING, 'backingOff', ...RESENT])
@@ -232,7 +232,7 @@ describe.concurrent('HTTP without a code: the paid request', () => {
   })
 
   it('503 paid on an open → the same open is sent again', async () => {
-    const here = await ground({ spend: 0 })
+    const here = await ground({ spend: 0, policy: { resendPaid: true } })
     here.scripted.next('open', status(503))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
     expect(outcome.status).toBe('succeeded')
@@ -244,7 +244,7 @@ describe.concurrent('HTTP without a code: the paid request', () => {
   })
 
   it('503 paid, again and again → bounded', async () => {
-    const here = await ground()
+    const here = await ground({ policy: { resendPaid: true } })
     here.scripted.always('voucher', status(503))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
     expectFailure(outcome, 'outcome_unknown', {
@@ -257,8 +257,8 @@ describe.concurrent('HTTP without a code: the paid request', () => {
     expect(kinds(here.sends())).toEqual(['unpaid', 'voucher', 'voucher', 'voucher'])
   })
 
-  it('503 paid, and the policy says not to send again → it is not', async () => {
-    const here = await ground({ policy: { resendPaid: false } })
+  it('503 paid → not sent again, unless the policy says so', async () => {
+    const here = await ground()
     here.scripted.always('voucher', status(503))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
     expect(states(outcome)).toEqual([...TO_PAYING, 'failed'])
@@ -429,7 +429,11 @@ describe.concurrent('HTTP without a code: any other status', () => {
     const here = await ground()
     here.scripted.always('voucher', status(402))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
-    expectFailure(outcome, 'payment_rejected', { httpStatus: 402, authorised: { paidSends: 1, cumulative: '1000000' } })
+    expectFailure(outcome, 'payment_rejected', {
+      httpStatus: 402,
+      mayHaveBeenCharged: true,
+      authorised: { paidSends: 1, cumulative: '1000000' },
+    })
     expect(outcome.response?.status).toBe(402)
     expect(kinds(here.sends())).toEqual(['unpaid', 'voucher'])
   })

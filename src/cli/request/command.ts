@@ -87,7 +87,8 @@ async function deliver(run: CommandRun, outcome: PaymentOutcome, delivery: Deliv
   } catch {
     // Paid for or not is known by now; it is only the answer that broke off.
     run.complain(`the answer broke off. ${summary(outcome)}`)
-    return interruption.by === null ? EXIT.unavailable : EXIT_OF_SIGNAL[interruption.by]
+    if (interruption.by !== null) return EXIT_OF_SIGNAL[interruption.by]
+    return outcome.authorised.paidSends > 0 ? EXIT.unknown : EXIT.unavailable
   }
   if (!run.json && !options.silent) run.note(summary(outcome))
   return exitCode

@@ -42,9 +42,9 @@ export function failedDocument(
   exitCode: number,
   failure: Failure,
 ): object {
-  const { code, advice, retryable, detail, limit, cause } = failure
+  const { code, advice, retryable, detail, limit, cause, mayHaveBeenCharged } = failure
   const message = describeFailure(failure)
-  const error = { code, message, advice, retryable, detail, limit, cause }
+  const error = { code, message, advice, retryable, mayHaveBeenCharged, detail, limit, cause }
   const http = outcome.response === undefined ? null : { status: outcome.response.status }
   return { status: 'failed', exitCode, error, http, ...flowPart(outcome) }
 }

@@ -390,6 +390,11 @@ function paidAnswers(stateId: string, cumulative: string): readonly EventCase[] 
     answered('ANSWER_RECEIVED', answer({ status: 404 }), cumulative, (said) => ({ type: 'ANSWER_RECEIVED', ...said })),
     ...rejectionsIn(stateId, cumulative),
     ...plainAnswers(cumulative),
+    answered('PAYMENT_REJECTED/no-code', answer({ status: 402 }), cumulative, (said) => ({
+      type: 'PAYMENT_REJECTED',
+      code: null,
+      ...said,
+    })),
     answered('PAYMENT_REJECTED/500', answer({ status: 500, code: 'mpp_unheard_of' }), cumulative, (said) => ({
       type: 'PAYMENT_REJECTED',
       code: 'mpp_unheard_of',

@@ -148,8 +148,10 @@ const RULES: Readonly<Record<string, Rule>> = {
     )
   },
   'a paid send that is left open is remembered to the end': (before, { event }, { context }) => {
-    const sends = ['paying', 'resending'].includes(stateName(before.value))
-    const failed = event.type === 'PAYMENT_REJECTED' && event.status >= 500
+    const state = stateName(before.value)
+    const sends =
+      state === 'paying' || state === 'resending' || (state === 'verifyingReceipt' && event.type === 'CANCEL')
+    const failed = event.type === 'PAYMENT_REJECTED' && (event.code === null || event.status >= 500)
     const isOpen = before.context.mayHaveBeenCharged || (sends && (failed || LEAVES_OPEN.has(event.type)))
     return !isOpen || context.mayHaveBeenCharged
   },
