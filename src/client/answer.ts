@@ -50,6 +50,7 @@ export class Answer {
 
 const NO_CHALLENGES: ChallengeList = { challenges: [], refused: [] }
 const NO_PROBLEM: ProblemReading = {}
+const LAST_STATUS = 599
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/
 
 function requestIdOf(incoming: Incoming): string | null {
@@ -97,7 +98,8 @@ async function readableProblem(incoming: Incoming): Promise<ProblemReading> {
   try {
     return await problemOf(incoming)
   } catch (error) {
-    if (incoming.header('payment-receipt') === null) throw error
+    // A status that no Response can have is no answer to hand on.
+    if (incoming.status > LAST_STATUS || incoming.header('payment-receipt') === null) throw error
     return NO_PROBLEM
   }
 }

@@ -167,7 +167,7 @@ describe.skipIf(noBrowser !== null)('the page on a sandbox', () => {
       await press(page, 'ask')
       await expect.poll(() => current(page)).toBe('authorizing.awaitingApproval')
       await page.locator('[data-control="approve"]').waitFor()
-      expect(await page.locator('.facts').textContent()).toContain('Opens a channel with 5.00.')
+      expect(await page.locator('.facts').textContent()).toContain('Opens a channel with 5.00 pathUSD.')
       await keepPicture(page, `15-asks-before-${answer}`)
       await press(page, answer)
       await expect.poll(() => current(page)).toBe(state)

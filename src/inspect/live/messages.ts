@@ -83,6 +83,8 @@ export interface PaymentFacts {
   readonly purpose: 'pay' | 'close'
   readonly request: { readonly method: string; readonly origin: string; readonly path: string }
   readonly amounts: Amounts | null
+  /** The token that amounts are in: its name, or its address; null before a challenge was accepted. */
+  readonly token: string | null
   /** What would move into the channel by the plan that was made last, in base units; null when nothing would. */
   readonly moving: { readonly action: 'open' | 'topUp'; readonly deposit: string } | null
   /** Those that were used first. */

@@ -9,6 +9,7 @@ import {
   max,
   type PaymentFlowContext,
   recoveriesLeft,
+  tokenName,
 } from '../../../machines/index.js'
 import type { Json } from '../diagram/studio.js'
 import type { Amounts, BoundLeft, PaymentFacts } from './messages.js'
@@ -23,6 +24,7 @@ const contextSchema = z.object({
   limits: z.object({ maxDeposit: amount, maxExposure: amount }),
   bounds: z.record(z.string(), z.number()),
   counts: z.record(z.string(), z.number()),
+  challenge: z.object({ currency: z.string() }).nullable().catch(null),
   // Inspectors may cut what is far down; the rest is shown all the same.
   session: z
     .object({ deposit: amount, pendingAmount: amount, signed: amount, accepted: amount, spent: amount })
@@ -84,11 +86,12 @@ function boundsOf({ bounds, counts }: ReadContext): readonly BoundLeft[] {
 export function paymentFacts(context: Json): PaymentFacts | null {
   const read = contextSchema.safeParse(context)
   if (!read.success) return null
-  const { purpose, request, settlement, failure } = read.data
+  const { purpose, request, settlement, failure, challenge } = read.data
   return {
     purpose,
     request,
     amounts: amountsOf(read.data),
+    token: challenge === null ? null : tokenName(challenge.currency),
     moving: movingBy(read.data),
     bounds: boundsOf(read.data),
     settlement,

@@ -131,9 +131,10 @@ function decision(
   )
   const label = offered[0]?.group ?? ''
   const moving = step.payment?.moving ?? null
+  const named = step.payment?.token == null ? '' : ` ${step.payment.token}`
   const verb = moving?.action === 'open' ? 'Opens a channel with' : 'Adds to the channel'
   return [
-    ...(moving === null ? [] : [html('p', {}, `${verb} ${tokens(moving.deposit, hello?.decimals ?? 6)}.`)]),
+    ...(moving === null ? [] : [html('p', {}, `${verb} ${tokens(moving.deposit, hello?.decimals ?? 6)}${named}.`)]),
     html('div', { class: 'actions decision', role: 'group', 'aria-label': label }, ...buttons),
   ]
 }
@@ -167,7 +168,7 @@ function failureCard({ code, advice, detail, limit }: NonNullable<PaymentFacts['
 function paymentFacts(facts: PaymentFacts, decimals: number): readonly HTMLElement[] {
   const met = facts.bounds.filter(({ left, of }) => left !== of)
   return [
-    html('h2', {}, 'Amounts'),
+    html('h2', {}, facts.token === null ? 'Amounts' : `Amounts in ${facts.token}`),
     amountsView(facts, decimals),
     html('h2', {}, 'Bounds left'),
     met.length === 0 ? html('p', { class: 'quiet' }, 'No recovery was taken so far.') : boundTable(met),
