@@ -323,7 +323,6 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
       invoke: { id: 'verifyReceipt', src: 'verifyReceipt', input: flowOf },
       on: {
         CANCEL: { target: 'failed', actions: ['noteOpenSend', 'fail'] },
-        EFFECT_FAILED: { target: 'failed', actions: ['noteOpenSend', 'fail'] },
         RECEIPT_VERIFIED: { target: 'succeeded', actions: ['noteReceipt'] },
         RECEIPT_MISSING: { target: 'succeeded', actions: ['noteReceipt'] },
         RECEIPT_REJECTED: { target: 'succeeded', actions: ['noteReceipt'] },
