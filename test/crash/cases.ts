@@ -171,7 +171,7 @@ async function interrupt(
 /** A file that is half there is refused, and pays for nothing, until an operator has taken it away. */
 async function repair(ground: Ground, problems: string[]): Promise<void> {
   const { lines } = await ground.run([{ do: 'pay', ids: ['refused'] }])
-  if (lines.some((line) => line.say === 'paid' && line.code !== 'session_unavailable')) {
+  if (lines.some((line) => line.say === 'paid' && line.code !== 'store_damaged')) {
     problems.push('a request went on over a damaged record')
   }
   // Before anything is recovered: a channel that is found while its place is damaged is kept apart from it.
