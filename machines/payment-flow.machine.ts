@@ -140,7 +140,11 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
       },
       on: {
         CHALLENGE_ACCEPTED: [
-          { guard: 'withinBoundAskedToWait', target: 'backingOff', actions: ['count', 'backOffToParsing'] },
+          {
+            guard: 'withinBoundAskedToWait',
+            target: 'backingOff',
+            actions: ['count', 'backOffToParsing', 'noteChallenge'],
+          },
           { guard: 'askedToWait', target: 'failed', actions: ['fail'] },
           { guard: 'isClosing', target: 'closing', actions: ['noteChallenge'] },
           { target: 'authorizing', actions: ['noteChallenge'] },

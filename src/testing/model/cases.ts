@@ -136,6 +136,14 @@ function requesting(context: PaymentFlowContext): readonly EventCase[] {
 function parsingChallenge(context: PaymentFlowContext): readonly EventCase[] {
   const is = (kind: Extract<Cause, { by: 'challenge' }>['is'], event: PaymentFlowEvent): EventCase =>
     one(`${event.type}/${kind}`, { by: 'challenge', is: kind }, event)
+  // Read once more after a wait: it is what it was, unless it has run out meanwhile.
+  if (context.challenge !== null && context.unreadChallenges === 0 && context.skipChallenges === 0) {
+    return [
+      one('CHALLENGE_ACCEPTED/again', CLIENT, { type: 'CHALLENGE_ACCEPTED', challenge: context.challenge }),
+      EXPIRY,
+      CANCEL,
+    ]
+  }
   const accepted = usable(context).map((kind) =>
     is(kind, { type: 'CHALLENGE_ACCEPTED', challenge: { ...MODEL_CHALLENGE, unitType: unitOf(kind) } }),
   )
