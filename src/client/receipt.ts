@@ -20,7 +20,7 @@ export function refuseReceipt(receipt: Receipt, challengeId: string, record: Ses
   return null
 }
 
-/** Whether an answer carries a receipt that holds: the server has charged the request, whatever status it answered with. */
+/** Whether an answer carries a receipt that holds: by the server's own word it was charged, whatever its status. */
 export async function holdsReceipt(
   ledger: Pick<Ledger, 'read'>,
   { key, challenge }: Pick<PlacedFlow, 'key' | 'challenge'>,
