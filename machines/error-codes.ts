@@ -11,19 +11,9 @@ import {
   MPP_CODES,
   PROBLEM_TYPES,
 } from './codes.js'
+import type { LeadsTo, RecoveryMeta } from './leads-to.js'
 import { paymentFlowMachine } from './payment-flow.machine.js'
 import { defaultBoundOf } from './payment-flow.updates.js'
-
-/** What the machine does about a code. */
-export type LeadsTo =
-  | 'top-up'
-  | 'voucher-refresh'
-  | 'next-offer'
-  | 're-challenge'
-  | 'retry-close'
-  | 'reconcile'
-  | 'ask-chain-again'
-  | 'terminal'
 
 /** All that is known about a code. */
 export interface ErrorCode extends CodeFacts {
@@ -31,12 +21,6 @@ export interface ErrorCode extends CodeFacts {
   /** The event of the machine that stands for the code. */
   readonly event: string
   readonly leadsTo: LeadsTo
-}
-
-/** What is read of a transition: its target's id and the names of its actions. */
-interface Arrow {
-  readonly target: string
-  readonly actions: readonly string[]
 }
 
 function eventOf(code: FailureCode): string {
@@ -47,52 +31,22 @@ function isLocal(code: FailureCode): code is LocalCode {
   return Object.hasOwn(LOCAL_EVENTS, code)
 }
 
-function nameOf(action: unknown): string {
-  if (typeof action === 'string') return action
-  return typeof action === 'object' && action !== null && 'type' in action ? String(action.type) : ''
-}
-
 /** A state of the machine, as far as it is read here. */
-interface Node {
-  readonly id: string
-  readonly states: Readonly<Record<string, Node>>
-  readonly transitions: ReadonlyMap<
-    string,
-    readonly { readonly target: readonly { readonly id: string }[] | undefined; readonly actions: readonly unknown[] }[]
-  >
+interface Node<Meta> {
+  readonly states: Readonly<Record<string, Node<Meta>>>
+  readonly transitions: ReadonlyMap<string, readonly { readonly meta?: Meta | undefined }[]>
 }
 
-/** Every transition that an event has below a state. */
-function arrowsOf(node: Node, event: string): readonly Arrow[] {
-  const own = (node.transitions.get(event) ?? []).flatMap(({ target, actions }) =>
-    (target ?? []).map(({ id }) => ({ target: id, actions: actions.map(nameOf) })),
-  )
-  return [...own, ...Object.values(node.states).flatMap((child) => arrowsOf(child, event))]
+/** Where the transitions of an event lead, in document order. */
+function leads(node: Node<RecoveryMeta>, event: string): readonly LeadsTo[] {
+  const own = (node.transitions.get(event) ?? []).flatMap(({ meta }) => meta?.leadsTo ?? [])
+  return [...own, ...Object.values(node.states).flatMap((child) => leads(child, event))]
 }
-
-/** The first of these that any arrow of the code fits says where it leads. */
-const READINGS: readonly (readonly [LeadsTo, (arrow: Arrow) => boolean])[] = [
-  ['top-up', (arrow) => arrow.actions.includes('demandDeposit')],
-  ['voucher-refresh', (arrow) => arrow.actions.includes('demandVoucher')],
-  ['ask-chain-again', (arrow) => arrow.actions.includes('backOffToAuthorizing')],
-  ['next-offer', (arrow) => arrow.actions.includes('takeAnotherOffer')],
-  [
-    'reconcile',
-    (arrow) => arrow.target.endsWith('.reconcilingSession') || arrow.actions.includes('backOffToReconciling'),
-  ],
-  ['re-challenge', (arrow) => /\.(parsingChallenge|requesting)$/.test(arrow.target)],
-  [
-    're-challenge',
-    (arrow) => arrow.actions.includes('backOffToRequesting') || arrow.actions.includes('backOffToPaying'),
-  ],
-  ['retry-close', (arrow) => arrow.target.endsWith('.closing.backingOff')],
-]
 
 function leadsTo(event: string): LeadsTo {
   // What no flow may do even once unless its caller opts in, is terminal.
   if (defaultBoundOf(event) === 0) return 'terminal'
-  const arrows = arrowsOf(paymentFlowMachine.root, event)
-  return READINGS.find(([, fits]) => arrows.some(fits))?.[0] ?? 'terminal'
+  return leads(paymentFlowMachine.root, event)[0] ?? 'terminal'
 }
 
 function describe(code: FailureCode): ErrorCode {

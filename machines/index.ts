@@ -9,13 +9,15 @@ export {
   codeOfEvent,
   type FailureCode,
   LOCAL_CODES,
+  LOCAL_EVENTS,
   type LocalCode,
   MPP_CODES,
   type MppCode,
   PROBLEM_TYPES,
   type ProblemType,
 } from './codes.js'
-export { ERROR_CODES, type ErrorCode, type LeadsTo } from './error-codes.js'
+export { ERROR_CODES, type ErrorCode } from './error-codes.js'
+export { type LeadsTo, leadsToOf, type RecoveryMeta } from './leads-to.js'
 export { paymentFlowMachine } from './payment-flow.machine.js'
 export type { EffectInput, PlannedInput } from './payment-flow.setup.js'
 export type * from './payment-flow.types.js'

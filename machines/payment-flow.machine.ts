@@ -1,7 +1,15 @@
 // One HTTP request from its unpaid send to a receipt, or the close of one channel, as a statechart.
 // Must never do I/O: effects are provided by whoever runs it and report every outcome as a named event.
 
-import { CLOSE_REJECTIONS, REJECTIONS, RESEND_REJECTIONS, UNPAID_REJECTIONS } from './payment-flow.recovery.js'
+import { to } from './leads-to.js'
+import {
+  backOffAndReChallenge,
+  CLOSE_REJECTIONS,
+  closeAgain,
+  REJECTIONS,
+  RESEND_REJECTIONS,
+  UNPAID_REJECTIONS,
+} from './payment-flow.recovery.js'
 import { flowOf, outputOf, paymentFlowSetup, planned } from './payment-flow.setup.js'
 import { hasAuthorised, initialContext } from './payment-flow.updates.js'
 
@@ -21,14 +29,23 @@ const SEND_THE_SAME_AGAIN = [
     guard: 'mayResendPaid',
     target: '#paymentFlow.backingOff',
     actions: ['count', 'noteAnswer', 'noteOpenSend', 'backOffToResending'],
+    meta: to.resend,
   },
   UNKNOWN_BY_ANSWER,
 ] as const
 const PLAN_AGAIN = [
-  { guard: 'withinBound', target: '#paymentFlow.authorizing.planning', actions: ['count', 'noteSession'] },
+  {
+    guard: 'withinBound',
+    target: '#paymentFlow.authorizing.planning',
+    actions: ['count', 'noteSession'],
+    meta: to.rePlan,
+  },
   FAILED,
 ] as const
-const ASK_ANEW = [{ guard: 'withinBound', target: '#paymentFlow.requesting', actions: ['count'] }, FAILED] as const
+const ASK_ANEW = [
+  { guard: 'withinBound', target: '#paymentFlow.requesting', actions: ['count'], meta: to.reChallenge },
+  FAILED,
+] as const
 
 /** What may keep an effect from signing. */
 const SIGNING = {
@@ -42,12 +59,14 @@ const FUNDING = {
     guard: 'mayTakeAnotherOffer',
     target: '#paymentFlow.parsingChallenge',
     actions: ['count', 'takeAnotherOffer'],
+    meta: to.nextOffer,
   },
   // The channel is looked up anew afterwards: what is signed and stored by then is sent again, never signed again.
   CHAIN_UNAVAILABLE: {
     guard: 'mayAskChainAgain',
     target: '#paymentFlow.backingOff',
     actions: ['count', 'backOffToAuthorizing'],
+    meta: to.askChainAgain,
   },
 } as const
 
@@ -107,16 +126,15 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
         ],
         ALREADY_CLOSED: { target: 'closed' },
         POLICY_DENIED: FAILED,
-        RATE_LIMITED: [
-          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToRequesting'] },
-          FAILED_BY_ANSWER,
-        ],
-        SERVER_FAILED: [
-          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToRequesting'] },
-          FAILED_BY_ANSWER,
-        ],
+        RATE_LIMITED: backOffAndReChallenge,
+        SERVER_FAILED: backOffAndReChallenge,
         CONNECTION_FAILED: [
-          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToRequesting'] },
+          {
+            guard: 'withinBound',
+            target: 'backingOff',
+            actions: ['count', 'backOffToRequesting'],
+            meta: to.reChallenge,
+          },
           FAILED,
         ],
         // A code that nobody knows: beside a challenge, it takes nothing away from it.
@@ -144,6 +162,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
             guard: 'withinBoundAskedToWait',
             target: 'backingOff',
             actions: ['count', 'backOffToParsing', 'noteChallenge'],
+            meta: to.wait,
           },
           { guard: 'askedToWait', target: 'failed', actions: ['fail'] },
           { guard: 'isClosing', target: 'closing', actions: ['noteChallenge'] },
@@ -223,28 +242,35 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
           on: {
             TOP_UP_SIGNED: { actions: ['noteSession', 'noteSigned'] },
             TOPPED_UP: [
-              { guard: 'withinBound', target: 'planning', actions: ['count', 'noteSession', 'noteSigned'] },
-              FAILED,
-            ],
-            TOP_UP_UNCONFIRMED: [{ guard: 'withinBound', target: 'reconcilingSession', actions: ['count'] }, FAILED],
-            RATE_LIMITED: [
               {
                 guard: 'withinBound',
-                target: '#paymentFlow.backingOff',
-                actions: ['count', 'noteAnswer', 'backOffToRequesting'],
+                target: 'planning',
+                actions: ['count', 'noteSession', 'noteSigned'],
+                meta: to.rePlan,
               },
-              FAILED_BY_ANSWER,
+              FAILED,
             ],
+            TOP_UP_UNCONFIRMED: [
+              { guard: 'withinBound', target: 'reconcilingSession', actions: ['count'], meta: to.reconcile },
+              FAILED,
+            ],
+            RATE_LIMITED: backOffAndReChallenge,
             SERVER_FAILED: [
               {
                 guard: 'withinBound',
                 target: '#paymentFlow.backingOff',
                 actions: ['count', 'noteAnswer', 'backOffToReconciling'],
+                meta: to.reconcile,
               },
               FAILED_BY_ANSWER,
             ],
             CONNECTION_FAILED: [
-              { guard: 'withinBound', target: '#paymentFlow.backingOff', actions: ['count', 'backOffToReconciling'] },
+              {
+                guard: 'withinBound',
+                target: '#paymentFlow.backingOff',
+                actions: ['count', 'backOffToReconciling'],
+                meta: to.reconcile,
+              },
               FAILED,
             ],
             PAYMENT_REJECTED: FAILED_BY_ANSWER,
@@ -283,7 +309,12 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
               { target: 'planning', actions: ['noteSession'] },
             ],
             OPERATION_UNDECIDED: [
-              { guard: 'withinBound', target: '#paymentFlow.backingOff', actions: ['count', 'backOffToReconciling'] },
+              {
+                guard: 'withinBound',
+                target: '#paymentFlow.backingOff',
+                actions: ['count', 'backOffToReconciling'],
+                meta: to.askChainAgain,
+              },
               FAILED,
             ],
             // Once that is used up, the machine's own arrow leads to `failed`.
@@ -291,6 +322,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
               guard: 'mayAskChainAgain',
               target: '#paymentFlow.backingOff',
               actions: ['count', 'backOffToReconciling'],
+              meta: to.askChainAgain,
             },
           },
         },
@@ -304,7 +336,12 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
         PAID_ANSWER_RECEIVED: { target: 'verifyingReceipt', actions: ['noteAnswer'] },
         ANSWER_RECEIVED: { target: 'succeeded', actions: ['noteAnswer'] },
         DEPOSIT_TOO_LOW: [
-          { guard: 'withinBound', target: 'authorizing.planning', actions: ['count', 'noteSession', 'demandDeposit'] },
+          {
+            guard: 'withinBound',
+            target: 'authorizing.planning',
+            actions: ['count', 'noteSession', 'demandDeposit'],
+            meta: to.topUp,
+          },
           FAILED,
         ],
         CHALLENGE_EXPIRED: ASK_ANEW,
@@ -312,7 +349,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
         RATE_LIMITED: SEND_THE_SAME_AGAIN,
         SERVER_FAILED: SEND_THE_SAME_AGAIN,
         CONNECTION_FAILED: [
-          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToPaying'] },
+          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToPaying'], meta: to.reChallenge },
           FAILED,
         ],
         OUTCOME_UNKNOWN: FAILED_WHILE_SENDING,
@@ -359,7 +396,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
         RATE_LIMITED: SEND_THE_SAME_AGAIN,
         SERVER_FAILED: SEND_THE_SAME_AGAIN,
         CONNECTION_FAILED: [
-          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToResending'] },
+          { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToResending'], meta: to.resend },
           UNKNOWN,
         ],
         CHALLENGE_EXPIRED: UNKNOWN,
@@ -385,7 +422,12 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
             CLOSE_CONFIRMED: { target: '#paymentFlow.closed', actions: ['noteSettlement'] },
             ALREADY_CLOSED: { target: '#paymentFlow.closed' },
             CLOSE_UNCONFIRMED: [
-              { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToClosing'] },
+              {
+                guard: 'withinBound',
+                target: 'backingOff',
+                actions: ['count', 'backOffToClosing'],
+                meta: to.retryClose,
+              },
               FAILED,
             ],
             CHALLENGE_EXPIRED: ASK_ANEW,
@@ -393,17 +435,17 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
               guard: 'mayAskChainAgain',
               target: 'backingOff',
               actions: ['count', 'backOffToClosing'],
+              meta: to.askChainAgain,
             },
-            RATE_LIMITED: [
-              { guard: 'withinBound', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToClosing'] },
-              FAILED_BY_ANSWER,
-            ],
-            SERVER_FAILED: [
-              { guard: 'withinBound', target: 'backingOff', actions: ['count', 'noteAnswer', 'backOffToClosing'] },
-              FAILED_BY_ANSWER,
-            ],
+            RATE_LIMITED: closeAgain,
+            SERVER_FAILED: closeAgain,
             CONNECTION_FAILED: [
-              { guard: 'withinBound', target: 'backingOff', actions: ['count', 'backOffToClosing'] },
+              {
+                guard: 'withinBound',
+                target: 'backingOff',
+                actions: ['count', 'backOffToClosing'],
+                meta: to.retryClose,
+              },
               FAILED,
             ],
             PAYMENT_REJECTED: FAILED_BY_ANSWER,

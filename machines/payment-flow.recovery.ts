@@ -2,6 +2,7 @@
 // Must never grow an unbounded loop: every arrow that goes back is guarded by a bound, and ends in `failed` without it.
 
 import type { MppCode, ProblemType } from './codes.js'
+import { to } from './leads-to.js'
 
 /** A row for every code, and none for what is no code: one without an arrow would be dropped by the machine. */
 type Rows = Readonly<Record<MppCode | ProblemType, readonly object[]>>
@@ -19,20 +20,42 @@ const FAILED = '#paymentFlow.failed'
 const terminal = [{ target: FAILED, actions: ['noteAnswer', 'fail'] }] as const
 
 const reChallenge = [
-  { guard: 'withinBoundAndChallenged', target: PARSING, actions: ['count', 'noteAnswer'] },
-  { guard: 'withinBound', target: REQUESTING, reenter: true, actions: ['count', 'noteAnswer'] },
+  { guard: 'withinBoundAndChallenged', target: PARSING, actions: ['count', 'noteAnswer'], meta: to.reChallenge },
+  { guard: 'withinBound', target: REQUESTING, reenter: true, actions: ['count', 'noteAnswer'], meta: to.reChallenge },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
 
 const refreshVoucher = [
-  { guard: 'withinBoundAndChallenged', target: PARSING, actions: ['count', 'demandVoucher', 'noteAnswer'] },
-  { guard: 'withinBound', target: REQUESTING, reenter: true, actions: ['count', 'demandVoucher', 'noteAnswer'] },
+  {
+    guard: 'withinBoundAndChallenged',
+    target: PARSING,
+    actions: ['count', 'demandVoucher', 'noteAnswer'],
+    meta: to.voucherRefresh,
+  },
+  {
+    guard: 'withinBound',
+    target: REQUESTING,
+    reenter: true,
+    actions: ['count', 'demandVoucher', 'noteAnswer'],
+    meta: to.voucherRefresh,
+  },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
 
 const topUp = [
-  { guard: 'withinBoundAndChallenged', target: PARSING, actions: ['count', 'demandDeposit', 'noteAnswer'] },
-  { guard: 'withinBound', target: REQUESTING, reenter: true, actions: ['count', 'demandDeposit', 'noteAnswer'] },
+  {
+    guard: 'withinBoundAndChallenged',
+    target: PARSING,
+    actions: ['count', 'demandDeposit', 'noteAnswer'],
+    meta: to.topUp,
+  },
+  {
+    guard: 'withinBound',
+    target: REQUESTING,
+    reenter: true,
+    actions: ['count', 'demandDeposit', 'noteAnswer'],
+    meta: to.topUp,
+  },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
 
@@ -41,27 +64,49 @@ const reconcileAndSignAnew = [
     guard: 'withinBoundOnChannel',
     target: RECONCILING,
     actions: ['count', 'demandSignature', 'dispute', 'noteAnswer'],
+    meta: to.reconcile,
   },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
 
 const askTheChain = [
-  { guard: 'withinBoundOnChannel', target: RECONCILING, actions: ['count', 'dispute', 'noteAnswer'] },
+  {
+    guard: 'withinBoundOnChannel',
+    target: RECONCILING,
+    actions: ['count', 'dispute', 'noteAnswer'],
+    meta: to.reconcile,
+  },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
 
-const backOffAndReChallenge = [
-  { guard: 'withinBound', target: BACKING_OFF, actions: ['count', 'noteAnswer', 'backOffToRequesting'] },
+export const backOffAndReChallenge = [
+  {
+    guard: 'withinBound',
+    target: BACKING_OFF,
+    actions: ['count', 'noteAnswer', 'backOffToRequesting'],
+    meta: to.reChallenge,
+  },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
 
 const anotherMethod = [
-  { guard: 'anotherChallengeOffered', target: PARSING, actions: ['count', 'noteAnswer', 'skipChallenge'] },
+  {
+    guard: 'anotherChallengeOffered',
+    target: PARSING,
+    actions: ['count', 'noteAnswer', 'skipChallenge'],
+    meta: to.nextOffer,
+  },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
 
 const repeatWorkIfAllowed = [
-  { guard: 'mayRepeatWork', target: REQUESTING, reenter: true, actions: ['count', 'noteAnswer', 'noteOpenSend'] },
+  {
+    guard: 'mayRepeatWork',
+    target: REQUESTING,
+    reenter: true,
+    actions: ['count', 'noteAnswer', 'noteOpenSend'],
+    meta: to.reChallenge,
+  },
   { target: FAILED, actions: ['noteAnswer', 'noteOpenSend', 'fail'] },
 ] as const
 
@@ -119,6 +164,7 @@ function refusedAgainBy<Code extends string>(rejections: Readonly<Record<Code, u
   const rows = Object.keys(rejections).map((code) => [code, refusedAgain] as const)
   return Object.fromEntries(rows) as Readonly<Record<Code, typeof refusedAgain>>
 }
+
 const firstChallenge = [
   { guard: 'challenged', target: PARSING, actions: ['noteOffer'] },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
@@ -156,11 +202,12 @@ export const UNPAID_REJECTIONS = {
   'method-unsupported': firstChallenge,
 } as const satisfies Rows
 
-const CLOSE_AGAIN = [
+export const closeAgain = [
   {
     guard: 'withinBound',
     target: '#paymentFlow.closing.backingOff',
     actions: ['count', 'noteAnswer', 'backOffToClosing'],
+    meta: to.retryClose,
   },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
@@ -168,18 +215,18 @@ const CLOSE_AGAIN = [
 /** The same for a close credential: what the gateway could not do now is tried again, and the chain is asked each time. */
 export const CLOSE_REJECTIONS = {
   ...REJECTIONS,
-  mpp_session_close_unavailable: CLOSE_AGAIN,
-  mpp_session_close_failed: CLOSE_AGAIN,
-  mpp_payment_verification_failed: CLOSE_AGAIN,
-  mpp_reservation_failed: CLOSE_AGAIN,
+  mpp_session_close_unavailable: closeAgain,
+  mpp_session_close_failed: closeAgain,
+  mpp_payment_verification_failed: closeAgain,
+  mpp_reservation_failed: closeAgain,
   mpp_commit_failed: terminal,
   mpp_session_deposit_below_request_cost: terminal,
   mpp_voucher_bucket_refresh_required: terminal,
   mpp_request_exceeds_voucher_bucket: terminal,
-  'session/invalid-signature': CLOSE_AGAIN,
-  'verification-failed': CLOSE_AGAIN,
-  'session/channel-not-found': CLOSE_AGAIN,
-  'session/channel-finalized': CLOSE_AGAIN,
+  'session/invalid-signature': closeAgain,
+  'verification-failed': closeAgain,
+  'session/channel-not-found': closeAgain,
+  'session/channel-finalized': closeAgain,
   'payment-insufficient': terminal,
   'session/delta-too-small': terminal,
   'session/insufficient-balance': terminal,

@@ -3,6 +3,7 @@
 
 import { assign, fromCallback, setup } from 'xstate'
 import type { Amount } from './amount.js'
+import type { RecoveryMeta } from './leads-to.js'
 import * as failure from './payment-flow.failures.js'
 import type {
   ChallengeSummary,
@@ -73,6 +74,7 @@ export const paymentFlowSetup = setup({
     events: PaymentFlowEvent
     input: PaymentFlowInput
     output: PaymentFlowOutput
+    meta: RecoveryMeta
     tags: 'network' | 'wallet' | 'waiting' | 'recovering' | 'final'
   },
   actors: {

@@ -1,6 +1,7 @@
 // One request on an account-owned (Virtual Key) route, from the send to an answer or to a state the app shows a person.
 // Must never do I/O: effects are invoked by name and report with events; keys, prompts and answers never come in here.
 import { assign, fromCallback, setup } from 'xstate'
+import type { RecoveryMeta } from './leads-to.js'
 import { outputOf } from './provider-route.advice.js'
 import type {
   ProviderRouteContext,
@@ -66,6 +67,7 @@ const providerRoute = setup({
     events: ProviderRouteEvent
     input: ProviderRouteInput
     output: ProviderRouteOutput
+    meta: RecoveryMeta<'product-state'>
     tags: 'network' | 'waiting' | 'recovering' | 'final'
   },
   actors: {
@@ -127,15 +129,18 @@ const providerRoute = setup({
   },
 })
 
+/** The user is shown what can be done. */
+const PRODUCT_STATE = { leadsTo: 'product-state' } as const
+
 /** What no answer to use leads to, the same for every request this machine makes. */
 const problems = {
-  HTTP_401: { target: 'reconnectRequired', actions: 'noteAnswer' },
-  HTTP_402: { target: 'spendLimitReached', actions: 'noteAnswer' },
-  HTTP_403: { target: 'policyBlocked', actions: 'noteAnswer' },
-  HTTP_429: { target: 'rateLimited', actions: 'noteAnswer' },
+  HTTP_401: { target: 'reconnectRequired', actions: 'noteAnswer', meta: PRODUCT_STATE },
+  HTTP_402: { target: 'spendLimitReached', actions: 'noteAnswer', meta: PRODUCT_STATE },
+  HTTP_403: { target: 'policyBlocked', actions: 'noteAnswer', meta: PRODUCT_STATE },
+  HTTP_429: { target: 'rateLimited', actions: 'noteAnswer', meta: PRODUCT_STATE },
   HTTP_5XX: [
-    { guard: 'canBackOff', target: 'backingOff', actions: ['noteAnswer', 'scheduleRetry'] },
-    { target: 'temporarilyUnavailable', actions: 'noteAnswer' },
+    { guard: 'canBackOff', target: 'backingOff', actions: ['noteAnswer', 'scheduleRetry'], meta: PRODUCT_STATE },
+    { target: 'temporarilyUnavailable', actions: 'noteAnswer', meta: PRODUCT_STATE },
   ],
   HTTP_OTHER: {
     target: 'failed',
@@ -145,13 +150,13 @@ const problems = {
     target: 'failed',
     actions: ['noteAnswer', { type: 'nameProblem', params: { problem: 'answerUnreadable' } }],
   },
-  KEY_UNAVAILABLE: { target: 'reconnectRequired', actions: 'noteNoAnswer' },
+  KEY_UNAVAILABLE: { target: 'reconnectRequired', actions: 'noteNoAnswer', meta: PRODUCT_STATE },
   CONNECTION_FAILED: [
     { guard: 'canBackOff', target: 'backingOff', actions: ['noteNoAnswer', 'scheduleRetry'] },
-    { target: 'temporarilyUnavailable', actions: 'noteNoAnswer' },
+    { target: 'temporarilyUnavailable', actions: 'noteNoAnswer', meta: PRODUCT_STATE },
   ],
   // Repeating by itself what may have been carried out would spend the user's budget twice.
-  ANSWER_LOST: { target: 'temporarilyUnavailable', actions: 'noteNoAnswer' },
+  ANSWER_LOST: { target: 'temporarilyUnavailable', actions: 'noteNoAnswer', meta: PRODUCT_STATE },
   CANCEL: { target: 'cancelled' },
 } as const
 

@@ -3,6 +3,7 @@
 
 import { assign, setup } from 'xstate'
 import { type Amount, add, exceeds, max, min, subtract } from './amount.js'
+import { type RecoveryMeta, to } from './leads-to.js'
 import type { Reservation, SessionContext, SessionEvent } from './session.types.js'
 
 /** A channel that does not exist yet. */
@@ -46,7 +47,12 @@ function unacknowledgedAfter(context: SessionContext, answered: Reservation | un
 }
 
 const session = setup({
-  types: {} as { context: SessionContext; events: SessionEvent; input: Partial<SessionContext> | undefined },
+  types: {} as {
+    context: SessionContext
+    events: SessionEvent
+    input: Partial<SessionContext> | undefined
+    meta: RecoveryMeta
+  },
   guards: {
     /** A first voucher never authorises more than the deposit it comes with. */
     opensWithinDeposit: ({ event }) => event.type === 'OPEN_SIGNED' && !exceeds(event.cumulative, event.deposit),
@@ -230,6 +236,7 @@ const opens = {
     guard: 'adoptsWithinDeposit' as const,
     target: 'open',
     actions: ['adoptChannel' as const, 'noteSighting' as const],
+    meta: to.reconcile,
   },
 }
 const reservations = {
@@ -274,7 +281,7 @@ export const sessionMachine = session.createMachine({
           target: 'open',
           actions: ['recordDeposit', 'clearPending', 'noteSighting'],
         },
-        OPEN_DROPPED: { target: 'absent', actions: 'forgetOpen' },
+        OPEN_DROPPED: { target: 'absent', actions: 'forgetOpen', meta: to.reconcile },
         ...reservations,
         ...acknowledgements,
       },
@@ -305,8 +312,8 @@ export const sessionMachine = session.createMachine({
           actions: ['recordDeposit', 'clearPending', 'noteSighting'],
         },
         TOP_UP_DROPPED: [
-          { guard: 'closeWasRequested', target: 'closeRequested', actions: 'clearPending' },
-          { target: 'open', actions: 'clearPending' },
+          { guard: 'closeWasRequested', target: 'closeRequested', actions: 'clearPending', meta: to.reconcile },
+          { target: 'open', actions: 'clearPending', meta: to.reconcile },
         ],
         CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
@@ -320,8 +327,8 @@ export const sessionMachine = session.createMachine({
       on: {
         CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
         CLOSE_ABANDONED: [
-          { guard: 'closeWasRequested', target: 'closeRequested', actions: 'clearPending' },
-          { target: 'open', actions: 'clearPending' },
+          { guard: 'closeWasRequested', target: 'closeRequested', actions: 'clearPending', meta: to.reconcile },
+          { target: 'open', actions: 'clearPending', meta: to.reconcile },
         ],
         CLOSE_REQUESTED: { target: 'closeRequested', actions: ['recordCloseRequest', 'noteSighting'] },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
@@ -340,6 +347,7 @@ export const sessionMachine = session.createMachine({
           guard: 'nothingPending',
           target: 'open',
           actions: ['forgetCloseRequest', 'noteSighting'],
+          meta: to.reconcile,
         },
         TOP_UP_SIGNED: { guard: 'nothingPending', target: 'toppingUp', actions: 'recordTopUp' },
         CLOSE_SIGNED: { guard: 'closesAtSigned', target: 'closing', actions: 'recordClose' },
@@ -359,6 +367,7 @@ export const sessionMachine = session.createMachine({
           guard: 'nothingPending',
           target: 'open',
           actions: ['forgetCloseRequest', 'noteSighting'],
+          meta: to.reconcile,
         },
         TOP_UP_SIGNED: { guard: 'nothingPending', target: 'toppingUp', actions: 'recordTopUp' },
         CLOSE_SIGNED: { guard: 'closesAtSigned', target: 'closing', actions: 'recordClose' },

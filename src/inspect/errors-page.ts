@@ -5,16 +5,20 @@ import {
   ERROR_CODES,
   type ErrorCode,
   type FailureCode,
+  type LeadsTo,
   LOCAL_CODES,
   MPP_CODES,
   PROBLEM_TYPES,
 } from '../../machines/index.js'
 
-const LEADS_TO: Readonly<Record<ErrorCode['leadsTo'], string>> = {
+const LEADS_TO: Readonly<Record<LeadsTo, string>> = {
   'top-up': 'the channel is topped up, then the same bytes are sent again',
   'voucher-refresh': 'the next voucher is signed (the channel is topped up first if it would pass the deposit)',
   're-challenge': 'a fresh challenge is answered, with the voucher as it is',
   'next-offer': 'while nothing is signed, the next acceptable challenge of the same answer is taken, if there is one',
+  're-plan': 'what must be authorised is planned anew from the channel as it is now',
+  wait: 'the challenge is answered after the pause that the server asked for',
+  resend: 'after a pause the very same credential is sent again; nothing new is signed',
   'retry-close': 'after a pause the close credential is sent again',
   reconcile: 'the chain is asked about the channel, then a fresh challenge is answered',
   'ask-chain-again':

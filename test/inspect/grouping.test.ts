@@ -49,7 +49,7 @@ describe('payment-flow, grouped', () => {
   it('says on one arrow what the codes that lead from paying to a new challenge have in common', () => {
     const arrow = arrows.find(({ id }) => id === 'paymentFlow.paying → paymentFlow.parsingChallenge')
     expect(arrow?.kind).toBe('recovery')
-    expect(arrow?.label).toEqual(expect.arrayContaining([expect.stringMatching(/^voucher refresh: \d+ codes$/)]))
+    expect(arrow?.label).toEqual(expect.arrayContaining([expect.stringMatching(/^voucher-refresh: \d+ codes$/)]))
   })
 
   it('draws no arrow to failed; each state notes its own', () => {

@@ -2,6 +2,7 @@
 // Must never leave out or invent a state or a transition: every picture, and every check of one, starts from here.
 
 import type { AnyStateMachine, AnyStateNode, AnyTransitionDefinition } from 'xstate'
+import { leadsToOf } from '../../../machines/index.js'
 
 /** How a state behaves, in XState's own words. */
 export type StateType = 'atomic' | 'compound' | 'parallel' | 'final' | 'history'
@@ -39,6 +40,8 @@ export interface GraphTransition {
   /** Null for the alternative that is taken when no guard before it said yes. */
   readonly guard: string | null
   readonly actions: readonly string[]
+  /** Where the recovery leads, as its `meta` says; null for a transition that is none. */
+  readonly leadsTo: string | null
   /** Place among the alternatives of the same event in the same state, from 0. */
   readonly alternative: number
 }
@@ -106,6 +109,7 @@ function readTransitions(node: AnyStateNode): (readonly [AnyTransitionDefinition
       event,
       guard: definition.guard === undefined ? null : implementationName(definition.guard),
       actions: definition.actions.map(implementationName),
+      leadsTo: leadsToOf(definition),
       alternative,
     }))
     return [definition, read] as const

@@ -108,7 +108,7 @@ export function groupGraph(graph: MachineGraph, rules: PictureRules): GroupedGra
       source,
       target,
       kind,
-      label: arrowLabel(transitions, rules, (transition) => targetsOf(transition) > 1),
+      label: arrowLabel(transitions, (transition) => targetsOf(transition) > 1),
       transitions,
     }),
   )

@@ -2,7 +2,7 @@
 // Must never list more than a reader takes in at once: three names, or families with a count.
 
 import type { GraphTransition } from './graph.js'
-import { isErrorCode, type PictureRules } from './rules.js'
+import { isErrorCode } from './rules.js'
 
 const MOST_NAMES = 3
 
@@ -50,16 +50,18 @@ function transitionLines({ event, guard }: GraphTransition, decides: boolean): r
   return decides ? [eventName(event), condition] : [eventName(event)]
 }
 
-function familyOf(transition: GraphTransition, rules: PictureRules): string {
-  return rules.families.find(([action]) => transition.actions.includes(action))?.[1] ?? 'other codes'
+const OTHERS = 'other codes'
+
+function familyOf({ leadsTo }: GraphTransition): string {
+  return leadsTo ?? OTHERS
 }
 
 /** Codes by what they have in common, largest family first, as many lines as there are families. */
-function families(codes: readonly GraphTransition[], rules: PictureRules): readonly string[] {
-  const names = distinct(codes.map((code) => familyOf(code, rules)))
-  if (names.length === 1 && names[0] === 'other codes') return [counted(codes)]
+function families(codes: readonly GraphTransition[]): readonly string[] {
+  const names = distinct(codes.map((code) => familyOf(code)))
+  if (names.length === 1 && names[0] === OTHERS) return [counted(codes)]
   return names
-    .map((name) => ({ name, members: codes.filter((code) => familyOf(code, rules) === name) }))
+    .map((name) => ({ name, members: codes.filter((code) => familyOf(code) === name) }))
     .sort((a, b) => distinctEvents(b.members) - distinctEvents(a.members) || (a.name < b.name ? -1 : 1))
     .map(({ name, members }) => `${name}: ${counted(members)}`)
 }
@@ -75,7 +77,6 @@ function distinctEvents(transitions: readonly GraphTransition[]): number {
  */
 export function arrowLabel(
   transitions: readonly GraphTransition[],
-  rules: PictureRules,
   decides: (transition: GraphTransition) => boolean,
 ): readonly string[] {
   const codes = transitions.filter(({ event }) => isErrorCode(event))
@@ -87,5 +88,5 @@ export function arrowLabel(
   if (names.length + codeNames.length <= MOST_NAMES) return [...lines, ...codeNames]
   // Beside what normally happens, the codes are an aside.
   if (lines.length > 0) return [...lines, `+ ${counted(codes)}`]
-  return families(codes, rules)
+  return families(codes)
 }

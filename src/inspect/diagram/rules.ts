@@ -1,7 +1,7 @@
 // What a picture of one machine is told beyond the machine: its happy path, and what its arrows have in common.
 // Must never name a state that the machine does not have: a rule that no longer fits is an error, not a silence.
 
-import { LOCAL_CODES, MPP_CODES, PROBLEM_TYPES } from '../../../machines/index.js'
+import { LOCAL_CODES, LOCAL_EVENTS, MPP_CODES, PROBLEM_TYPES } from '../../../machines/index.js'
 import type { GraphTransition, MachineGraph } from './graph.js'
 
 /** How an arrow is drawn. */
@@ -23,11 +23,6 @@ export interface PictureRules {
   readonly failures: readonly string[]
   /** What is written inside the states instead of drawn, because so many arrows would hide the rest. */
   readonly noted: readonly NotedRule[]
-  /** Events and actions that make an arrow a recovery; error codes always do, and so does a `recovering` state. */
-  readonly recoveryEvents: readonly string[]
-  readonly recoveryActions: readonly string[]
-  /** What the codes whose arrow has an action have in common, first match first: `demandVoucher` → `voucher refresh`. */
-  readonly families: readonly (readonly [action: string, name: string])[]
   /** How wide a box may grow, in units of the picture, to name the events in its notes rather than count them. */
   readonly noteWidth: number
 }
@@ -37,16 +32,13 @@ export const PLAIN_RULES: PictureRules = {
   happyPaths: [],
   failures: [],
   noted: [],
-  recoveryEvents: [],
-  recoveryActions: [],
-  families: [],
   noteWidth: 240,
 }
 
 const ERROR_CODES: ReadonlySet<string> = new Set([
   ...MPP_CODES,
   ...PROBLEM_TYPES,
-  ...LOCAL_CODES.map((code) => code.toUpperCase()),
+  ...LOCAL_CODES.map((code) => LOCAL_EVENTS[code]),
 ])
 
 /** Whether an event is an error code: of the gateway, of the standard, or of this side (`RATE_LIMITED`). */
@@ -88,14 +80,10 @@ export function pairKey(source: string, target: string): string {
 export function classifier(graph: MachineGraph, rules: PictureRules): (transition: GraphTransition) => ArrowKind {
   const failures = new Set(rules.failures.map((path) => stateAt(graph, path)))
   const recovering = new Set(graph.states.filter(({ tags }) => tags.includes('recovering')).map(({ id }) => id))
-  return ({ source, target, event, actions }) => {
+  return ({ source, target, event, leadsTo }) => {
     if (target !== null && failures.has(target)) return 'failure'
     const recovers =
-      isErrorCode(event) ||
-      rules.recoveryEvents.includes(event) ||
-      actions.some((action) => rules.recoveryActions.includes(action)) ||
-      recovering.has(source) ||
-      (target !== null && recovering.has(target))
+      isErrorCode(event) || leadsTo !== null || recovering.has(source) || (target !== null && recovering.has(target))
     return recovers ? 'recovery' : 'step'
   }
 }

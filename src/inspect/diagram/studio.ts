@@ -2,6 +2,7 @@
 // Must never hold a function: guards, actions and actors are there by name, and mean nothing without the code.
 
 import type { AnyStateMachine, AnyStateNode, AnyTransitionDefinition } from 'xstate'
+import { leadsToOf } from '../../../machines/index.js'
 import { childrenOf, declaredTransitions, implementationName } from './graph.js'
 import { groupBy } from './labels.js'
 
@@ -38,6 +39,11 @@ function reference(implementation: unknown): Json {
   return params === undefined ? type : withoutEmpty({ type, params })
 }
 
+function metaJson(definition: AnyTransitionDefinition): JsonObject | undefined {
+  const leadsTo = leadsToOf(definition)
+  return leadsTo === null ? undefined : { leadsTo }
+}
+
 function transitionJson(definition: AnyTransitionDefinition): JsonObject {
   const targets = definition.target?.map(({ id }) => `#${id}`)
   return withoutEmpty({
@@ -45,6 +51,7 @@ function transitionJson(definition: AnyTransitionDefinition): JsonObject {
     guard: definition.guard === undefined ? undefined : reference(definition.guard),
     actions: definition.actions.map(reference),
     description: definition.description,
+    meta: metaJson(definition),
     reenter: definition.reenter ? true : undefined,
   })
 }

@@ -15,6 +15,9 @@ const FOLLOWS: Readonly<Record<LeadsTo, (step: readonly string[]) => boolean>> =
     states[0] === 'authorizing.reconcilingSession' && states.includes('authorizing.signingVoucher'),
   'retry-close': (states) => states[0] === 'closing.backingOff' && states[1] === 'closing.sendingClose',
   'next-offer': (states) => states[0] === 'parsingChallenge',
+  're-plan': (states) => states[0] === 'authorizing.planning',
+  resend: (states) => states[0] === 'backingOff' && states[1] === 'resending',
+  wait: (states) => states[0] === 'backingOff',
   'ask-chain-again': (states) => /(^|\.)backingOff$/.test(states[0] ?? ''),
   terminal: (states) => states[0] === 'failed',
 }

@@ -2,7 +2,7 @@
 // Must never be written by hand: the list is read from the machine.
 
 import { type ActorScope, createActor, type SnapshotFrom } from 'xstate'
-import { type PaymentFlowEvent, type paymentFlowMachine, stateName } from '../../../machines/index.js'
+import { leadsToOf, type PaymentFlowEvent, type paymentFlowMachine, stateName } from '../../../machines/index.js'
 import { type FlowSnapshot, paymentFlowModel } from './payment-flow-model.js'
 import { inputOf, PLAIN } from './settings.js'
 
@@ -59,7 +59,7 @@ function knownOf(node: Node): readonly Known[] {
         index,
         guard,
         target,
-        recovers: definition.actions.some((action) => action === 'count'),
+        recovers: leadsToOf(definition) !== null,
         likeness: `${source} [${guard ?? ''}] → ${target ?? source}: ${definition.actions.map(String).join(', ')}`,
       }
       return { transition, definition }
