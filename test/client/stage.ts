@@ -3,8 +3,10 @@
 import type { LocalAccount } from 'viem'
 import { getContractEvents } from 'viem/actions'
 import { Abis } from 'viem/tempo'
-import type { TraceStep } from '../../machines/index.js'
-import { createMppClient, type MppClient, type MppClientOptions, type PaymentOutcome } from '../../src/index.js'
+import { paymentFlowMachine, type TraceStep } from '../../machines/index.js'
+import type { Clock } from '../../src/client/clock.js'
+import { clientRunning } from '../../src/client/create-client.js'
+import type { MppClient, MppClientOptions, PaymentOutcome } from '../../src/index.js'
 import { type Credential, parseCredential } from '../../src/protocol/index.js'
 import { CHANNEL_RESERVE } from '../../src/sandbox/chain/addresses.js'
 import {
@@ -16,6 +18,7 @@ import {
   startSandbox,
 } from '../../src/sandbox/index.js'
 import { readTokenBalance } from '../../src/tempo/index.js'
+import { hurriedClock } from '../../src/testing/hurried-clock.js'
 
 /** A request as it arrived, and when. */
 export interface Seen extends GatewayExchange {
@@ -46,7 +49,8 @@ export interface Stage {
   gateway(options?: SandboxOptions): Promise<WatchedGateway>
   /** A funded account that no other test of this file uses. */
   payer(): LocalAccount
-  client(account: LocalAccount, options?: Partial<MppClientOptions>): MppClient
+  /** Its pauses are short, unless another clock is given. */
+  client(account: LocalAccount, options?: Partial<MppClientOptions>, clock?: Clock): MppClient
   /** How many channels the chain saw opened by this account. */
   opened(account: LocalAccount): Promise<number>
   balance(owner: `0x${string}`): Promise<bigint>
@@ -79,7 +83,8 @@ export async function setStage(accounts = 60, fees: 'none' | 'charged' = 'none')
       if (account === undefined || next >= chain.accounts.length) throw new Error('more payers than accounts')
       return account
     },
-    client: (account, options = {}) => createMppClient({ account, rpcUrl: chain.rpcUrl, ...options }),
+    client: (account, options = {}, clock = hurriedClock()) =>
+      clientRunning(paymentFlowMachine, { account, rpcUrl: chain.rpcUrl, ...options }, clock),
     async opened(account) {
       const events = await getContractEvents(chain.client(), {
         address: CHANNEL_RESERVE,

@@ -30,6 +30,9 @@ afterAll(async () => {
 })
 const { ground } = grounds
 
+/** A pause that is not shorter than asked, and at most a fifth longer. */
+const pauseOf = (least: number, most = least) => expect.toSatisfy((ms: number) => ms >= least && ms <= most * 1.2)
+
 /** What a flow that waits says about how long, before it is cancelled. */
 async function backoffOf(here: Awaited<ReturnType<typeof ground>>): Promise<number> {
   const actor = here.mpp.createFlow(here.scripted.chat, request())
@@ -51,19 +54,18 @@ describe.concurrent('HTTP without a code: 429', () => {
     here.scripted.next('unpaid', status(429, { 'retry-after': '1' }))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
     expect(states(outcome)).toEqual(['requesting', 'backingOff', ...REUSE])
-    const [first, second] = here.sends()
-    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(1000)
+    expect(here.pauses()).toEqual([pauseOf(1000)])
     expectIdenticalRequests(here.sends())
   })
 
   it('429 unpaid → waits until the date of Retry-After', async () => {
     const here = await ground()
-    // A date has whole seconds: at least one of these two is ahead in any case.
-    const date = new Date(Math.ceil(Date.now() / 1000) * 1000 + 2000)
+    const date = new Date(Math.ceil(Date.now() / 1000) * 1000 + 20_000)
     here.scripted.next('unpaid', status(429, { 'retry-after': date.toUTCString() }))
     const outcome = await here.mpp.pay(here.scripted.chat, request())
     expect(outcome.status).toBe('succeeded')
-    expect(here.sends()[1]?.at).toBeGreaterThanOrEqual(date.getTime())
+    const [first, second] = here.sends().map(({ at }) => date.getTime() - at)
+    expect(here.pauses()).toEqual([pauseOf(second ?? 0, first)])
   })
 
   it.each([
@@ -100,7 +102,7 @@ describe.concurrent('HTTP without a code: 429', () => {
     expect(states(outcome)).toEqual([...TO_PAYING, 'backingOff', ...RESENT])
     expect(kinds(here.sends())).toEqual(['unpaid', 'voucher', 'voucher'])
     const [, refused, paid] = here.sends()
-    expect((paid?.at ?? 0) - (refused?.at ?? 0)).toBeGreaterThanOrEqual(1000)
+    expect(here.pauses()).toEqual([pauseOf(1000)])
     expect(paid?.authorization).toBe(refused?.authorization)
     expectIdenticalRequests(here.sends())
     expect(here.signed()).toBe(0)
@@ -128,9 +130,7 @@ describe.concurrent('HTTP without a code: the unpaid request', () => {
       here.scripted.next('unpaid', status(code), status(code))
       const outcome = await here.mpp.pay(here.scripted.chat, request())
       expect(states(outcome)).toEqual(['requesting', 'backingOff', 'requesting', 'backingOff', ...REUSE])
-      const [a, b, c] = here.sends().map(({ at }) => at)
-      expect((b ?? 0) - (a ?? 0)).toBeGreaterThanOrEqual(250)
-      expect((c ?? 0) - (b ?? 0)).toBeGreaterThanOrEqual(500)
+      expect(here.pauses()).toEqual([pauseOf(250), pauseOf(500)])
       expectIdenticalRequests(here.sends())
     },
   )

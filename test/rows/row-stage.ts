@@ -6,6 +6,7 @@ import { CODE_FACTS, type FailureCode, type TraceStep } from '../../machines/ind
 import type { MppClient, PaymentOutcome, Policy } from '../../src/index.js'
 import type { SandboxOptions } from '../../src/sandbox/index.js'
 import { memoryStore, type SessionStore } from '../../src/sessions/index.js'
+import { hurriedClock } from '../../src/testing/hurried-clock.js'
 import {
   type CountedAccount,
   chat,
@@ -44,6 +45,8 @@ export interface Ground {
   readonly channelId: string
   /** Sends since the channel was opened. */
   sends(): readonly Send[]
+  /** What the client was to wait for since the channel was opened, in milliseconds; its clock is over it sooner. */
+  pauses(): readonly number[]
   /** Signatures since the channel was opened. */
   signed(): number
 }
@@ -66,14 +69,13 @@ export function prepareGrounds(stage: () => Stage) {
       running.push(scripted)
       const payer = counted(stage().payer())
       const store = memoryStore()
-      const mpp = stage().client(payer.account, {
-        policy: { maxDeposit: '20', maxExposure: '10', ...policy },
-        store,
-        ...(rpcUrl !== undefined && { rpcUrl }),
-      })
+      const clock = hurriedClock()
+      const limits = { maxDeposit: '20', maxExposure: '10', ...policy }
+      const own = { policy: limits, store, ...(rpcUrl !== undefined && { rpcUrl }) }
+      const mpp = stage().client(payer.account, own, clock)
       if (spend > 0) await paySome(mpp, scripted.chat, 1, () => chat(spend))
       const [session] = await mpp.sessions.list()
-      const before = { sends: scripted.sends.length, signatures: payer.signatures() }
+      const before = { sends: scripted.sends.length, signatures: payer.signatures(), pauses: clock.pauses.length }
       return {
         gateway,
         scripted,
@@ -83,6 +85,7 @@ export function prepareGrounds(stage: () => Stage) {
         mpp,
         channelId: session?.channelId ?? '',
         sends: () => scripted.sends.slice(before.sends),
+        pauses: () => clock.pauses.slice(before.pauses),
         signed: () => payer.signatures() - before.signatures,
       }
     },

@@ -2,11 +2,13 @@
 // Must never be left standing: whoever sets it stops it.
 
 import type { LocalAccount } from 'viem'
-import { add } from '../../../machines/index.js'
-import { createMppClient, type Policy } from '../../client/index.js'
+import { add, paymentFlowMachine } from '../../../machines/index.js'
+import { clientRunning } from '../../client/create-client.js'
+import type { Policy } from '../../client/index.js'
 import type { GatewayOptions, LocalChain } from '../../sandbox/index.js'
 import { startSandbox } from '../../sandbox/index.js'
 import { memoryStore } from '../../sessions/index.js'
+import { hurriedClock } from '../hurried-clock.js'
 import { startWire, type WireExchange } from '../wire.js'
 import { PRICE_PER_TOKEN } from './requests.js'
 import type { FlowRun, Stage } from './scenario.js'
@@ -40,12 +42,11 @@ export async function setStage(
     observe: async (exchange) => observe?.(stage, exchange),
   })
   const store = memoryStore()
-  const client = createMppClient({
-    account: payer,
-    rpcUrl: gateway.rpcUrl,
-    store,
-    ...(policy !== undefined && { policy }),
-  })
+  const client = clientRunning(
+    paymentFlowMachine,
+    { account: payer, rpcUrl: gateway.rpcUrl, store, ...(policy !== undefined && { policy }) },
+    hurriedClock(),
+  )
   const flows: FlowRun[] = []
   let ledgerDeposit: string | undefined
 

@@ -2,10 +2,8 @@
 // Must never shorten a wait for something that really has to happen meanwhile.
 
 import { type Clock, WALL_CLOCK } from '../../client/clock.js'
+import { HURRY } from '../hurried-clock.js'
 import type { PlanStep } from '../model/plan.js'
-
-/** Backoffs are for servers and nodes that need time; the ones here are told what to do. */
-const HURRY = 50
 
 export interface PathClock extends Clock {
   /** From now on it is later than `moment`. @throws Error when there is no such moment. */
