@@ -6,10 +6,11 @@ import { describe, expect, it } from 'vitest'
 import npmPackage from '#base64url'
 import nativePackage from '../../src/protocol/base64url-native.js'
 import { decodeBase64url, encodeBase64url } from '../../src/protocol/index.js'
+import { cases } from '../extent.js'
 
 const native = nativePackage.default
 const npm = npmPackage.default
-const RUNS = { numRuns: 10_000 }
+const RUNS = { numRuns: cases(10_000) }
 const bytes = fc.uint8Array({ maxLength: 300 })
 
 describe('the two base64url codecs', () => {

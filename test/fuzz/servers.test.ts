@@ -3,10 +3,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { inspectLocally, type LocalInspector } from '../../src/inspect/live/index.js'
 import { type Sandbox, startSandbox } from '../../src/sandbox/index.js'
+import { cases } from '../extent.js'
 import { createRandom, type Random } from './random.js'
 import { BODIES, sendFrames, sendRequests, type Target } from './wire.js'
 
-const CASES = Number(process.env.FUZZ_CASES ?? 3_000)
+const CASES = Number(process.env.FUZZ_CASES ?? cases(3_000))
 const SEED = Number(process.env.FUZZ_SEED ?? 14)
 /** Connections at once. */
 const AT_ONCE = 16

@@ -7,6 +7,7 @@ import { CODE_FACTS, MPP_CODES, PROBLEM_TYPES } from '../../machines/index.js'
 import type { MppClient, PaymentOutcome, Policy } from '../../src/index.js'
 import { encodeBase64url, formatReceipt, MAX_UINT96 } from '../../src/protocol/index.js'
 import { chat, type Stage, setStage } from '../client/stage.js'
+import { cases } from '../extent.js'
 import { type Call, type HostileGateway, startHostile, type Terms } from './gateway.js'
 
 let stage: Stage
@@ -15,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => stage?.stop())
 
-const RUNS = 300
+const RUNS = cases(300)
 const EXPOSURE = 2_000_000n
 const DEPOSIT = 5_000_000n
 
@@ -195,7 +196,7 @@ function expectNamedEnd(outcome: PaymentOutcome): void {
 
 describe.concurrent('garbage', () => {
   it.each(['unpaid', 'paid'] as const)(
-    'as the answer to %s sends: 300 requests, each with its own',
+    'as the answer to %s sends, each with its own',
     async (to) => {
       const payer = stage.payer()
       const mpp = stage.client(payer, { policy: AT_ONCE })

@@ -5,10 +5,11 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { add, amountOf, exceeds, formatAmount, max, min, subtract, sum, tokenName } from '../../machines/index.js'
 import { parseTokenAmount } from '../../src/protocol/index.js'
+import { cases } from '../extent.js'
 
 const units = fc.bigInt({ min: 0n, max: 2n ** 96n - 1n })
 const byValue = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0)
-const RUNS = { numRuns: 2_000 }
+const RUNS = { numRuns: cases(2_000) }
 
 describe('amounts', () => {
   it('add, subtract and compare like bigints, and never go below zero', () => {

@@ -21,9 +21,10 @@ import {
   type SessionView,
   type Turn,
 } from '../../machines/index.js'
+import { cases } from '../extent.js'
 import { bareMachine, CHANNEL, type FlowSnapshot, flowInput, nameOf, takeBare } from './payment-flow.world.js'
 
-const RUNS = 2_000
+const RUNS = cases(2_000)
 const STEPS = 60
 
 const amount = fc.oneof(

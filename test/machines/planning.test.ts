@@ -20,9 +20,10 @@ import {
   type Strategy,
   subtract,
 } from '../../machines/index.js'
+import { cases } from '../extent.js'
 import { CHANNEL, challenge as exampleChallenge, LIMITS, ONE, openView, view } from './payment-flow.world.js'
 
-const RUNS = 10_000
+const RUNS = cases(10_000)
 const UINT96 = 2n ** 96n - 1n
 
 const small = fc.integer({ min: 0, max: 12 }).map(String)

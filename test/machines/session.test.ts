@@ -17,6 +17,7 @@ import {
   transitionSession,
 } from '../../machines/index.js'
 import { transitionByXState } from '../../machines/session.transition.js'
+import { cases } from '../extent.js'
 
 type EventType = SessionEvent['type']
 
@@ -216,7 +217,7 @@ interface Step {
   readonly after: SessionState | undefined
 }
 
-const WALKS = 2_000
+const WALKS = cases(2_000)
 const seed = Date.now() % 2 ** 31
 
 /** Every step of many random walks, those included that were not allowed. */

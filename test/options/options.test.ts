@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CODE_FACTS } from '../../machines/index.js'
 import { createMppClient, memoryStore, OptionError } from '../../src/index.js'
 import { type LocalChain, startChain } from '../../src/sandbox/index.js'
+import { cases } from '../extent.js'
 import { type Surface, surfaces } from './surfaces.js'
 
 type Path = readonly (string | number)[]
@@ -260,7 +261,7 @@ describe('an error about options', () => {
           expect(textOf(refusal)).not.toContain(digits)
         },
       ),
-      { numRuns: 2_000 },
+      { numRuns: cases(2_000) },
     )
     expect([...refused].sort()).toEqual(all.map(({ name }) => name).sort())
   })

@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { PaymentFlowError, type PaymentOutcome } from '../../src/index.js'
 import { type RunningProxy, startProxy } from '../client/proxy.js'
 import { failureOf } from '../client/stage.js'
+import { cases } from '../extent.js'
 import { type Meeting, prepareMeetings, work } from './peer-stage.js'
 
 const meetings = prepareMeetings()
@@ -139,7 +140,7 @@ describe('an error that the server charged for, and whose receipt is lost on the
             if (outcome.status === 'failed' && cost > 0n) expect(outcome.failure.mayHaveBeenCharged).toBe(true)
           },
         ),
-        { numRuns: 60 },
+        { numRuns: cases(60) },
       )
     } finally {
       await proxy.stop()

@@ -2,6 +2,7 @@
 // Must never be satisfied with success alone: every signature, every refusal and every unit is counted.
 import { describe, expect, it, vi } from 'vitest'
 import type { PaymentOutcome } from '../../src/index.js'
+import { cases } from '../extent.js'
 import { type Meeting, type MeetingOptions, prepareMeetings, settlementOf, tally } from './peer-stage.js'
 
 const { stage, meet } = prepareMeetings()
@@ -9,7 +10,7 @@ const { stage, meet } = prepareMeetings()
 // Two cores may be shared with much else.
 vi.setConfig({ testTimeout: 180_000 })
 
-const REQUESTS = 200
+const REQUESTS = cases(200)
 const AT_ONCE = 16
 const PRICE = 100_000n
 
@@ -39,7 +40,7 @@ const ends = (outcomes: readonly PaymentOutcome[]) =>
   )
 
 const ROOMY = { suggestedDeposit: '50', policy: { maxExposure: '50' } }
-const cases: readonly (MeetingOptions & { readonly what: string; readonly refusals: readonly string[] })[] = [
+const meetings: readonly (MeetingOptions & { readonly what: string; readonly refusals: readonly string[] })[] = [
   { what: 'priced per request, exposure and deposit tight', suggestedDeposit: '2', refusals: ['verification-failed'] },
   { what: 'priced per request, with room', ...ROOMY, refusals: ['verification-failed'] },
   {
@@ -57,7 +58,7 @@ const cases: readonly (MeetingOptions & { readonly what: string; readonly refusa
 ]
 
 describe(`${REQUESTS} requests, ${AT_ONCE} at a time`, () => {
-  it.each(cases)(
+  it.each(meetings)(
     '$what: all are answered, on one channel, and the books are equal',
     async ({ what, refusals, ...options }) => {
       const meeting = await meet(options)

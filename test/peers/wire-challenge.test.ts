@@ -12,6 +12,7 @@ import {
   parseChallenges,
   parseDigest,
 } from '../../src/protocol/index.js'
+import { cases } from '../extent.js'
 import { descriptionText, fieldText, sessionRequest, shape } from '../protocol/arbitraries.js'
 import { isObject } from './wire-anatomy.js'
 import { type Read, table } from './wire-challenge-table.js'
@@ -273,7 +274,7 @@ describe('challenges, ours and theirs', () => {
             attempt(() => readTheirs(header)),
           )
         }),
-        { numRuns: 1_000, seed: SEED },
+        { numRuns: cases(1_000), seed: SEED },
       )
     },
     PATIENCE,

@@ -14,6 +14,7 @@ import {
   formatCredential,
   parseCredential,
 } from '../../src/protocol/index.js'
+import { cases } from '../extent.js'
 import { credential as credentials, sessionRequest } from '../protocol/arbitraries.js'
 import { documentIn, isObject } from './wire-anatomy.js'
 import { payloadOf, type Read, table } from './wire-credential-table.js'
@@ -169,7 +170,7 @@ describe('credentials, ours and theirs', () => {
             spaced && request !== rest.request ? { ...challenge, request: rest.request } : challenge,
           )
         }),
-        { numRuns: 1_000, seed: SEED },
+        { numRuns: cases(1_000), seed: SEED },
       )
     },
     PATIENCE,

@@ -2,6 +2,7 @@
 // Must never let a difference pass that no entry of its table names: that is what the tests are for.
 import { inspect, isDeepStrictEqual } from 'node:util'
 import type { Parsed } from '../../src/protocol/index.js'
+import { cases } from '../extent.js'
 
 /** What a codec made of an input. */
 export type Reading<V> =
@@ -23,11 +24,11 @@ export interface Difference<C, V> {
 }
 
 /** How many cases a format has to see, at least. */
-export const CASES = 20_000
+export const CASES = cases(20_000)
 /** Runs of a property over damaged values. */
-export const DAMAGED_RUNS = 12_000
+export const DAMAGED_RUNS = cases(12_000)
 /** Runs of a property over valid values that has two cases in each, one for each writer. */
-export const VALID_RUNS = 5_000
+export const VALID_RUNS = cases(5_000)
 /** The same where there is one case in each. */
 export const SINGLE_RUNS = CASES - DAMAGED_RUNS
 

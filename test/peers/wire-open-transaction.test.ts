@@ -7,6 +7,7 @@ import { Transaction } from 'viem/tempo'
 import { afterAll, describe, expect, it } from 'vitest'
 import { CHANNEL_RESERVE, type Hex } from '../../src/protocol/index.js'
 import { EXPIRING_NONCE_KEY, expiringNonceHash, readEnvelope } from '../../src/tempo/envelope.js'
+import { cases } from '../extent.js'
 import { address, hexOf } from '../protocol/arbitraries.js'
 import { Differential, PATIENCE, SEED } from './wire-differential.js'
 
@@ -60,7 +61,7 @@ describe('nonce hashes of open transactions, ours and theirs', () => {
           books.agree(transaction, { accepted: true, value: ours }, { accepted: true, value: theirs })
           expect(expiringNonceHash(readEnvelope(transaction), `0x${'00'.repeat(20)}`)).not.toBe(ours)
         }),
-        { numRuns: 1_000, seed: SEED },
+        { numRuns: cases(1_000), seed: SEED },
       )
     },
     PATIENCE,

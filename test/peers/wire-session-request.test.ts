@@ -18,6 +18,7 @@ import {
   parseSnapshotHeader,
   snapshotToWire,
 } from '../../src/protocol/index.js'
+import { cases } from '../extent.js'
 import { hexOf, sessionRequest, snapshot as snapshots } from '../protocol/arbitraries.js'
 import { documentIn, isObject, withLowerHex } from './wire-anatomy.js'
 import {
@@ -124,7 +125,7 @@ describe('session requests, ours and theirs', () => {
             attempt(() => readTheirs(text)),
           )
         }),
-        { numRuns: 1_000, seed: SEED },
+        { numRuns: cases(1_000), seed: SEED },
       )
     },
     PATIENCE,

@@ -7,13 +7,14 @@ import { Account } from 'viem/tempo'
 import { afterAll, describe, expect, it } from 'vitest'
 import { CHANNEL_RESERVE, type Hex } from '../../src/protocol/index.js'
 import { signVoucher, type VoucherTerms, verifyVoucher } from '../../src/tempo/index.js'
+import { cases } from '../extent.js'
 import { amount, hash } from '../protocol/arbitraries.js'
 import { type Difference, Differential, PATIENCE, type Reading, SEED } from './wire-differential.js'
 import { edits, editText } from './wire-mutations.js'
 
 // A signature costs a millisecond and its check several, on each side: fewer cases than elsewhere.
-const SIGNED = 200
-const DAMAGED = 1_200
+const SIGNED = cases(200)
+const DAMAGED = cases(1_200)
 
 const KEY = `0x${'42'.repeat(32)}` as const
 const OTHER_ESCROW = `0x${'e5'.repeat(20)}` as const

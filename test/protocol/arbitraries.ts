@@ -13,9 +13,10 @@ import type {
   SessionRequest,
   SessionSnapshot,
 } from '../../src/protocol/index.js'
+import { cases } from '../extent.js'
 
 /** What every property runs. */
-export const RUNS = { numRuns: 10_000 }
+export const RUNS = { numRuns: cases(10_000) }
 
 const UINT96 = (1n << 96n) - 1n
 

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { formatDigest, parseDigest, sameBytes, sha256 } from '../../src/protocol/index.js'
+import { cases } from '../extent.js'
 import { assertTyped, damaged, RUNS, reasonOf, unwrap } from './arbitraries.js'
 
 const EMPTY = '47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='
@@ -24,7 +25,7 @@ describe('sha256', () => {
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
         expect(Buffer.from(await sha256(bytes)).equals(createHash('sha256').update(bytes).digest())).toBe(true)
       }),
-      { numRuns: 1_000 },
+      { numRuns: cases(1_000) },
     )
   })
 })

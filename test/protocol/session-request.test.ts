@@ -11,6 +11,7 @@ import {
   parseSnapshotHeader,
   type SessionSnapshot,
 } from '../../src/protocol/index.js'
+import { cases } from '../extent.js'
 import { anyJson, assertTyped, damaged, RUNS, reasonOf, sessionRequest, snapshot, unwrap } from './arbitraries.js'
 
 const A = `0x${'aB'.repeat(20)}`
@@ -150,7 +151,7 @@ describe('parseSessionRequest', () => {
           expect(reasonOf(parseSessionRequest(challengeOf(`${text.replaceAll('=', '')}+_AA`)))).toBe('malformed')
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: cases(1_000) },
     )
     expect(reasonOf(parseSessionRequest(challengeOf(`${'A'.repeat(16_384)}====`)))).toBe('malformed')
   })

@@ -12,6 +12,7 @@ import {
   type SessionStore,
 } from '../../src/sessions/index.js'
 import { atStake } from '../../src/sessions/record.js'
+import { cases } from '../extent.js'
 import { openSigned, placeOf } from './channel-records.js'
 
 const patient = { signal: new AbortController().signal, timeoutMs: 5_000 }
@@ -157,7 +158,7 @@ describe('deposits elsewhere', () => {
           expect(await elsewhere(ledger, 'now')).toBe(await plainly())
         }
       }),
-      { numRuns: 200 },
+      { numRuns: cases(200) },
     )
   })
 })

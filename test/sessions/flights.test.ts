@@ -4,6 +4,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createFlights, type Flights, FlightTimeout, type Slot, type TurnGrant } from '../../src/sessions/flights.js'
+import { cases } from '../extent.js'
 
 const never = new AbortController().signal
 const patient = { signal: never, timeoutMs: 20_000 }
@@ -279,7 +280,7 @@ describe('whatever comes back in whatever order', () => {
         expect(names).toEqual(asked.filter((name) => names.includes(name)))
         expect(await Promise.all(quiets)).toEqual(quiets.map(() => true))
       }),
-      { numRuns: 400, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: true },
+      { numRuns: cases(400), interruptAfterTimeLimit: 25_000, markInterruptAsFailure: true },
     )
   })
 })

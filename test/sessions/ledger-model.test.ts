@@ -16,6 +16,7 @@ import {
   type SessionStore,
   StoreError,
 } from '../../src/sessions/index.js'
+import { cases } from '../extent.js'
 import { adopted, KEY, openSigned, PLACE, topUpSigned } from './channel-records.js'
 
 const never = new AbortController().signal
@@ -253,7 +254,7 @@ describe('flows of two processes on one channel', () => {
         }
         for (const { result } of outcomes) results.set(result, (results.get(result) ?? 0) + 1)
       }),
-      { numRuns: 1_000, interruptAfterTimeLimit: 100_000, markInterruptAsFailure: true },
+      { numRuns: cases(1_000), interruptAfterTimeLimit: 100_000, markInterruptAsFailure: true },
     )
     for (const result of ['written', 'illegal', 'lost'] as const) expect(results.get(result) ?? 0).toBeGreaterThan(100)
   })
@@ -276,7 +277,7 @@ describe('flows of two processes on one channel', () => {
           expect(allowed).toBe(true)
         }
       }),
-      { numRuns: 300, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: true },
+      { numRuns: cases(300), interruptAfterTimeLimit: 25_000, markInterruptAsFailure: true },
     )
   })
 })

@@ -16,6 +16,7 @@ import {
   verifyVoucher,
   ZERO_ADDRESS,
 } from '../../src/tempo/index.js'
+import { cases } from '../extent.js'
 
 const KEY = `0x${'42'.repeat(32)}` as const
 const OTHER_ESCROW = `0x${'e5'.repeat(20)}` as const
@@ -41,7 +42,7 @@ describe('computeChannelId', () => {
           Channel.computeId(descriptor, { chainId }),
         )
       }),
-      { numRuns: 300 },
+      { numRuns: cases(300) },
     )
   })
 
@@ -148,7 +149,7 @@ describe('vouchers', () => {
         const signature: Hex = `0x${Buffer.from(bytes).toString('hex')}`
         expect(await verifyVoucher({ ...terms, signature, signer: accounts[0].address })).toBe(false)
       }),
-      { numRuns: 500 },
+      { numRuns: cases(500) },
     )
   })
 })

@@ -4,6 +4,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Incoming } from '../../../src/client/transport/index.js'
+import { cases } from '../../extent.js'
 import { type RunningServer, rawServer, send } from './server.js'
 
 const CODINGS: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
@@ -100,7 +101,7 @@ describe('a body', () => {
           expect(read.equals(Buffer.from(bytes))).toBe(true)
         },
       ),
-      { numRuns: 300 },
+      { numRuns: cases(300) },
     )
   })
 })
