@@ -1,7 +1,7 @@
 // Pays for one chat completion and closes the channel, as README shows it.
 // Must never differ from README but in where it imports from: a test compares the two.
 
-import { createMppClient } from '../../src/index.js'
+import { createMppClient, formatAmount } from '../../src/index.js'
 import { startSandbox } from '../../src/sandbox/index.js'
 
 const sandbox = await startSandbox() // or a gateway of your own
@@ -15,7 +15,11 @@ const mpp = createMppClient({
 })
 const body = JSON.stringify({ model: 'sandbox-small', max_tokens: 64, messages: [{ role: 'user', content: 'Hello' }] })
 const response = await mpp.fetch(`${sandbox.url}/v1/mpp/chat/completions`, { method: 'POST', body })
-console.log(response.status, await response.json())
+const { choices } = await response.json()
+console.log(choices[0].message.content)
 
-for (const { channelId } of await mpp.sessions.list()) await mpp.sessions.close(channelId) // refunds the rest
+for (const { channelId } of await mpp.sessions.list()) {
+  const closed = await mpp.sessions.close(channelId) // the rest of the deposit comes back
+  if (closed.status === 'closed') console.log(`it cost ${formatAmount(closed.settlement?.settled ?? '0')} pathUSD`)
+}
 await sandbox.stop()

@@ -42,6 +42,23 @@ function table(codes: readonly FailureCode[]): string {
   return [...head, ...codes.map((code) => row(ERROR_CODES[code]))].join('\n')
 }
 
+const README_TABLE = /(<!-- codes -->\n)[\s\S]*?(\n<!-- \/codes -->)/
+
+/**
+ * README with the table of the gateway's codes as the machines have it.
+ *
+ * @throws Error when README has no place for it.
+ */
+export function readmeWithCodes(readme: string): string {
+  if (!README_TABLE.test(readme)) throw new Error('README.md has no <!-- codes --> … <!-- /codes -->')
+  const rows = MPP_CODES.map((code) => {
+    const { meaning, leadsTo, bound } = ERROR_CODES[code]
+    return `| \`${code}\` | ${meaning} | ${leadsTo}${bound > 0 ? `, at most ${bound === 1 ? 'once' : `${bound} times`}` : ''} |`
+  })
+  const table = ['| code | what happened | leads to |', '| --- | --- | --- |', ...rows].join('\n')
+  return readme.replace(README_TABLE, (_, open: string, close: string) => `${open}\n${table}\n${close}`)
+}
+
 /** The whole page. */
 export function errorsPage(): string {
   const legend = Object.entries(LEADS_TO).map(([name, meaning]) => `- **${name}**: ${meaning}`)
