@@ -16,6 +16,7 @@ export {
   type ProblemType,
 } from './codes.js'
 export { ERROR_CODES, type ErrorCode, type LeadsTo } from './error-codes.js'
+export { FEE_LIMIT } from './payment-flow.failures.js'
 export { paymentFlowMachine } from './payment-flow.machine.js'
 export type { EffectInput, PlannedInput } from './payment-flow.setup.js'
 export type * from './payment-flow.types.js'

@@ -26,6 +26,7 @@ const NOTHING_AUTHORISED: Authorised = {
   channelId: null,
   deposit: '0',
   cumulative: '0',
+  feeAtMost: '0',
   vouchersSigned: 0,
   paidSends: 0,
 }
@@ -304,6 +305,7 @@ export function noteSigned(context: PaymentFlowContext, event: PaymentFlowEvent)
         ...authorised,
         channelId: event.session.channelId,
         deposit: add(authorised.deposit, event.deposit),
+        feeAtMost: add(authorised.feeAtMost, event.feeAtMost),
         vouchersSigned: authorised.vouchersSigned + 1,
       },
     }
@@ -321,7 +323,8 @@ export function noteSigned(context: PaymentFlowContext, event: PaymentFlowEvent)
   }
   if (event.type === 'TOP_UP_SIGNED') {
     const deposit = add(authorised.deposit, event.additionalDeposit)
-    return { approvedDeposit: null, authorised: { ...authorised, deposit } }
+    const feeAtMost = add(authorised.feeAtMost, event.feeAtMost)
+    return { approvedDeposit: null, authorised: { ...authorised, deposit, feeAtMost } }
   }
   // One refusal is answered by one top-up, also when the ledger believed in a larger deposit than the chain has.
   if (event.type === 'TOPPED_UP' && context.demand?.kind === 'deposit') return { demand: null }

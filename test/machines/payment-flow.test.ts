@@ -703,7 +703,12 @@ describe('accounts of what was signed', () => {
       type: 'SESSION_ACQUIRED',
       session: world.session,
     })
-    expect(planned.context.plan).toEqual({ kind: 'topUp', cumulative: ONE, additionalDeposit: '5000000' })
+    expect(planned.context.plan).toEqual({
+      kind: 'topUp',
+      cumulative: ONE,
+      additionalDeposit: '5000000',
+      feeAtMost: '20000',
+    })
     expect(nameOf(planned)).toBe('authorizing.awaitingApproval')
   })
 
@@ -712,7 +717,7 @@ describe('accounts of what was signed', () => {
     const pending = { status: 'toppingUp', pending: 'topUp', pendingAmount: '5000000' } as const
     const resent = take(
       snapshot,
-      { type: 'TOP_UP_SIGNED', session: openView(), additionalDeposit: '5000000' },
+      { type: 'TOP_UP_SIGNED', session: openView(), additionalDeposit: '5000000', feeAtMost: '20000' },
       { type: 'TOP_UP_UNCONFIRMED' },
       { type: 'SESSION_RECONCILED', session: { ...SHORT, ...pending } },
     )
@@ -723,7 +728,12 @@ describe('accounts of what was signed', () => {
 
   it('counts a top-up that was signed and sent, whatever the gateway made of it', () => {
     const { snapshot } = reach('authorizing.toppingUp', {}, SHORT)
-    const signed = take(snapshot, { type: 'TOP_UP_SIGNED', session: openView(), additionalDeposit: '5000000' })
+    const signed = take(snapshot, {
+      type: 'TOP_UP_SIGNED',
+      session: openView(),
+      additionalDeposit: '5000000',
+      feeAtMost: '20000',
+    })
     expect(nameOf(signed)).toBe('authorizing.toppingUp')
     const rejected = take(signed, { type: 'PAYMENT_REJECTED', code: 'unheard_of', ...facts({ status: 400 }) })
     expect(expectFailure(rejected, 'payment_rejected')?.authorised.deposit).toBe('5000000')

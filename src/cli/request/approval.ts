@@ -25,11 +25,12 @@ export function needTerminal(): void {
 }
 
 /** What the person is asked. */
-export function question({ action, deposit, cumulative, token }: PaymentIntent): string {
+export function question({ action, deposit, cumulative, token, fee }: PaymentIntent): string {
   const what = action === 'open' ? 'Open a channel with a deposit of' : 'Add to the deposit of the channel'
   // The whole address of a token without a name stands above the question.
   const amount = tokenName(token) === token ? `${inTokens(deposit)} tokens` : namedAmount(deposit, token)
-  return `${what} ${amount}, and authorise up to ${inTokens(cumulative)} in all?`
+  const costs = fee === '0' ? '' : ` for a fee of at most ${inTokens(fee)}`
+  return `${what} ${amount}${costs}, and authorise up to ${inTokens(cumulative)} in all?`
 }
 
 /** What it is about. */
