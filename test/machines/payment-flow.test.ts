@@ -707,7 +707,6 @@ describe('accounts of what was signed', () => {
       kind: 'topUp',
       cumulative: ONE,
       additionalDeposit: '5000000',
-      feeAtMost: '20000',
     })
     expect(nameOf(planned)).toBe('authorizing.awaitingApproval')
   })
