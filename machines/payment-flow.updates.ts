@@ -249,11 +249,15 @@ export const demandDeposit = (context: PaymentFlowContext, event: PaymentFlowEve
 export const demandSignature = (context: PaymentFlowContext, event: PaymentFlowEvent): Change =>
   demand(context, event, 'signature')
 
-/** Keeps the accepted challenge. */
+/** Keeps the accepted challenge. What was approved for another channel, or for a fee that others pay, is asked for anew. */
 export function noteChallenge(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
   if (event.type !== 'CHALLENGE_ACCEPTED') return {}
+  const { challenge: before, approvedDeposit } = context
+  const { channelKey, feePayer } = event.challenge
+  const isSame = before?.channelKey === channelKey && (feePayer || !before.feePayer)
   return {
     challenge: event.challenge,
+    approvedDeposit: isSame ? approvedDeposit : null,
     anotherOffer: event.another === true,
     unreadChallenges: 0,
     references: { ...context.references, challengeId: event.challenge.id },
