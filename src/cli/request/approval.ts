@@ -25,17 +25,17 @@ export function needTerminal(): void {
 }
 
 /** What the person is asked. */
-export function question({ action, deposit, cumulative, token, fee }: PaymentIntent): string {
+export function question({ action, deposit, cumulative, token }: PaymentIntent): string {
   const what = action === 'open' ? 'Open a channel with a deposit of' : 'Add to the deposit of the channel'
   // The whole address of a token without a name stands above the question.
   const amount = tokenName(token) === token ? `${inTokens(deposit)} tokens` : namedAmount(deposit, token)
-  const costs = fee === '0' ? '' : ` for a fee of at most ${inTokens(fee)}`
-  return `${what} ${amount}${costs}, and authorise up to ${inTokens(cumulative)} in all?`
+  return `${what} ${amount}, and authorise up to ${inTokens(cumulative)} in all?`
 }
 
 /** What it is about. */
-export function particulars({ origin, payee, token, chainId }: PaymentIntent): string {
-  return `${origin} asks to be paid: to ${payee}, in the token ${namedToken(token)} on chain ${chainId}.`
+export function particulars({ origin, payee, token, chainId, fee, feeToken }: PaymentIntent): string {
+  const cost = fee === '0' ? '' : ` The transaction costs at most ${namedAmount(fee, feeToken)} besides.`
+  return `${origin} asks to be paid: to ${payee}, in the token ${namedToken(token)} on chain ${chainId}.${cost}`
 }
 
 /** The rule for `policy.approve`. */
