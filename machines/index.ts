@@ -18,6 +18,7 @@ export {
 } from './codes.js'
 export { ERROR_CODES, type ErrorCode } from './error-codes.js'
 export { type LeadsTo, leadsToOf, type RecoveryMeta } from './leads-to.js'
+export { FEE_LIMIT } from './payment-flow.failures.js'
 export { paymentFlowMachine } from './payment-flow.machine.js'
 export type { EffectInput, PlannedInput } from './payment-flow.setup.js'
 export type * from './payment-flow.types.js'

@@ -11,6 +11,7 @@ import { amountOf } from './token-names.js'
 const ALSO: Readonly<Partial<Record<PaymentFlowEvent['type'], FailureCode>>> = {
   DIGEST_MISMATCH: 'challenge_rejected',
   DENY: 'policy_denied',
+  FEE_TOO_HIGH: 'limit_exceeded',
   CHALLENGE_ACCEPTED: 'rate_limited',
   SESSION_CHANGED: 'session_unavailable',
   TURN_GRANTED: 'session_unavailable',
@@ -24,6 +25,13 @@ const ALSO: Readonly<Partial<Record<PaymentFlowEvent['type'], FailureCode>>> = {
 /** Where receipts are missing, or do not say what was spent, exposure grows with every answer and never shrinks. */
 const SILENT_GATEWAY =
   'This gateway answers without acknowledging what was spent: close the channel to settle it, or raise maxExposure.'
+
+/** What is said of a transaction that may cost more than `maxFee`: the price may fall, or be the word of one node alone. */
+export const FEE_LIMIT = {
+  limit: 'maxFee',
+  retryable: true,
+  advice: 'Try again when the chain is cheaper or with another RPC endpoint, or raise maxFee if you accept the cost.',
+} as const satisfies Partial<Failure>
 
 function codeOf(event: PaymentFlowEvent): FailureCode {
   if (event.type === 'SERVER_FAILED' && event.mayHaveRun) return 'outcome_unknown'
@@ -76,7 +84,10 @@ function failure(context: PaymentFlowContext, code: FailureCode, more: Partial<F
 
 /** The failure that an event means. */
 export function fail(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
-  return failure(context, codeOf(event), { detail: detailOf(event), ...uncaused(context, event) })
+  const { advice, retryable, limit } = FEE_LIMIT
+  // What was left open goes before: then only that decides whether repeating is safe.
+  const fee = event.type !== 'FEE_TOO_HIGH' ? {} : context.mayHaveBeenCharged ? { limit } : { limit, advice, retryable }
+  return failure(context, codeOf(event), { detail: detailOf(event), ...uncaused(context, event), ...fee })
 }
 
 /** The answer that ends a flow is no cause of itself, also where it means more than its own code says. */

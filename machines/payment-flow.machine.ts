@@ -55,6 +55,7 @@ const SIGNING = {
 /** What may keep an effect from moving funds. Where these are used up, the machine's own arrows lead to `failed`. */
 const FUNDING = {
   ...SIGNING,
+  FEE_TOO_HIGH: FAILED,
   WALLET_BALANCE_INSUFFICIENT: {
     guard: 'mayTakeAnotherOffer',
     target: '#paymentFlow.parsingChallenge',

@@ -96,7 +96,10 @@ export interface Demand {
 export type Turn = 'none' | 'idle' | 'freed' | 'quiet'
 
 /** A limit that planning found in the way. */
-export type LimitName = 'maxDeposit' | 'maxCumulative' | 'maxExposure' | 'maxTotalDeposit'
+export type PlanLimit = 'maxDeposit' | 'maxCumulative' | 'maxExposure' | 'maxTotalDeposit'
+
+/** A limit that stopped a flow. Only when a transaction is about to be signed is it known what it may cost. */
+export type LimitName = PlanLimit | 'maxFee'
 
 /** What must be authorised next. Amounts in base units. */
 export type Plan =
@@ -110,7 +113,7 @@ export type Plan =
   | { readonly kind: 'awaitAcknowledgement' }
   | { readonly kind: 'reconcile' }
   | { readonly kind: 'unavailable'; readonly reason: string }
-  | { readonly kind: 'refuse'; readonly limit: LimitName; readonly wanted: Amount; readonly allowed: Amount }
+  | { readonly kind: 'refuse'; readonly limit: PlanLimit; readonly wanted: Amount; readonly allowed: Amount }
 
 /** What the effect ring noticed about an answer, without its text. */
 export interface AnswerFacts {
@@ -153,6 +156,8 @@ export interface Authorised {
   readonly deposit: Amount
   /** Highest cumulative amount this flow sent to the gateway. */
   readonly cumulative: Amount
+  /** Most that the transactions signed by this flow may cost, in base units of the fee token; zero where the payee pays. */
+  readonly feeAtMost: Amount
   /** Vouchers signed by this flow; a reused voucher is not counted. */
   readonly vouchersSigned: number
   readonly paidSends: number
@@ -281,14 +286,23 @@ export type PaymentFlowEvent =
       readonly session: SessionView
       readonly deposit: Amount
       readonly cumulative: Amount
+      /** Most that the transaction may cost. */
+      readonly feeAtMost: Amount
     }
   | { readonly type: 'OPEN_RESUMED'; readonly session: SessionView }
   | { readonly type: 'VOUCHER_SIGNED'; readonly session: SessionView; readonly cumulative: Amount }
-  | { readonly type: 'TOP_UP_SIGNED'; readonly session: SessionView; readonly additionalDeposit: Amount }
+  | {
+      readonly type: 'TOP_UP_SIGNED'
+      readonly session: SessionView
+      readonly additionalDeposit: Amount
+      readonly feeAtMost: Amount
+    }
   | { readonly type: 'TOPPED_UP'; readonly session: SessionView }
   | { readonly type: 'TOP_UP_UNCONFIRMED' }
   | { readonly type: 'DEPOSIT_TOO_LOW'; readonly session: SessionView }
   | { readonly type: 'WALLET_BALANCE_INSUFFICIENT'; readonly reason: string }
+  // The transaction may cost more than `maxFee`: nothing was signed.
+  | { readonly type: 'FEE_TOO_HIGH'; readonly reason: string }
   | { readonly type: 'SIGNING_FAILED'; readonly reason: string }
   // `lasting`: asking again would bring the same answer.
   | { readonly type: 'CHAIN_UNAVAILABLE'; readonly reason: string; readonly lasting?: true }

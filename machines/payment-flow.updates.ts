@@ -26,6 +26,7 @@ const NOTHING_AUTHORISED: Authorised = {
   channelId: null,
   deposit: '0',
   cumulative: '0',
+  feeAtMost: '0',
   vouchersSigned: 0,
   paidSends: 0,
 }
@@ -248,11 +249,15 @@ export const demandDeposit = (context: PaymentFlowContext, event: PaymentFlowEve
 export const demandSignature = (context: PaymentFlowContext, event: PaymentFlowEvent): Change =>
   demand(context, event, 'signature')
 
-/** Keeps the accepted challenge. */
+/** Keeps the accepted challenge. What was approved for another channel, or for a fee that others pay, is asked for anew. */
 export function noteChallenge(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
   if (event.type !== 'CHALLENGE_ACCEPTED') return {}
+  const { challenge: before, approvedDeposit } = context
+  const { channelKey, feePayer } = event.challenge
+  const isSame = before?.channelKey === channelKey && (feePayer || !before.feePayer)
   return {
     challenge: event.challenge,
+    approvedDeposit: isSame ? approvedDeposit : null,
     anotherOffer: event.another === true,
     unreadChallenges: 0,
     references: { ...context.references, challengeId: event.challenge.id },
@@ -304,6 +309,7 @@ export function noteSigned(context: PaymentFlowContext, event: PaymentFlowEvent)
         ...authorised,
         channelId: event.session.channelId,
         deposit: add(authorised.deposit, event.deposit),
+        feeAtMost: add(authorised.feeAtMost, event.feeAtMost),
         vouchersSigned: authorised.vouchersSigned + 1,
       },
     }
@@ -321,7 +327,8 @@ export function noteSigned(context: PaymentFlowContext, event: PaymentFlowEvent)
   }
   if (event.type === 'TOP_UP_SIGNED') {
     const deposit = add(authorised.deposit, event.additionalDeposit)
-    return { approvedDeposit: null, authorised: { ...authorised, deposit } }
+    const feeAtMost = add(authorised.feeAtMost, event.feeAtMost)
+    return { approvedDeposit: null, authorised: { ...authorised, deposit, feeAtMost } }
   }
   // One refusal is answered by one top-up, also when the ledger believed in a larger deposit than the chain has.
   if (event.type === 'TOPPED_UP' && context.demand?.kind === 'deposit') return { demand: null }

@@ -2,7 +2,7 @@
 // Must never plan past a limit: whatever it returns stays within maxDeposit, maxCumulative, maxExposure and maxTotalDeposit.
 
 import { type Amount, add, exceeds, max, min, subtract } from './amount.js'
-import type { ChallengeSummary, Demand, FlowLimits, LimitName, Plan, SessionView, Turn } from './payment-flow.types.js'
+import type { ChallengeSummary, Demand, FlowLimits, Plan, PlanLimit, SessionView, Turn } from './payment-flow.types.js'
 
 /** All that a plan is made from. */
 export interface PlanningInput {
@@ -56,7 +56,7 @@ export const defaultStrategy: Strategy = ({ challenge, session, demand }) => {
   return required
 }
 
-function refuse(limit: LimitName, wanted: Amount, allowed: Amount): Plan {
+function refuse(limit: PlanLimit, wanted: Amount, allowed: Amount): Plan {
   return { kind: 'refuse', limit, wanted, allowed }
 }
 
@@ -73,7 +73,7 @@ export function needsApproval(plan: Plan, limits: FlowLimits, approvedDeposit: A
 }
 
 /** The largest deposit a channel may have, and the limit that says so. */
-function depositCap({ limits, session }: PlanningInput): { readonly cap: Amount; readonly limit: LimitName } {
+function depositCap({ limits, session }: PlanningInput): { readonly cap: Amount; readonly limit: PlanLimit } {
   if (limits.maxTotalDeposit === null) return { cap: limits.maxDeposit, limit: 'maxDeposit' }
   const left = subtract(limits.maxTotalDeposit, session.depositedElsewhere)
   return exceeds(limits.maxDeposit, left)

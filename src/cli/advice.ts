@@ -10,6 +10,7 @@ const OPTIONS = {
   maxCumulative: '--max-cumulative',
   maxTotalDeposit: '--max-total-deposit',
   maxExposure: '--max-exposure',
+  maxFee: '--max-fee',
   allowedOrigins: '--allow-origin',
   allowedChains: '--allow-chain',
   allowedTokens: '--allow-token',
@@ -56,7 +57,7 @@ const ADVICE: Readonly<Partial<Record<FailureCode, string>>> = {
   policy_denied:
     'Check what the challenge asks for with --dry-run; allow it with --allow-origin, --allow-chain, --allow-token, --allow-payee or --allow-escrow only if you trust it.',
   limit_exceeded:
-    'Raise the limit (--max-deposit, --max-cumulative, --max-total-deposit or --max-exposure) if you accept the cost, or send a smaller request.',
+    'Raise the limit (--max-deposit, --max-cumulative, --max-total-deposit, --max-exposure or --max-fee) if you accept the cost, or send a smaller request.',
   signing_failed: 'Check the key of --key-file, and of --voucher-key-file if there is one.',
   session_unavailable: `Try again; if it persists, look for a channel that is stuck with "${LIST}".`,
   store_unavailable:

@@ -25,6 +25,10 @@ function withPayer(command: Command): Command {
     )
 }
 
+function maxFee(): Option {
+  return new Option('--max-fee <tokens>', 'most that one transaction may cost in fees (default: 0.25)')
+}
+
 function withPolicy(command: Command): Command {
   return command
     .optionsGroup('What may be paid (amounts in tokens):')
@@ -32,6 +36,7 @@ function withPolicy(command: Command): Command {
     .option('--max-total-deposit <tokens>', 'largest sum of deposits in all channels of one token')
     .option('--max-cumulative <tokens>', 'largest amount ever authorised on one channel')
     .option('--max-exposure <tokens>', 'most that is authorised beyond what is acknowledged as spent (default: 2)')
+    .addOption(maxFee())
     .option('--allow-origin <origin>', 'may be paid; repeat for more (default: the https origin asked for)', repeated)
     .option('--allow-chain <id>', 'may be paid on; repeat for more (default: 4217 and 42431)', repeated)
     .option('--allow-token <address>', 'may be paid in; repeat for more (default: USDC.e and pathUSD)', repeated)
@@ -96,6 +101,7 @@ function defineSessions(program: Command, perform: Perform): void {
     .command('force-close')
     .description('Gets a deposit back without the payee: a request on the chain, 16 minutes, a withdrawal.')
     .option('--fee-token <address>', "token of the two fees (default: the channel's)")
+    .addOption(maxFee())
   perform(withPayer(withJson(forcing)).addArgument(channel), async (run, given) =>
     (await close()).forceCloseChannel(run, given),
   )

@@ -25,6 +25,7 @@ export const policyOptions = z.object({
   maxTotalDeposit: text,
   maxCumulative: text,
   maxExposure: text,
+  maxFee: text,
   allowOrigin: texts,
   allowChain: texts,
   allowToken: texts,
@@ -55,13 +56,14 @@ export async function needPayer(options: z.infer<typeof payerOptions>): Promise<
 
 /** The policy that the options say; whatever they do not say is left to its default. */
 export function policyOf(options: z.infer<typeof policyOptions>): Policy {
-  const { maxDeposit, maxTotalDeposit, maxCumulative, maxExposure } = options
+  const { maxDeposit, maxTotalDeposit, maxCumulative, maxExposure, maxFee } = options
   const { allowOrigin, allowChain, allowToken, allowPayee, allowEscrow, authenticatedOrigin } = options
   return {
     ...(maxDeposit !== undefined && { maxDeposit }),
     ...(maxTotalDeposit !== undefined && { maxTotalDeposit }),
     ...(maxCumulative !== undefined && { maxCumulative }),
     ...(maxExposure !== undefined && { maxExposure }),
+    ...(maxFee !== undefined && { maxFee }),
     ...(allowOrigin !== undefined && { allowedOrigins: allowOrigin.map(originFor('--allow-origin')) }),
     ...(allowChain !== undefined && { allowedChains: allowChain.map(chainId) }),
     ...(allowToken !== undefined && { allowedTokens: allowToken }),

@@ -1,7 +1,7 @@
 // What a forced close ends with, and what it tells on the way.
 // Must never carry a figure that the chain has not shown, nor anything that was signed.
 
-import { CODE_FACTS, codeOfEvent, type Failure, type FailureCode } from '../../machines/index.js'
+import { CODE_FACTS, codeOfEvent, type Failure, type FailureCode, FEE_LIMIT } from '../../machines/index.js'
 import { eventOf } from './effects/effect.js'
 
 /** What a forced close is doing. */
@@ -36,6 +36,8 @@ export type ForceCloseOutcome =
       readonly channelId: string
       /** Null when the node does not show how the channel ended. */
       readonly settlement: ForcedSettlement | null
+      /** Most that the transactions which this call signed may have cost, in base units of the fee token. */
+      readonly feeAtMost: string
     }
   | {
       readonly status: 'failed'
@@ -51,11 +53,12 @@ export function forceCloseFailure(
   code: FailureCode,
   detail: string | null,
   withdrawableAt: number | null,
-  advice: string = CODE_FACTS[code].advice,
+  more: Partial<Pick<Failure, 'advice' | 'retryable' | 'limit'>> & { readonly feeAtMost?: string } = {},
 ): ForceCloseOutcome {
+  const { feeAtMost = '0', ...named } = more
   const failure: Failure = {
     code,
-    advice,
+    advice: CODE_FACTS[code].advice,
     retryable: CODE_FACTS[code].retryable,
     detail,
     limit: null,
@@ -63,14 +66,20 @@ export function forceCloseFailure(
     mayHaveBeenCharged: false,
     references: { requestId: null, challengeId: null, channelId, httpStatus: null },
     // A forced close authorises nothing: its transactions only move the deposit back.
-    authorised: { channelId, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 },
+    authorised: { channelId, deposit: '0', cumulative: '0', feeAtMost, vouchersSigned: 0, paidSends: 0 },
     token: null,
+    ...named,
   }
   return { status: 'failed', channelId, failure, withdrawableAt }
 }
 
-/** What an exception means to a forced close: the code, and words that are safe to show. */
-export function causeOf(error: unknown): { readonly code: FailureCode; readonly detail: string | null } {
+/** What an exception means to a forced close: the code, words that are safe to show, and the limit that was in the way. */
+export function causeOf(error: unknown): {
+  readonly code: FailureCode
+  readonly detail: string | null
+  readonly named?: typeof FEE_LIMIT
+} {
   const event = eventOf(error)
+  if (event.type === 'FEE_TOO_HIGH') return { code: 'limit_exceeded', detail: event.reason, named: FEE_LIMIT }
   return { code: codeOfEvent(event.type) ?? 'internal_error', detail: 'reason' in event ? event.reason : null }
 }

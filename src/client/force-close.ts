@@ -27,6 +27,8 @@ interface Run {
   readonly options: { readonly [K in keyof ForceCloseOptions]: ForceCloseOptions[K] | undefined }
   readonly signal: AbortSignal
   readonly signed: { requestClose: number; withdraw: number }
+  /** Most that what was signed may cost, in base units of the fee token. */
+  feeAtMost: bigint
   /** The chain had the request while this call was looking. */
   requested: boolean
   calledOff: boolean
@@ -86,7 +88,9 @@ export async function forceClose(
     options = readOptions(forceCloseOptions, given)
   } catch (error) {
     const detail = error instanceof OptionError ? error.message : null
-    return forceCloseFailure(channelId, 'internal_error', detail, null, 'Correct the option; nothing was sent.')
+    return forceCloseFailure(channelId, 'internal_error', detail, null, {
+      advice: 'Correct the option; nothing was sent.',
+    })
   }
   const run: Run = {
     ring,
@@ -94,6 +98,7 @@ export async function forceClose(
     options,
     signal: options.signal ?? new AbortController().signal,
     signed: { requestClose: 0, withdraw: 0 },
+    feeAtMost: 0n,
     requested: false,
     calledOff: false,
     withdrawableAt: null,
@@ -105,13 +110,16 @@ export async function forceClose(
     return await untilOver(run)
   } catch (error) {
     const stands = run.withdrawableAt !== null
+    const feeAtMost = run.feeAtMost.toString()
     if (run.signal.aborted) {
       const detail = stands ? 'the request stands on the chain; call again to go on' : null
-      return forceCloseFailure(channelId, 'cancelled', detail, run.withdrawableAt)
+      return forceCloseFailure(channelId, 'cancelled', detail, run.withdrawableAt, { feeAtMost })
     }
-    const { code, detail } =
-      error instanceof NotIncluded ? { code: 'chain_unavailable' as const, detail: error.message } : causeOf(error)
-    return forceCloseFailure(channelId, code, detail, run.withdrawableAt)
+    const { code, detail, named } =
+      error instanceof NotIncluded
+        ? { code: 'chain_unavailable' as const, detail: error.message, named: {} }
+        : causeOf(error)
+    return forceCloseFailure(channelId, code, detail, run.withdrawableAt, { ...named, feeAtMost })
   }
 }
 
@@ -130,7 +138,8 @@ async function untilOver(run: Run): Promise<ForceCloseOutcome> {
     if (run.calledOff) {
       const why = 'a top-up has called the forced close off; the channel is open again'
       const advice = 'Force the close again if it is still wanted.'
-      return forceCloseFailure(channelId, 'session_unavailable', why, null, advice)
+      const feeAtMost = run.feeAtMost.toString()
+      return forceCloseFailure(channelId, 'session_unavailable', why, null, { advice, feeAtMost })
     }
     if (waitMs > 0) await ring.clock.pause(waitMs, signal)
   }
@@ -202,15 +211,15 @@ const STEPS: Readonly<Record<SessionStatus, Step>> = {
 }
 
 async function request(run: Run, lease: HeldLease, record: SessionRecord): Promise<number> {
-  const { transaction, ...signed } = await sign(run, record, 'requestClose')
-  const event = { type: 'REQUEST_CLOSE_SIGNED', ...signed } as const
+  const { transaction, transactionHash, validBefore } = await sign(run, record, 'requestClose')
+  const event = { type: 'REQUEST_CLOSE_SIGNED', transactionHash, validBefore } as const
   const stored = await run.ring.ledger.apply(record.key, record.place, event, { lease, transaction })
   return send(run, lease, stored, 'requesting')
 }
 
 async function withdraw(run: Run, lease: HeldLease, record: SessionRecord): Promise<number> {
-  const { transaction, ...signed } = await sign(run, record, 'withdraw')
-  const event = { type: 'WITHDRAW_SIGNED', ...signed } as const
+  const { transaction, transactionHash, validBefore } = await sign(run, record, 'withdraw')
+  const event = { type: 'WITHDRAW_SIGNED', transactionHash, validBefore } as const
   const stored = await run.ring.ledger.apply(record.key, record.place, event, { lease, transaction })
   return send(run, lease, stored, 'withdrawing')
 }
@@ -230,6 +239,7 @@ async function sign(run: Run, record: SessionRecord, kind: 'requestClose' | 'wit
     chainId,
     escrow,
     descriptor,
+    maxFee: BigInt(ring.policy.maxFee),
     ...(options.feeToken !== undefined && { feeToken: options.feeToken }),
     ...(withdrawableAt !== null && { notBefore: withdrawableAt }),
   }
@@ -237,6 +247,7 @@ async function sign(run: Run, record: SessionRecord, kind: 'requestClose' | 'wit
     (kind === 'withdraw' ? signWithdraw : signRequestClose)(client, terms),
   )
   signed[kind] += 1
+  run.feeAtMost += made.feeAtMost
   return made
 }
 
@@ -268,23 +279,27 @@ async function tell(run: Run, record: SessionRecord, step: ForceCloseStep): Prom
   return secondsLeft
 }
 
-function unknown({ channelId }: Run, looks: number): ForceCloseOutcome {
+function unknown({ channelId, feeAtMost }: Run, looks: number): ForceCloseOutcome {
   if (looks > 0) {
     const never = 'the channel was never funded: its open can no longer be included'
-    return forceCloseFailure(channelId, 'session_unavailable', never, null, 'There is nothing to get back.')
+    return forceCloseFailure(channelId, 'session_unavailable', never, null, {
+      advice: 'There is nothing to get back.',
+      feeAtMost: feeAtMost.toString(),
+    })
   }
   const advice = 'List the sessions, or recover: channels that the ledger does not know are found on the chain.'
-  return forceCloseFailure(channelId, 'session_unavailable', 'the ledger does not know this channel', null, advice)
+  return forceCloseFailure(channelId, 'session_unavailable', 'the ledger does not know this channel', null, { advice })
 }
 
 /** How the channel ended, whoever ended it. */
-async function over({ ring, channelId, withdrawal }: Run, record: SessionRecord): Promise<ForceCloseOutcome> {
+async function over({ ring, channelId, withdrawal, ...run }: Run, record: SessionRecord): Promise<ForceCloseOutcome> {
   const { settled, refunded, seenAtBlock } = record.session
   const status = record.status === 'withdrawn' ? 'withdrawn' : 'closed'
-  if (refunded === null) return { status, channelId, settlement: null }
+  const feeAtMost = run.feeAtMost.toString()
+  if (refunded === null) return { status, channelId, settlement: null, feeAtMost }
   const known = status === 'withdrawn' ? withdrawal : null
   const txHash = known ?? (await closingHash(ring, record, seenAtBlock))
-  return { status, channelId, settlement: { settled, refunded, txHash } }
+  return { status, channelId, settlement: { settled, refunded, txHash }, feeAtMost }
 }
 
 async function closingHash(ring: Ring, record: SessionRecord, fromBlock: number | null): Promise<string | null> {

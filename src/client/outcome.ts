@@ -6,6 +6,7 @@ import {
   amountOf,
   ERROR_CODES,
   type Failure,
+  formatAmount,
   type PaymentFlowOutput,
   type ReceiptSummary,
 } from '../../machines/index.js'
@@ -65,10 +66,11 @@ export class PaymentFlowError extends Error {
 /** A failure in words: what happened, which code, what was and was not authorised, what to do next. */
 export function describeFailure(failure: Failure): string {
   const { code, detail, authorised, references, cause, mayHaveBeenCharged } = failure
+  const fee = authorised.feeAtMost === '0' ? '' : ` and up to ${formatAmount(authorised.feeAtMost)} in fees`
   const signed =
     authorised.paidSends === 0 && authorised.deposit === '0'
       ? 'Nothing was authorised by this request.'
-      : `This request sent vouchers up to ${amountOf(authorised.cumulative, failure.token)} and signed for ${amountOf(authorised.deposit, failure.token)} of deposit.`
+      : `This request sent vouchers up to ${amountOf(authorised.cumulative, failure.token)} and signed for ${amountOf(authorised.deposit, failure.token)} of deposit${fee}.`
   const where = [
     references.requestId === null ? null : `request ${references.requestId}`,
     references.challengeId === null ? null : `challenge ${references.challengeId}`,

@@ -23,6 +23,7 @@ import {
   wholeNumber,
 } from '../options/index.js'
 import { type Address, CHANNEL_RESERVE } from '../protocol/index.js'
+import { DEFAULT_MAX_FEE } from '../tempo/index.js'
 
 /** TIP-20 tokens have six decimals. Amounts in a policy are written in tokens, or as a bigint in base units. */
 export const TOKEN_DECIMALS = 6
@@ -37,6 +38,13 @@ export interface PaymentIntent {
   readonly deposit: Amount
   /** What the payee will be authorised to take after this request. */
   readonly cumulative: Amount
+  /**
+   * The most that the transaction may cost on top of the deposit: `maxFee`, or `0` where the payee pays the fee. The node is
+   * asked for the price when it is signed, and a transaction that may cost more is not signed.
+   */
+  readonly fee: Amount
+  /** The token that the fee is paid in. */
+  readonly feeToken: string
   readonly chainId: number
   readonly token: string
   readonly payee: string
@@ -71,6 +79,11 @@ export interface Policy {
   readonly maxTotalDeposit?: TokenAmount
   /** Most that may be signed beyond what the payee has acknowledged as spent. Default 2. */
   readonly maxExposure?: TokenAmount
+  /**
+   * Most that one transaction may cost in fees: opens, top-ups, and the two of a forced close. Counted in the fee token,
+   * whatever the node says about prices. Not held against fees that the payee pays. Default 0.25.
+   */
+  readonly maxFee?: TokenAmount
   /** Origins that may be paid. Default: any https origin the caller asks for, and loopback. */
   readonly allowedOrigins?: readonly string[]
   /**
@@ -109,6 +122,8 @@ export interface Policy {
 /** A policy with all defaults filled in and all amounts in base units. */
 export interface ResolvedPolicy {
   readonly limits: FlowLimits
+  /** Base units of the fee token. */
+  readonly maxFee: Amount
   readonly bounds: Bounds
   readonly allowedOrigins: ReadonlySet<string> | null
   readonly authenticatedOrigins: ReadonlySet<string>
@@ -167,6 +182,7 @@ const policySchema = optionsOf({
   maxCumulative: amount,
   maxTotalDeposit: amount,
   maxExposure: amount,
+  maxFee: amount,
   allowedOrigins: origins,
   authenticatedOrigins: origins,
   allowedChains: listOf(chainId, 'chain ids').optional(),
@@ -199,6 +215,7 @@ export function resolvePolicy(policy: Policy = {}): ResolvedPolicy {
       retryCommitFailed: read.retryCommitFailed ?? false,
       resendPaid: read.resendPaid ?? false,
     },
+    maxFee: (read.maxFee ?? DEFAULT_MAX_FEE).toString(),
     bounds: read.attempts ?? {},
     allowedOrigins: allowedOrigins === undefined ? null : new Set(allowedOrigins),
     authenticatedOrigins: new Set(read.authenticatedOrigins),

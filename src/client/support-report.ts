@@ -24,6 +24,7 @@ export interface SupportReport {
   readonly channelId: string | null
   readonly deposit: string
   readonly cumulative: string
+  readonly feeAtMost: string
   readonly vouchersSigned: number
   readonly paidSends: number
   readonly acceptedCumulative: string | null
@@ -74,6 +75,7 @@ export function supportReport(outcome: PaymentOutcome | CloseOutcome): SupportRe
     channelId: references.channelId,
     deposit: authorised.deposit,
     cumulative: authorised.cumulative,
+    feeAtMost: authorised.feeAtMost,
     vouchersSigned: authorised.vouchersSigned,
     paidSends: authorised.paidSends,
     acceptedCumulative: receipt?.acceptedCumulative ?? null,

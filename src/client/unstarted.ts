@@ -8,7 +8,14 @@ import { RequestInvalid } from './capture.js'
 import { causeOf } from './force-close-outcome.js'
 import type { PaymentOutcome } from './outcome.js'
 
-const NOTHING = { channelId: null, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 } as const
+const NOTHING = {
+  channelId: null,
+  deposit: '0',
+  cumulative: '0',
+  feeAtMost: '0',
+  vouchersSigned: 0,
+  paidSends: 0,
+} as const
 
 function failureOf(code: FailureCode, advice: string, detail: string, channelId: string | null): Failure {
   const references = { requestId: null, challengeId: null, channelId, httpStatus: null }

@@ -5,7 +5,7 @@ import { getBlock, getTransactionReceipt, readContract } from 'viem/actions'
 import { Abis } from 'viem/tempo'
 import type { Address, Hex } from '../protocol/hex.js'
 import { lowerCase, sameHex } from './channel.js'
-import { toChainFailure } from './failure.js'
+import { ChainFailure, toChainFailure } from './failure.js'
 
 /** A channel as the reserve keeps it, in base units. */
 export interface ChannelState {
@@ -55,7 +55,11 @@ export async function readPendingBlock(
   return failingTyped(async () => {
     const pending = await getBlock(client, { blockTag: 'pending' }).catch(() => undefined)
     const block = pending ?? (await getBlock(client, { blockTag: 'latest' }))
-    return { timestamp: block.timestamp, baseFeePerGas: block.baseFeePerGas ?? 0n }
+    const { timestamp, baseFeePerGas } = block
+    // The client that reads it takes a sign for a part of the number.
+    if (baseFeePerGas !== null && baseFeePerGas < 0n)
+      throw new ChainFailure('unknown', "the node's base fee is below zero")
+    return { timestamp, baseFeePerGas: baseFeePerGas ?? 0n }
   })
 }
 

@@ -1,5 +1,5 @@
 // Signs one call to the channel reserve as a Tempo transaction with an expiring nonce.
-// Must never broadcast it, nor sign for an account that visibly cannot pay.
+// Must never broadcast it, nor sign for an account that visibly cannot pay, nor what may cost more than is allowed.
 import type { Client, LocalAccount } from 'viem'
 import { Formatters, Transaction } from 'viem/tempo'
 import { formatAmount } from '../../machines/amount.js'
@@ -8,12 +8,10 @@ import { readPendingBlock, readTokenBalance } from './chain.js'
 import { lowerCase, sameHex } from './channel.js'
 import { EXPIRING_NONCE_KEY, transactionHash } from './envelope.js'
 import { ChainFailure, mayPassByItself, toChainFailure } from './failure.js'
+import { DEFAULT_MAX_FEE, holdFeeLimit, type Priced, readQuantity } from './fee.js'
 
 /** Tempo takes an expiring nonce up to 30 seconds ahead of its clock; the rest is room for clocks that differ. */
 const MAX_VALIDITY_SECONDS = 25
-
-/** Gas prices are in 10^-18 dollars, fee tokens have 6 decimals. */
-const GAS_PRICE_UNITS_PER_TOKEN_UNIT = 10n ** 12n
 
 /** Nodes refuse a transaction that has no more than three seconds left when it arrives. */
 const MIN_VALIDITY_SECONDS = 5
@@ -30,6 +28,11 @@ export interface TransactionTerms {
   readonly escrow: Address
   /** True: a sponsor pays the fee and signs for it later, choosing the fee token. An account: it sponsors here and now. */
   readonly feePayer?: boolean | LocalAccount
+  /**
+   * The most that the transaction may cost, in base units of the fee token. Default: {@link DEFAULT_MAX_FEE}. Not held against what a sponsor pays
+   * (`feePayer: true`): that transaction is worth nothing before the sponsor has signed the fee for itself.
+   */
+  readonly maxFee?: bigint
   /** TIP-20 token the fee is paid in. Default: the channel's token. */
   readonly feeToken?: Address
   /** How long the transaction can be mined, from the chain's now. At most, and by default, 25 seconds. */
@@ -52,13 +55,16 @@ export interface SignedCall {
   readonly transactionHash: Hex
   /** Chain seconds. From then on the transaction can no longer be mined. */
   readonly validBefore: number
+  /** The most that it may cost the account, in base units of the fee token: zero where a sponsor pays. */
+  readonly feeAtMost: bigint
 }
 
 /**
  * Prepares and signs one call to `terms.escrow`, in a single round trip to the chain.
  *
  * @throws {@link ChainFailure}: `insufficient_balance` when the account does not hold `call.amount` and the fee, `wrong_fee_token`
- * when the fee token is none or the account that pays the fee holds too little of it, `behind` when the node's clock is.
+ * when the fee token is none or the account that pays the fee holds too little of it, `fee_too_high` when the transaction may
+ * cost more than `terms.maxFee`, `behind` when the node's clock is.
  */
 export async function signEscrowCall(client: Client, terms: TransactionTerms, call: EscrowCall): Promise<SignedCall> {
   const { account } = terms
@@ -75,8 +81,7 @@ export async function signEscrowCall(client: Client, terms: TransactionTerms, ca
   ])
   if (terms.notBefore !== undefined && Number(block.timestamp) < terms.notBefore)
     throw new ChainFailure('behind', `its clock is at ${block.timestamp}, ${terms.notBefore} is over`)
-  const { gas, maxFeePerGas, fee } = priceOf(estimate, block.baseFeePerGas, priorityFee)
-  requireFunds(funds, { account, feeAccount, call, feeToken, fee })
+  const { gas, maxFeePerGas } = priceOf(estimate, block.baseFeePerGas, priorityFee)
   const validFor = Math.min(
     Math.max(terms.validForSeconds ?? MAX_VALIDITY_SECONDS, MIN_VALIDITY_SECONDS),
     MAX_VALIDITY_SECONDS,
@@ -96,11 +101,15 @@ export async function signEscrowCall(client: Client, terms: TransactionTerms, ca
     ...(feePayer === false ? {} : { feePayer }),
     ...(feePayer === true ? {} : { feeToken }),
   }
+  // Held on the very request that is signed: whatever it was made from, the chain takes no more than gas times price.
+  const fee =
+    feeAccount === undefined ? 0n : holdFeeLimit(request, { maxFee: terms.maxFee ?? DEFAULT_MAX_FEE, feeToken })
+  requireFunds(funds, { account, feeAccount, call, feeToken, fee })
   const sign = account.signTransaction
   // viem's type for this method knows Ethereum's transactions only; both kinds of account take Tempo's with its serializer.
   const signed = await sign(request as never, { serializer: Transaction.serialize as never })
   const transaction = lowerCase(signed)
-  return { transaction, transactionHash: transactionHash(transaction), validBefore }
+  return { transaction, transactionHash: transactionHash(transaction), validBefore, feeAtMost: fee }
 }
 
 /** What an account can put into a channel, in base units. */
@@ -112,9 +121,10 @@ export interface Spendable {
 
 /**
  * What an account can move with calls like `call`, which moves the least that a call can move. The fee is what signing
- * would ask for now and a quarter more, so that a fee that rises meanwhile does not take the call's own amount.
+ * would ask for now and a quarter more, so that a fee that rises meanwhile does not take the call's own amount; but never
+ * more than `terms.maxFee`, for no more is ever signed.
  *
- * @throws {@link ChainFailure}
+ * @throws {@link ChainFailure}: `fee_too_high` when signing would ask for more than that: then it says nothing about the balance.
  */
 export async function readSpendable(client: Client, terms: TransactionTerms, call: EscrowCall): Promise<Spendable> {
   const { account, feePayer = false, chainId } = terms
@@ -127,7 +137,13 @@ export async function readSpendable(client: Client, terms: TransactionTerms, cal
     readPriorityFee(client),
     estimateGas(client, { account, calls, chainId, feeToken }),
   ]).then(
-    ([block, priorityFee, estimate]) => priceOf(estimate, block.baseFeePerGas, priorityFee).fee,
+    ([block, priorityFee, estimate]) => {
+      const { maxFee = DEFAULT_MAX_FEE } = terms
+      const fee = holdFeeLimit(priceOf(estimate, block.baseFeePerGas, priorityFee), { maxFee, feeToken })
+      const kept = roundedUp(fee + fee / 4n)
+      if (kept > maxFee) return maxFee
+      return kept
+    },
     (error: unknown) => {
       const failure = toChainFailure(error)
       // Not even the least and its fee can be paid.
@@ -136,7 +152,7 @@ export async function readSpendable(client: Client, terms: TransactionTerms, cal
     },
   )
   const [held, fee] = await Promise.all([balance, price])
-  return { balance: held, fee: fee === null ? held : roundedUp(fee + fee / 4n) }
+  return { balance: held, fee: fee ?? held }
 }
 
 /** To a hundredth of a token: what is asked about is then the same amount a block later. */
@@ -144,22 +160,13 @@ function roundedUp(fee: bigint): bigint {
   return ((fee + HUNDREDTH - 1n) / HUNDREDTH) * HUNDREDTH
 }
 
-interface Price {
-  readonly gas: bigint
-  readonly maxFeePerGas: bigint
-  /** The most that the call may cost, in base units of the fee token. */
-  readonly fee: bigint
-}
-
-function priceOf(estimate: bigint, baseFeePerGas: bigint, priorityFee: bigint): Price {
-  const gas = estimate + GAS_MARGIN
-  const maxFeePerGas = baseFeePerGas * 2n + priorityFee
-  return { gas, maxFeePerGas, fee: (gas * maxFeePerGas) / GAS_PRICE_UNITS_PER_TOKEN_UNIT + 1n }
+function priceOf(estimate: bigint, baseFeePerGas: bigint, priorityFee: bigint): Priced {
+  return { gas: estimate + GAS_MARGIN, maxFeePerGas: baseFeePerGas * 2n + priorityFee }
 }
 
 async function readPriorityFee(client: Client): Promise<bigint> {
   try {
-    return BigInt(await client.request({ method: 'eth_maxPriorityFeePerGas' }))
+    return readQuantity(await client.request({ method: 'eth_maxPriorityFeePerGas' }), 'priority fee')
   } catch (error) {
     throw toChainFailure(error)
   }
@@ -177,7 +184,10 @@ async function estimateGas(
   try {
     // viem's estimateGas would prepare the request first, in several more round trips; its formatter is all that is needed.
     const formatted = Formatters.formatTransactionRequest({ ...request, type: 'tempo' } as never)
-    return BigInt(await client.request({ method: 'eth_estimateGas', params: [formatted as never] }))
+    return readQuantity(
+      await client.request({ method: 'eth_estimateGas', params: [formatted as never] }),
+      'gas estimate',
+    )
   } catch (error) {
     throw toChainFailure(error)
   }

@@ -14,6 +14,7 @@ import type { Hex } from '../protocol/hex.js'
 export type ChainFailureReason =
   | 'insufficient_balance'
   | 'wrong_fee_token'
+  | 'fee_too_high'
   | 'nonce_spent'
   | 'validity_expired'
   | 'reverted'
@@ -28,6 +29,8 @@ const ADVICE: Readonly<Record<ChainFailureReason, string>> = {
   insufficient_balance: 'The account does not hold enough of the token for this. Fund it, or use a smaller deposit.',
   wrong_fee_token:
     'The account cannot pay the fee in this fee token. Choose a fee token that exists and that it holds.',
+  fee_too_high:
+    'The transaction may cost more than is allowed; it was not signed. Raise maxFee, or try again when the chain is cheaper.',
   nonce_spent: 'This transaction was sent before. Look at the chain for its outcome before signing another one.',
   validity_expired: 'The transaction came outside its validity window. Sign a new one and send it at once.',
   reverted: 'The chain refused to execute this. Check the channel, its state and the amounts.',

@@ -34,6 +34,8 @@ export interface SignedOpen {
   readonly deposit: bigint
   /** Chain seconds. From then on the transaction can no longer be mined. */
   readonly validBefore: number
+  /** The most that the transaction may cost the account, in base units of the fee token: zero where a sponsor pays. */
+  readonly feeAtMost: bigint
 }
 
 export interface SignedTopUp {
@@ -45,12 +47,14 @@ export interface SignedTopUp {
   readonly additionalDeposit: bigint
   /** Chain seconds. From then on the transaction can no longer be mined. */
   readonly validBefore: number
+  /** The most that the transaction may cost the account, in base units of the fee token: zero where a sponsor pays. */
+  readonly feeAtMost: bigint
 }
 
 /**
  * Signs the transaction that opens a channel (TIP-1034 `open`). The channel's id is known from here on.
  *
- * @throws {@link ChainFailure}: `insufficient_balance` and `wrong_fee_token` are seen before anything is signed.
+ * @throws {@link ChainFailure}: `insufficient_balance`, `wrong_fee_token` and `fee_too_high` are seen before anything is signed.
  */
 export async function signOpen(client: Client, terms: OpenTerms): Promise<SignedOpen> {
   const { account, deposit } = terms
@@ -71,7 +75,7 @@ export async function signOpen(client: Client, terms: OpenTerms): Promise<Signed
 /**
  * Signs the transaction that adds to a channel's deposit (TIP-1034 `topUp`).
  *
- * @throws {@link ChainFailure}: `insufficient_balance` and `wrong_fee_token` are seen before anything is signed.
+ * @throws {@link ChainFailure}: `insufficient_balance`, `wrong_fee_token` and `fee_too_high` are seen before anything is signed.
  */
 export async function signTopUp(client: Client, terms: TopUpTerms): Promise<SignedTopUp> {
   const { descriptor, additionalDeposit } = terms

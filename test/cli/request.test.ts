@@ -60,6 +60,7 @@ describe('request', () => {
     )
     expect({ code: dry.code, stderr: dry.stderr }).toEqual({ code: 0, stderr: '' })
     expect(dry.stdout).toContain('Would open a channel with a deposit of 5.00 pathUSD, and authorise up to 1.00 of it.')
+    expect(dry.stdout).toMatch(/^ +fee +at most 0\.25$/m)
     expect(dry.stdout).toContain(payer.address)
     expect(dry.stdout).toContain(gateway.payee)
     expect(gateway.seen.map(({ authorization }) => authorization)).toEqual([undefined])

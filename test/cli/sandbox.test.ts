@@ -132,6 +132,8 @@ describe('the question before funds move', () => {
     action: 'open',
     deposit: '5000000',
     cumulative: '1000000',
+    fee: '250000',
+    feeToken: '0x01',
     chainId: 42431,
     token: '0x01',
     payee: '0x02',
@@ -161,6 +163,7 @@ describe('the question before funds move', () => {
     const yes = await answer('y\n')
     expect(yes).toMatchObject({ allowed: true, interrupted: false })
     expect(yes.shown).toContain('https://gateway.example asks to be paid: to 0x02, in the token 0x01 on chain 42431.')
+    expect(yes.shown).toContain('The transaction costs at most 0.25 tokens of 0x01 besides.')
     expect(yes.shown).toContain('Open a channel with a deposit of 5.00 tokens, and authorise up to 1.00 in all?')
     for (const typed of ['n\n', '\n', 'maybe\n']) expect(await answer(typed)).toMatchObject({ allowed: false })
   })

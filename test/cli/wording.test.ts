@@ -31,7 +31,7 @@ describe('advice', () => {
     },
   )
 
-  it.each(['maxDeposit', 'maxCumulative', 'maxExposure', 'maxTotalDeposit'] as const)(
+  it.each(['maxDeposit', 'maxCumulative', 'maxExposure', 'maxTotalDeposit', 'maxFee'] as const)(
     'on the limit %s names its option, and nothing else is changed',
     (limit) => {
       const failure: Failure = {
@@ -43,7 +43,7 @@ describe('advice', () => {
         cause: null,
         mayHaveBeenCharged: false,
         references: { requestId: null, challengeId: null, channelId: null, httpStatus: 402 },
-        authorised: { channelId: null, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 },
+        authorised: { channelId: null, deposit: '0', cumulative: '0', feeAtMost: '0', vouchersSigned: 0, paidSends: 0 },
         token: null,
       }
       const option = `--${limit.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
@@ -81,7 +81,7 @@ const EMPTY: Failure = {
   cause: null,
   mayHaveBeenCharged: false,
   references: { requestId: null, challengeId: null, channelId: null, httpStatus: null },
-  authorised: { channelId: null, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 },
+  authorised: { channelId: null, deposit: '0', cumulative: '0', feeAtMost: '0', vouchersSigned: 0, paidSends: 0 },
   token: null,
 }
 

@@ -297,6 +297,7 @@ const REFUSALS = [
   'ANSWER_RECEIVED',
 ]
 const SIGNS = ['SESSION_CHANGED']
+const FUNDS = [...SIGNS, 'FEE_TOO_HIGH']
 /** What each effect may report; whatever it throws comes as one of ANY_EFFECT. */
 const REPORTS: Readonly<Record<string, readonly string[]>> = {
   sendUnpaid: [...REFUSALS, 'CHALLENGE_RECEIVED', 'ALREADY_CLOSED', 'POLICY_DENIED', 'CONNECTION_FAILED'],
@@ -310,10 +311,10 @@ const REPORTS: Readonly<Record<string, readonly string[]>> = {
   ],
   acquireSession: ['SESSION_ACQUIRED'],
   awaitAcknowledgement: ['TURN_GRANTED'],
-  requestApproval: ['APPROVE', 'DENY', 'SESSION_CHANGED'],
-  openSession: [...SIGNS, 'OPEN_SIGNED', 'OPEN_RESUMED'],
+  requestApproval: [...FUNDS, 'APPROVE', 'DENY'],
+  openSession: [...FUNDS, 'OPEN_SIGNED', 'OPEN_RESUMED'],
   topUpSession: [
-    ...SIGNS,
+    ...FUNDS,
     ...REFUSALS,
     'CHALLENGE_EXPIRED',
     'TOP_UP_SIGNED',
@@ -383,7 +384,7 @@ describe('test models', () => {
     { type: 'CHALLENGE_RECEIVED', ...facts() },
     { type: 'CHALLENGE_ACCEPTED', challenge: challenge() },
     { type: 'SESSION_ACQUIRED', session: view() },
-    { type: 'OPEN_SIGNED', session: openView(), deposit: '5000000', cumulative: ONE },
+    { type: 'OPEN_SIGNED', session: openView(), deposit: '5000000', cumulative: ONE, feeAtMost: '20000' },
     { type: 'PAID_ANSWER_RECEIVED', ...facts({ status: 200, challengesOffered: 0, cumulative: ONE }) },
     {
       type: 'RECEIPT_VERIFIED',

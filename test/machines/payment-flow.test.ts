@@ -703,8 +703,64 @@ describe('accounts of what was signed', () => {
       type: 'SESSION_ACQUIRED',
       session: world.session,
     })
-    expect(planned.context.plan).toEqual({ kind: 'topUp', cumulative: ONE, additionalDeposit: '5000000' })
+    expect(planned.context.plan).toEqual({
+      kind: 'topUp',
+      cumulative: ONE,
+      additionalDeposit: '5000000',
+    })
     expect(nameOf(planned)).toBe('authorizing.awaitingApproval')
+  })
+
+  it.each([
+    ['another channel', { channelKey: 'another' }, 'authorizing.awaitingApproval'],
+    ['a fee that the payer pays', { feePayer: false }, 'authorizing.awaitingApproval'],
+    ['the same', { feePayer: true }, 'authorizing.toppingUp'],
+  ])('what was approved is not taken for an approval of what a later challenge asks for: %s', (_name, later, leads) => {
+    const sponsored = challenge({ feePayer: true })
+    const asked = take(
+      begin(LIMITED),
+      { type: 'CHALLENGE_RECEIVED', ...facts() },
+      { type: 'CHALLENGE_ACCEPTED', challenge: sponsored },
+      { type: 'SESSION_ACQUIRED', session: SHORT },
+    )
+    expect(nameOf(asked)).toBe('authorizing.awaitingApproval')
+    // The challenge runs out while the person thinks about it.
+    const anew = take(
+      asked,
+      { type: 'APPROVE' },
+      { type: 'CHALLENGE_EXPIRED' },
+      { type: 'CHALLENGE_RECEIVED', ...facts() },
+      { type: 'CHALLENGE_ACCEPTED', challenge: { ...sponsored, ...later } },
+      { type: 'SESSION_ACQUIRED', session: SHORT },
+    )
+    expect(nameOf(anew)).toBe(leads)
+  })
+
+  it('a transaction that may cost too much ends the flow by the name of its limit, and may be tried again', () => {
+    const reason = 'maxFee: a transaction that may cost 2245.00 pathUSD, 0.25 allowed'
+    for (const [limits, state] of [
+      [LIMITED, 'authorizing.awaitingApproval'],
+      [{}, 'authorizing.openingSession'],
+    ] as const) {
+      const { snapshot } = reach(state, limits, view())
+      const { output } = take(snapshot, { type: 'FEE_TOO_HIGH', reason })
+      expect(output?.failure).toMatchObject({
+        code: 'limit_exceeded',
+        limit: 'maxFee',
+        retryable: true,
+        detail: reason,
+        authorised: { deposit: '0', feeAtMost: '0' },
+      })
+      expect(output?.failure?.advice).toContain('raise maxFee')
+    }
+  })
+
+  it('counts what transactions may cost, one by one', () => {
+    const { snapshot } = reach('paying', {}, view())
+    expect(snapshot.context.authorised.feeAtMost).toBe('20000')
+    const { snapshot: added } = reach('authorizing.toppingUp', {}, SHORT)
+    const signed = { type: 'TOP_UP_SIGNED', session: openView(), additionalDeposit: '1', feeAtMost: '7' } as const
+    expect(take(added, signed, signed).context.authorised.feeAtMost).toBe('14')
   })
 
   it('counts a top-up once that is sent twice', () => {
@@ -712,7 +768,7 @@ describe('accounts of what was signed', () => {
     const pending = { status: 'toppingUp', pending: 'topUp', pendingAmount: '5000000' } as const
     const resent = take(
       snapshot,
-      { type: 'TOP_UP_SIGNED', session: openView(), additionalDeposit: '5000000' },
+      { type: 'TOP_UP_SIGNED', session: openView(), additionalDeposit: '5000000', feeAtMost: '20000' },
       { type: 'TOP_UP_UNCONFIRMED' },
       { type: 'SESSION_RECONCILED', session: { ...SHORT, ...pending } },
     )
@@ -723,7 +779,12 @@ describe('accounts of what was signed', () => {
 
   it('counts a top-up that was signed and sent, whatever the gateway made of it', () => {
     const { snapshot } = reach('authorizing.toppingUp', {}, SHORT)
-    const signed = take(snapshot, { type: 'TOP_UP_SIGNED', session: openView(), additionalDeposit: '5000000' })
+    const signed = take(snapshot, {
+      type: 'TOP_UP_SIGNED',
+      session: openView(),
+      additionalDeposit: '5000000',
+      feeAtMost: '20000',
+    })
     expect(nameOf(signed)).toBe('authorizing.toppingUp')
     const rejected = take(signed, { type: 'PAYMENT_REJECTED', code: 'unheard_of', ...facts({ status: 400 }) })
     expect(expectFailure(rejected, 'payment_rejected')?.authorised.deposit).toBe('5000000')

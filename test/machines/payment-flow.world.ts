@@ -198,7 +198,7 @@ export class World {
           pending: 'open',
           pendingAmount: deposit,
         })
-        return { type: 'OPEN_SIGNED', session, deposit, cumulative }
+        return { type: 'OPEN_SIGNED', session, deposit, cumulative, feeAtMost: '20000' }
       }
       case 'authorizing.signingVoucher': {
         if (plan?.kind !== 'sign') throw new Error('signing without a plan to sign')
@@ -210,7 +210,7 @@ export class World {
         const { additionalDeposit } = plan
         if (this.session.pending !== 'topUp') {
           const session = this.#change({ status: 'toppingUp', pending: 'topUp', pendingAmount: additionalDeposit })
-          return { type: 'TOP_UP_SIGNED', session, additionalDeposit }
+          return { type: 'TOP_UP_SIGNED', session, additionalDeposit, feeAtMost: '20000' }
         }
         const deposit = add(this.session.deposit, this.session.pendingAmount)
         return {

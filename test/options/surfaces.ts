@@ -61,6 +61,7 @@ const policy = {
   maxCumulative: 3_000_000n,
   maxTotalDeposit: '3',
   maxExposure: '0.25',
+  maxFee: '0.1',
   allowedOrigins: ['https://api.example.com'],
   authenticatedOrigins: ['http://127.0.0.1:8080'],
   allowedChains: [4217],

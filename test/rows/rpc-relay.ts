@@ -18,12 +18,15 @@ export type RpcAnswer =
 
 const call = z.looseObject({ id: z.unknown(), method: z.string(), params: z.array(z.unknown()).default([]) })
 
+/** May ask the chain itself, and say something else. */
+export type Interposed = (call: RpcCall) => RpcAnswer | undefined | Promise<RpcAnswer | undefined>
+
 export interface RpcRelay {
   readonly url: string
   /** `up`; `down`: every connection is cut; `hang`: nothing is answered. */
   set(mode: 'up' | 'down' | 'hang'): void
   /** What answers a call in the chain's place; undefined: the chain does. */
-  interpose(answer: ((call: RpcCall) => RpcAnswer | undefined) | undefined): void
+  interpose(answer: Interposed | undefined): void
   /** Methods of all calls so far, in order. */
   readonly methods: readonly string[]
   /** Requests that met a chain that was not there. */
@@ -34,7 +37,7 @@ export interface RpcRelay {
 export async function startRelay(target: string): Promise<RpcRelay> {
   let mode: Parameters<RpcRelay['set']>[0] = 'up'
   let missed = 0
-  let interposed: ((call: RpcCall) => RpcAnswer | undefined) | undefined
+  let interposed: Interposed | undefined
   const methods: string[] = []
   const server = createServer(async (incoming, outgoing) => {
     const body = await buffer(incoming)
@@ -45,7 +48,7 @@ export async function startRelay(target: string): Promise<RpcRelay> {
     }
     const { id, ...asked } = call.parse(JSON.parse(body.toString()))
     methods.push(asked.method)
-    const given = interposed?.(asked)
+    const given = await interposed?.(asked)
     if (given !== undefined) {
       missed += 1
       const { status = 200, ...said } = { status: undefined, ...given }

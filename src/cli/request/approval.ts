@@ -33,8 +33,9 @@ export function question({ action, deposit, cumulative, token }: PaymentIntent):
 }
 
 /** What it is about. */
-export function particulars({ origin, payee, token, chainId }: PaymentIntent): string {
-  return `${origin} asks to be paid: to ${payee}, in the token ${namedToken(token)} on chain ${chainId}.`
+export function particulars({ origin, payee, token, chainId, fee, feeToken }: PaymentIntent): string {
+  const cost = fee === '0' ? '' : ` The transaction costs at most ${namedAmount(fee, feeToken)} besides.`
+  return `${origin} asks to be paid: to ${payee}, in the token ${namedToken(token)} on chain ${chainId}.${cost}`
 }
 
 /** The rule for `policy.approve`. */

@@ -5,6 +5,7 @@ import type { LocalAccount } from 'viem'
 import { toAccount } from 'viem/accounts'
 import type { ChallengeSummary, Plan } from '../../../machines/index.js'
 import { createMppClient, describeFailure, type PaymentOutcome, type Policy } from '../../client/index.js'
+import { resolvePolicy } from '../../client/policy.js'
 import { memoryStore, type SessionStore } from '../../sessions/index.js'
 import { inOptions } from '../advice.js'
 import type { CommandRun } from '../command-run.js'
@@ -30,6 +31,8 @@ export interface DryRun {
 interface Found {
   readonly plan: Plan
   readonly challenge: ChallengeSummary
+  /** Most that the transaction would cost, in base units; `0`: none would be signed, or the payee would pay. */
+  readonly feeAtMost: string
 }
 
 /** An address that nobody has the key of: for a dry run without a key. */
@@ -69,6 +72,7 @@ export async function dryRun(run: CommandRun, options: DryRun): Promise<number> 
       exitCode: EXIT.ok,
       plan: { kind, ...amounts },
       challenge: found.challenge,
+      feeAtMost: found.feeAtMost,
       payer,
     }
     await (run.json ? run.writeJson(document) : run.write(inWords(found, options.input.url.origin, payer)))
@@ -102,7 +106,7 @@ async function firstPlan(options: DryRun): Promise<{ readonly found: Found | nul
     store,
     fetch: unpaidOnly(options.fetch),
   }
-  const mpp = readingPolicy(() => createMppClient(client))
+  const { mpp, maxFee } = readingPolicy(() => ({ mpp: createMppClient(client), ...resolvePolicy(policy) }))
   const actor = mpp.createFlow(input.url, { ...input.init, signal })
   let found: Found | null = null
   actor.subscribe(({ context, status }) => {
@@ -110,12 +114,16 @@ async function firstPlan(options: DryRun): Promise<{ readonly found: Found | nul
     // A plan that refuses ends the flow by itself, and one that waits is followed by another.
     if (found !== null || status !== 'active' || plan === null || challenge === null) return
     if (plan.kind === 'awaitAcknowledgement') return
-    found = { plan, challenge }
+    found = { plan, challenge, feeAtMost: moves(plan) && !challenge.feePayer ? maxFee : '0' }
     actor.send({ type: 'CANCEL' })
   })
   actor.start()
   const outcome = await mpp.outcomeOf(actor)
   return { found, outcome }
+}
+
+function moves({ kind }: Plan): boolean {
+  return kind === 'open' || kind === 'topUp'
 }
 
 function wouldDo({ plan, challenge }: Found): string {
@@ -147,6 +155,7 @@ function inWords(found: Found, origin: string, payer: string | null): string {
     ['payee', challenge.recipient],
     ['token', `${namedToken(challenge.currency)} on chain ${challenge.chainId}`],
     ['held by', challenge.escrow],
+    ...(found.feeAtMost === '0' ? [] : [['fee', `at most ${inTokens(found.feeAtMost)}`] as const]),
     ['payer', payer ?? 'none given: as for a payer without channels'],
   ]
   const lines = facts.map(([name, text]) => `  ${name.padEnd(8)} ${printable(text)}`)

@@ -62,6 +62,7 @@ export function summary(outcome: PaymentOutcome & { readonly status: 'succeeded'
   const parts = [
     `${response.status}, paid with a voucher up to ${namedAmount(authorised.cumulative, token)} (${signed})`,
     authorised.deposit === '0' ? null : `${inTokens(authorised.deposit)} deposited`,
+    authorised.feeAtMost === '0' ? null : `at most ${inTokens(authorised.feeAtMost)} of fees`,
     receipt === undefined ? null : `${inTokens(receipt.spent)} spent on this channel so far`,
     references.channelId === null ? null : `channel ${references.channelId}`,
     receiptProblem === undefined ? null : `but the receipt is not believed: ${receiptProblem}`,

@@ -15,7 +15,7 @@ import type { CommandRun } from '../command-run.js'
 import { showingFetch } from '../exchange.js'
 import { type EndingSignal, EXIT, EXIT_OF_SIGNAL, exitOf, usageError } from '../exit.js'
 import { inTokens, namedAmount } from '../money.js'
-import { payerOptions } from '../payer.js'
+import { payerOptions, policyOf } from '../payer.js'
 import type { Given } from '../perform.js'
 import { ownChannel } from './channel.js'
 import { forceCloseLine, stepLine } from './progress.js'
@@ -48,13 +48,14 @@ function readUrl(text: string): URL {
   return url
 }
 
-const forceCloseOptions = payerOptions.extend({ feeToken: z.string().optional() })
+const forceCloseOptions = payerOptions.extend({ feeToken: z.string().optional(), maxFee: z.string().optional() })
 
 /** Gets the deposit of one channel back from the chain. @throws CommandError when it is not this payer's, or not known. */
 export async function forceCloseChannel(run: CommandRun, { options, args }: Given): Promise<number> {
   const given = forceCloseOptions.parse(options)
   const feeToken = given.feeToken === undefined ? {} : { feeToken: readFeeToken(given.feeToken) }
-  const { mpp, session } = await ownChannel(args[0], given, {})
+  const { maxFee } = given
+  const { mpp, session } = await ownChannel(args[0], given, { policy: policyOf({ maxFee }) })
   const abort = new AbortController()
   let interrupted: EndingSignal | null = null
   run.onSignal((signal) => {
@@ -95,7 +96,8 @@ async function tell(
     return exitCode
   }
   const { status, settlement } = outcome
-  if (run.json) await run.writeJson({ status, exitCode: EXIT.ok, channelId, settlement })
+  const fees = 'feeAtMost' in outcome ? { feeAtMost: outcome.feeAtMost } : {}
+  if (run.json) await run.writeJson({ status, exitCode: EXIT.ok, channelId, settlement, ...fees })
   else await run.write(inWords(status === 'closed' ? 'Closed' : done, settlement, token))
   return EXIT.ok
 }

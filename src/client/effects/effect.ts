@@ -56,6 +56,7 @@ type FailureEvent = Extract<
       | 'STORE_NEWER_FORMAT'
       | 'CHAIN_UNAVAILABLE'
       | 'WALLET_BALANCE_INSUFFICIENT'
+      | 'FEE_TOO_HIGH'
       | 'SIGNING_FAILED'
       | 'EFFECT_FAILED'
   }
@@ -70,6 +71,7 @@ const CHAIN_EVENTS: Readonly<Record<ChainFailureReason, (failure: ChainFailure) 
   wrong_chain: (failure) => ({ ...unavailable(failure), lasting: true }),
   insufficient_balance: poor,
   wrong_fee_token: poor,
+  fee_too_high: expensive,
   nonce_spent: unsigned,
   validity_expired: unsigned,
   reverted: unsigned,
@@ -81,6 +83,10 @@ function unavailable({ message }: ChainFailure) {
 
 function poor({ detail, message }: ChainFailure): FailureEvent {
   return { type: 'WALLET_BALANCE_INSUFFICIENT', reason: detail ?? message }
+}
+
+function expensive({ detail, message }: ChainFailure): FailureEvent {
+  return { type: 'FEE_TOO_HIGH', reason: detail ?? message }
 }
 
 function unsigned({ message }: ChainFailure): FailureEvent {

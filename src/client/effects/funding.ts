@@ -105,12 +105,13 @@ export function topUpTerms(
   return { ...transactionTerms(ring, placed), descriptor: channelOf(record).descriptor }
 }
 
-function transactionTerms({ account }: Ring, { place, terms }: PlacedFlow) {
+function transactionTerms({ account, policy }: Ring, { place, terms }: PlacedFlow) {
   const { chainId, escrow } = place
   return {
     account,
     chainId,
     escrow,
+    maxFee: BigInt(policy.maxFee),
     ...(terms.feePayer !== undefined && { feePayer: terms.feePayer }),
     ...(terms.feeToken !== undefined && { feeToken: terms.feeToken }),
   }

@@ -49,6 +49,7 @@ async function signAndStore(
     signOpen(client, { ...openTerms(ring, placed), deposit: BigInt(plan.deposit) }),
   )
   const { channelId, descriptor, transaction, transactionHash, validBefore } = open
+  const feeAtMost = open.feeAtMost.toString()
   const cumulative = plan.cumulative
   const first = { channelId, cumulative: BigInt(cumulative), chainId, escrow }
   const voucher = await signing('voucher', () => signVoucher(ring.voucherSigner, first))
@@ -64,5 +65,6 @@ async function signAndStore(
   } as const
   const stored = await ring.ledger.apply(key, place, event, { lease, voucher, transaction, access: accessOf(flow) })
   flow.known = cumulative
-  return { type: 'OPEN_SIGNED', session: await viewFor(ring, placed, stored), deposit: plan.deposit, cumulative }
+  const session = await viewFor(ring, placed, stored)
+  return { type: 'OPEN_SIGNED', session, deposit: plan.deposit, cumulative, feeAtMost }
 }

@@ -1,7 +1,7 @@
 // Asks a person or a rule before funds move, while the lease keeps everybody else from asking for the same.
 // Must never take silence for an approval.
 
-import { movedBy, type PaymentFlowEvent, type Plan, type PlannedInput } from '../../../machines/index.js'
+import { type Amount, movedBy, type PaymentFlowEvent, type Plan, type PlannedInput } from '../../../machines/index.js'
 import type { PaymentIntent, Policy } from '../policy.js'
 import { dropLease, type FlowResources, type PlacedFlow } from '../ring.js'
 import type { EffectScope } from './effect.js'
@@ -18,7 +18,8 @@ export async function requestApproval(scope: EffectScope<PlannedInput>): Promise
     await dropLease(flow)
     return { type: 'SESSION_CHANGED', session: authorised.view }
   }
-  const intent = intentOf(flow, authorised.placed, authorised.plan, authorised.view.channelId)
+  const { placed, plan, view } = authorised
+  const intent = intentOf(flow, placed, plan, { channelId: view.channelId, maxFee: ring.policy.maxFee })
   const event = await askedOf(ring.policy.approve, intent)
   signal.throwIfAborted()
   return event
@@ -39,14 +40,16 @@ async function askedOf(approve: Policy['approve'], intent: PaymentIntent): Promi
 
 function intentOf(
   flow: FlowResources,
-  { place }: PlacedFlow,
+  { place, terms }: PlacedFlow,
   plan: Extract<Plan, { kind: 'open' | 'topUp' }>,
-  channelId: string | null,
+  { channelId, maxFee }: { readonly channelId: string | null; readonly maxFee: Amount },
 ): PaymentIntent {
   return {
     action: plan.kind,
     deposit: movedBy(plan),
     cumulative: plan.cumulative,
+    fee: terms.feePayer === true ? '0' : maxFee,
+    feeToken: terms.feeToken ?? place.token,
     chainId: place.chainId,
     token: place.token,
     payee: place.payee,

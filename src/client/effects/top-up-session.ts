@@ -70,11 +70,13 @@ async function signAndStore(
     signTopUp(client, { ...topUpTerms(ring, placed, record), additionalDeposit: BigInt(plan.additionalDeposit) }),
   )
   const { transaction, transactionHash, validBefore } = topUp
+  const feeAtMost = topUp.feeAtMost.toString()
   const { additionalDeposit } = plan
   const reaching = (deposit + BigInt(additionalDeposit)).toString()
   const event = { type: 'TOP_UP_SIGNED', additionalDeposit, reaching, transactionHash, validBefore } as const
   const stored = await ring.ledger.apply(key, place, event, { lease, transaction })
-  scope.tell({ type: 'TOP_UP_SIGNED', session: await viewFor(ring, placed, stored), additionalDeposit })
+  const session = await viewFor(ring, placed, stored)
+  scope.tell({ type: 'TOP_UP_SIGNED', session, additionalDeposit, feeAtMost })
   return { record: stored }
 }
 

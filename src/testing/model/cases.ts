@@ -17,6 +17,7 @@ import {
   BUCKET,
   dropped,
   ended,
+  FEE_AT_MOST,
   FOUND,
   included,
   MODEL_CHALLENGE,
@@ -72,6 +73,11 @@ const CHAIN_UNREACHABLE = one(
   'CHAIN_UNAVAILABLE',
   { by: 'chain', is: 'unreachable' },
   { type: 'CHAIN_UNAVAILABLE', reason: 'the RPC endpoint could not be reached' },
+)
+const CHAIN_EXPENSIVE = one(
+  'FEE_TOO_HIGH',
+  { by: 'chain', is: 'expensive' },
+  { type: 'FEE_TOO_HIGH', reason: 'the transaction may cost more than maxFee' },
 )
 const REFUSED = one(
   'CONNECTION_FAILED',
@@ -241,6 +247,7 @@ function opened(session: SessionView, context: PaymentFlowContext): Of<'OPEN_SIG
     },
     deposit,
     cumulative,
+    feeAtMost: FEE_AT_MOST,
   }
 }
 
@@ -268,6 +275,7 @@ function awaitingApproval(context: PaymentFlowContext): readonly EventCase[] {
     one('DENY', { by: 'caller', sends: 'DENY' }, { type: 'DENY' }),
     ...interference(context),
     WALLET_EMPTY,
+    CHAIN_EXPENSIVE,
     CHAIN_UNREACHABLE,
     ...OF_THE_STORE,
     CANCEL,
@@ -285,6 +293,7 @@ function openingSession(context: PaymentFlowContext): readonly EventCase[] {
     ...interference(context),
     WALLET_REFUSES,
     WALLET_EMPTY,
+    CHAIN_EXPENSIVE,
     CHAIN_UNREACHABLE,
     ...OF_THE_STORE,
     CANCEL,
@@ -298,11 +307,17 @@ function toppingUp(context: PaymentFlowContext): readonly EventCase[] {
     const additionalDeposit = plan?.kind === 'topUp' ? plan.additionalDeposit : BUCKET
     const signed = { ...session, status: 'toppingUp', pending: 'topUp', pendingAmount: additionalDeposit } as const
     return [
-      one('TOP_UP_SIGNED', CLIENT, { type: 'TOP_UP_SIGNED', session: signed, additionalDeposit }),
+      one('TOP_UP_SIGNED', CLIENT, {
+        type: 'TOP_UP_SIGNED',
+        session: signed,
+        additionalDeposit,
+        feeAtMost: FEE_AT_MOST,
+      }),
       ...interference(context),
       EXPIRY,
       WALLET_REFUSES,
       WALLET_EMPTY,
+      CHAIN_EXPENSIVE,
       CHAIN_UNREACHABLE,
       ...OF_THE_STORE,
       CANCEL,

@@ -90,8 +90,8 @@ export type Cause =
   | { readonly by: 'ledger'; readonly finds: Finding }
   | { readonly by: 'another-process'; readonly does: Interference }
   | { readonly by: 'chain'; readonly shows: ChainTruth }
-  /** The RPC endpoint does not answer. */
-  | { readonly by: 'chain'; readonly is: 'unreachable' }
+  /** The RPC endpoint does not answer; it asks for a price that nobody pays. */
+  | { readonly by: 'chain'; readonly is: 'unreachable' | 'expensive' }
   | { readonly by: 'wallet'; readonly is: 'refusing' | 'empty' }
   | { readonly by: 'store'; readonly is: 'broken' | 'busy' | 'unavailable' | 'damaged' | 'newer_format' }
   /** The challenge's time runs out. */

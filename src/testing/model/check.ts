@@ -180,6 +180,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'what a flow authorised never shrinks': (before, _, { context }) =>
     !exceeds(before.context.authorised.cumulative, context.authorised.cumulative) &&
     !exceeds(before.context.authorised.deposit, context.authorised.deposit) &&
+    !exceeds(before.context.authorised.feeAtMost, context.authorised.feeAtMost) &&
     before.context.authorised.paidSends <= context.authorised.paidSends,
   'no recovery is taken more often than its bound': (_, __, { context }) =>
     Object.entries(context.counts).every(

@@ -14,6 +14,8 @@ import type { Finding } from './causes.js'
 export const BUCKET = '1000000'
 /** What challenges suggest as a deposit, in base units. */
 export const SUGGESTED_DEPOSIT = '5000000'
+/** What a transaction may cost, in base units. */
+export const FEE_AT_MOST = '20000'
 /** Stands for whatever id the first channel of a flow has. */
 export const MODEL_CHANNEL = `0x${'c1'.repeat(32)}`
 

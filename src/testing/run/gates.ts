@@ -72,7 +72,10 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
     const { cause } = step
     if (cause.by === 'another-process') await other.act(cause.does)
     if (cause.by === 'chain' && 'shows' in cause) await other.decide(cause.shows)
-    if (cause.by === 'chain' && 'is' in cause) relay.reach(false)
+    if (cause.by === 'chain' && 'is' in cause) {
+      if (cause.is === 'expensive') relay.overcharge(true)
+      else relay.reach(false)
+    }
     if (cause.by === 'wallet' && cause.is === 'empty') await other.emptyWallet()
   }
 
@@ -143,6 +146,7 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
     }),
     restore() {
       relay.reach(true)
+      relay.overcharge(false)
       clock.restore()
       if (isDown) comingBack = gateway.comeBack()
       isDown = false
