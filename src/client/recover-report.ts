@@ -3,6 +3,7 @@
 
 import { type Amount, exceeds, type PendingOperation, type SessionStatus } from '../../machines/index.js'
 import { isEnded, type SessionRecord } from '../sessions/index.js'
+import { timeOf } from '../tempo/index.js'
 import { summarise } from './sessions.js'
 
 /**
@@ -113,6 +114,12 @@ export function reportOf(
   }
 }
 
+/** The same line with more to say. */
+export function withNotes(report: RecoveredChannel, notes: readonly string[]): RecoveredChannel {
+  const said = [...notes, ...(report.detail === null ? [] : [report.detail])]
+  return said.length === 0 ? report : { ...report, detail: said.join('; ') }
+}
+
 function amountsOf({ deposit, signed, spent, settled, refundable, refunded }: RecoveredAmounts): RecoveredAmounts {
   return { deposit, signed, spent, settled, refundable, refunded }
 }
@@ -184,9 +191,4 @@ export function forcedClose({ status, session }: SessionRecord): string | null {
   if (status === 'withdrawable') return 'a forced close can be finished: call forceClose again'
   if (status !== 'closeRequested' || session.withdrawableAt === null) return null
   return `a forced close is under way; it can be finished from ${timeOf(session.withdrawableAt)} on: call forceClose again`
-}
-
-/** Chain seconds as RFC 3339. */
-function timeOf(seconds: number): string {
-  return new Date(seconds * 1000).toISOString()
 }

@@ -6,6 +6,7 @@ import { Abis } from 'viem/tempo'
 import type { Address, Hex } from '../protocol/hex.js'
 import { lowerCase, sameHex } from './channel.js'
 import { toChainFailure } from './failure.js'
+import { holdTime, type Reference } from './plausible.js'
 
 /** A channel as the reserve keeps it, in base units. */
 export interface ChannelState {
@@ -44,17 +45,23 @@ export async function readChannel(
  *
  * @throws {@link ChainFailure}
  */
-export async function readChainTime(client: Client): Promise<number> {
-  return Number((await readPendingBlock(client)).timestamp)
+export async function readChainTime(client: Client, reference: Reference = {}): Promise<number> {
+  return Number((await readPendingBlock(client, reference)).timestamp)
 }
 
-/** Time in seconds and base fee of the block under way, or of the latest one where a node does not show the former. */
+/**
+ * Time in seconds and base fee of the block under way, or of the latest one where a node does not show the former.
+ *
+ * @throws {@link ChainFailure} `implausible` when the time cannot be.
+ */
 export async function readPendingBlock(
   client: Client,
+  reference: Reference = {},
 ): Promise<{ readonly timestamp: bigint; readonly baseFeePerGas: bigint }> {
   return failingTyped(async () => {
     const pending = await getBlock(client, { blockTag: 'pending' }).catch(() => undefined)
     const block = pending ?? (await getBlock(client, { blockTag: 'latest' }))
+    holdTime(Number(block.timestamp), reference)
     return { timestamp: block.timestamp, baseFeePerGas: block.baseFeePerGas ?? 0n }
   })
 }
