@@ -124,6 +124,11 @@ function amountsOf({ deposit, signed, spent, settled, refundable, refunded }: Re
   return { deposit, signed, spent, settled, refundable, refunded }
 }
 
+/** No honest clock, however it was set, lets anything be signed for longer. */
+const LONGEST_HONEST_MS = 2 * 86_400_000
+const LIED_TO =
+  'a node has lied about the time when it was signed. To wait for it no longer, recover({ trustNode: true }) with a node that you trust'
+
 type Told = Pick<RecoveredChannel, 'found' | 'action' | 'detail'>
 
 const PENDING: Readonly<Record<PendingOperation['kind'], string>> = {
@@ -149,7 +154,8 @@ export function told(before: SessionRecord, after: SessionRecord | undefined, un
   const waits = after.session.pending
   if (undecided || (waits !== null && waits.transactionHash === pending?.transactionHash)) {
     const until = pending?.validBefore ?? null
-    const detail = `${what ?? 'a transaction'} may still be included${until === null ? '' : `, until ${timeOf(until)}`}`
+    const still = `${what ?? 'a transaction'} may still be included${until === null ? '' : `, until ${timeOf(until)}`}`
+    const detail = (until ?? 0) * 1000 - before.usedAt <= LONGEST_HONEST_MS ? still : `${still}; ${LIED_TO}`
     return { found: 'undecided', action: 'kept', detail }
   }
   return { found: 'funded', ...changeOf(before, after, what) }
