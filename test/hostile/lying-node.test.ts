@@ -279,3 +279,32 @@ describe('settled, by a node that is in league with the payee', () => {
     expect(await here.balance()).toBe(FUNDS - 100_000n)
   })
 })
+
+describe('the end of a channel that lives, as a node pretends it', () => {
+  it('costs another deposit each time, and the exposure of each: an honest node finds all of them again', async () => {
+    const gateway = await hostile(async (call, response, here) => {
+      if (call.action === 'unpaid') return here.refuse(response, null)
+      if (call.action !== 'open') return here.refuse(response, 'session/channel-not-found', { status: 410 })
+      await here.broadcast(call)
+      return here.deliver(call, response)
+    })
+    const [node, payer, store] = [await liar(), counted(stage.payer()), journal()]
+    const mpp = stage.client(payer.account, { store, rpcUrl: node.url })
+    await paySome(mpp, gateway.chat, 1, request)
+    // Every channel that was opened until now is said to be gone.
+    for (let at = 0; at < 2; at += 1) {
+      const open = new Set((await mpp.sessions.list()).map(({ channelId }) => channelId))
+      node.lies({
+        channel: (truth, channelId) =>
+          open.has(channelId ?? '') ? { settled: 0n, deposit: 0n, closeRequestedAt: 0 } : truth,
+      })
+      await mpp.pay(gateway.chat, request())
+    }
+    expect(await stage.opened(payer.account)).toBe(3)
+    // Nothing that was signed is forgotten: it is in the ledger, and an honest node shows that it lives.
+    await recover(honest(payer.account, store))
+    expect(await mpp.sessions.totals()).toMatchObject([{ live: 3, atStake: '15000000', signed: '3000000' }])
+    expect(await gateway.cashIn()).toBeLessThanOrEqual(3n * EXPOSURE)
+    expect(FUNDS - (await stage.balance(payer.account.address))).toBeLessThanOrEqual(3n * EXPOSURE)
+  })
+})

@@ -24,7 +24,7 @@ export interface Lies {
   readonly blocks?: number
   /** Seconds that its clock is ahead. */
   readonly seconds?: number
-  readonly channel?: (truth: ShownChannel) => ShownChannel
+  readonly channel?: (truth: ShownChannel, channelId: string | undefined) => ShownChannel
 }
 
 export interface LyingNode {
@@ -54,22 +54,28 @@ export async function startLyingNode(target: string): Promise<LyingNode> {
   const trueBlock = (given: unknown): unknown =>
     typeof given === 'string' && /^0x/.test(given) && Number(given) >= blocks ? hex(Number(given) - blocks) : given
 
+  /** A call of the channel reserve; undefined for another contract's. */
+  function decoded(data: `0x${string}`) {
+    try {
+      return decodeFunctionData({ abi, data })
+    } catch {
+      return undefined
+    }
+  }
+
   function shown(data: unknown, result: unknown): unknown {
     if (channel === undefined || !isHex(data) || !isHex(result)) return result
-    let functionName: string
-    try {
-      functionName = decodeFunctionData({ abi, data }).functionName
-    } catch {
-      // Another contract's.
-      return result
-    }
-    if (functionName === 'getChannelState') {
+    const called = decoded(data)
+    if (called?.functionName === 'getChannelState') {
+      const { functionName, args } = called
       const truth = decodeFunctionResult({ abi, functionName, data: result })
-      return encodeFunctionResult({ abi, functionName, result: channel(truth) })
+      return encodeFunctionResult({ abi, functionName, result: channel(truth, args[0]) })
     }
-    if (functionName === 'getChannelStatesBatch') {
+    if (called?.functionName === 'getChannelStatesBatch') {
+      const { functionName, args } = called
+      const lie = channel
       const truths = decodeFunctionResult({ abi, functionName, data: result })
-      return encodeFunctionResult({ abi, functionName, result: truths.map(channel) })
+      return encodeFunctionResult({ abi, functionName, result: truths.map((truth, at) => lie(truth, args[0][at])) })
     }
     return result
   }
