@@ -57,9 +57,9 @@ export interface SessionView {
   readonly deposit: Amount
   readonly signed: Amount
   readonly accepted: Amount
-  /** Acknowledged use: the larger of what receipts say and what the chain has settled. */
+  /** Acknowledged use, from receipts alone. */
   readonly spent: Amount
-  /** Prices of answered requests that no receipt has acknowledged: presumed to be spent beyond `spent`. */
+  /** Presumed to be spent beyond `spent`: the prices of answers without a receipt, or what the chain has settled. */
   readonly unacknowledged: Amount
   /** Sum of all reservations in flight, this flow's included. */
   readonly reserved: Amount

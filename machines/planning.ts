@@ -41,12 +41,11 @@ export const defaultStrategy: Strategy = ({ challenge, session, demand }) => {
   const told = demand?.kind === 'voucher' && demand.step !== null
   const known = live && !told && challenge.snapshot?.channelId === session.channelId
   const ofThisChannel = known ? challenge.snapshot : null
+  const used = live ? add(session.spent, session.unacknowledged) : '0'
   let required = max(signed, '0')
   if (ofThisChannel !== null) required = ofThisChannel.requiredCumulative
-  else if (challenge.unitType === 'request') {
-    const used = live ? add(session.spent, session.unacknowledged) : '0'
-    required = add(used, max(session.reserved, challenge.amount))
-  } else if (!exceeds(signed, '0')) required = challenge.amount
+  else if (challenge.unitType === 'request') required = add(used, max(session.reserved, challenge.amount))
+  else if (!exceeds(signed, '0')) required = add(used, challenge.amount)
   // A demand is about the channel it was made for; a channel that has ended takes it along.
   const stale = !live && session.channelId !== null
   if (demand?.kind === 'voucher' && !stale && !exceeds(signed, demand.above)) {

@@ -30,6 +30,11 @@ function carriedOver(reservations: readonly Reservation[], spent: Amount): reado
   return reservations.map((held) => ({ ...held, spent }))
 }
 
+/** What this side has signed for a channel before it found it again on the chain. */
+function signedBefore(context: SessionContext, channelId: string): Amount {
+  return context.channelId === channelId ? context.signed : '0'
+}
+
 /**
  * What is presumed to be spent beyond `spent`, once the request of `answered` was. A server's running total includes every
  * earlier request: a receipt that says more than this request's price makes up for those that were not acknowledged.
@@ -67,8 +72,9 @@ const session = setup({
       !exceeds(context.signed, event.cumulative) &&
       !exceeds(event.cumulative, context.pending?.amount ?? '0'),
     /** What is adopted from the chain covers all that was signed or settled. */
-    adoptsWithinDeposit: ({ event }) =>
-      event.type === 'CHANNEL_ADOPTED' && !exceeds(max(event.cumulative, event.settled), event.deposit),
+    adoptsWithinDeposit: ({ context, event }) =>
+      event.type === 'CHANNEL_ADOPTED' &&
+      !exceeds(max(event.cumulative, event.settled, signedBefore(context, event.channelId)), event.deposit),
     /** What the chain confirms covers the first voucher. */
     depositCovers: ({ context, event }) => event.type === 'OPEN_CONFIRMED' && !exceeds(context.signed, event.deposit),
     /** A forced close is under way that nothing has called off yet. */
@@ -111,30 +117,32 @@ const session = setup({
             },
           },
     ),
-    adoptChannel: assign(({ context, event }) =>
-      event.type !== 'CHANNEL_ADOPTED'
-        ? {}
-        : {
-            ...ABSENT_SESSION,
-            reservations: carriedOver(context.reservations, event.settled),
-            channelId: event.channelId,
-            descriptor: event.descriptor,
-            resource: event.resource,
-            deposit: event.deposit,
-            settled: event.settled,
-            // What the chain settled was signed at some time, whatever this side remembers of it.
-            signed: max(event.cumulative, event.settled),
-            accepted: event.settled,
-            spent: event.settled,
-            adopted: true,
-          },
-    ),
+    adoptChannel: assign(({ context, event }) => {
+      if (event.type !== 'CHANNEL_ADOPTED') return {}
+      // What the chain has settled is money taken, not work acknowledged: only receipts say what was spent.
+      const known = context.channelId === event.channelId ? context : { ...ABSENT_SESSION, adopted: true }
+      return {
+        ...ABSENT_SESSION,
+        reservations: carriedOver(context.reservations, known.spent),
+        channelId: event.channelId,
+        descriptor: event.descriptor,
+        resource: event.resource,
+        deposit: event.deposit,
+        settled: max(known.settled, event.settled),
+        signed: max(known.signed, event.cumulative),
+        accepted: known.accepted,
+        spent: known.spent,
+        unacknowledged: known.unacknowledged,
+        adopted: known.adopted,
+      }
+    }),
     /** How new the chain was in which the channel was seen: it never counts backwards. */
     noteSighting: assign(({ context, event }) =>
       'block' in event && event.block !== undefined
         ? { seenAtBlock: Math.max(context.seenAtBlock ?? 0, event.block) }
         : {},
     ),
+    forgetSighting: assign({ seenAtBlock: null }),
     forgetOpen: assign(({ context }) => ({
       ...ABSENT_SESSION,
       reservations: carriedOver(context.reservations, '0'),
@@ -243,6 +251,10 @@ const reservations = {
   RESERVED: { actions: 'reserve' as const },
   RELEASED: { actions: 'release' as const },
 }
+/** Amounts and states stay as they are: only which nodes are believed changes. */
+const sightings = {
+  SIGHTING_RESET: { actions: 'forgetSighting' as const },
+}
 const acknowledgements = {
   RECEIPT_ACCEPTED: { guard: 'receiptWithinSigned' as const, actions: 'recordReceipt' as const },
   ANSWER_UNACKNOWLEDGED: { actions: 'recordUnacknowledged' as const },
@@ -297,6 +309,7 @@ export const sessionMachine = session.createMachine({
         REQUEST_CLOSE_SIGNED: { target: 'closeRequested', actions: 'recordForcedStep' },
         CLOSE_REQUESTED: { target: 'closeRequested', actions: ['recordCloseRequest', 'noteSighting'] },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
+        ...sightings,
         ...reservations,
         ...acknowledgements,
       },
@@ -317,6 +330,7 @@ export const sessionMachine = session.createMachine({
         ],
         CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
+        ...sightings,
         ...reservations,
         ...acknowledgements,
       },
@@ -332,6 +346,7 @@ export const sessionMachine = session.createMachine({
         ],
         CLOSE_REQUESTED: { target: 'closeRequested', actions: ['recordCloseRequest', 'noteSighting'] },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
+        ...sightings,
         ...reservations,
         ...acknowledgements,
       },
@@ -353,6 +368,7 @@ export const sessionMachine = session.createMachine({
         CLOSE_SIGNED: { guard: 'closesAtSigned', target: 'closing', actions: 'recordClose' },
         CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
+        ...sightings,
         ...reservations,
         ...acknowledgements,
       },
@@ -373,6 +389,7 @@ export const sessionMachine = session.createMachine({
         CLOSE_SIGNED: { guard: 'closesAtSigned', target: 'closing', actions: 'recordClose' },
         CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
+        ...sightings,
         ...reservations,
         ...acknowledgements,
       },

@@ -106,6 +106,8 @@ export type SessionEvent =
     }
   | (Seen & { readonly type: 'TOP_UP_CONFIRMED'; readonly deposit: Amount })
   | { readonly type: 'TOP_UP_DROPPED' }
+  /** The last sighting was a node's lie: a person vouches for another node. */
+  | { readonly type: 'SIGHTING_RESET' }
   | (Seen & { readonly type: 'DEPOSIT_SEEN'; readonly deposit: Amount; readonly settled: Amount })
   | {
       readonly type: 'RESERVED'

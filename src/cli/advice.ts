@@ -26,6 +26,7 @@ const RECOVER = 'mpp-flow sessions recover'
 
 /** Calls of the library, and the command for each. The longer ones come first. */
 const CALLS: readonly (readonly [RegExp, string])[] = [
+  [/\brecover\(\{ trustNode: true \}\)/g, `"${RECOVER} --trust-node --rpc-url"`],
   [/\bclose\(channelId, \{ url \}\)/g, `"${CLOSE} --url"`],
   [/\bcall forceClose again/g, `run "${FORCE_CLOSE}" again`],
   [/\bforceClose\b/g, `"${FORCE_CLOSE}"`],

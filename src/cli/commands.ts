@@ -114,6 +114,7 @@ function defineSessions(program: Command, perform: Perform): void {
     .option('--from-block <number>', 'the first block to search (default: 0)')
     .option('--max-exposure <tokens>', 'most that may have been signed beyond what was spent (default: 2)')
     .option('--reuse', 'pay with found channels also where lost vouchers may be higher than that')
+    .option('--trust-node', 'believe the node of --rpc-url where it contradicts what other nodes have said')
   perform(withPayer(withJson(recovering)), async (run, given) =>
     (await import('./sessions/recover.js')).recoverChannels(run, given),
   )

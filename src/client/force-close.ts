@@ -44,6 +44,7 @@ const PASSING: ReadonlySet<ChainFailure['reason']> = new Set([
   'unreachable',
   'rate_limited',
   'behind',
+  'implausible',
   'unknown',
   'reverted',
   'nonce_spent',
@@ -240,6 +241,7 @@ async function sign(run: Run, record: SessionRecord, kind: 'requestClose' | 'wit
     escrow,
     descriptor,
     maxFee: BigInt(ring.policy.maxFee),
+    clock: ring.clock,
     ...(options.feeToken !== undefined && { feeToken: options.feeToken }),
     ...(withdrawableAt !== null && { notBefore: withdrawableAt }),
   }
@@ -271,7 +273,9 @@ async function tell(run: Run, record: SessionRecord, step: ForceCloseStep): Prom
   const { withdrawableAt, pending } = record.session
   let secondsLeft: number | null = null
   if (withdrawableAt !== null) {
-    const { blockTime } = await readNewestBlock(await run.ring.clientFor(record.place.chainId))
+    const { blockTime } = await readNewestBlock(await run.ring.clientFor(record.place.chainId), {
+      clock: run.ring.clock,
+    })
     secondsLeft = Math.max(0, withdrawableAt - blockTime)
   }
   const txHash = pending?.transactionHash ?? null

@@ -1,7 +1,7 @@
 // Finds the payer's channels that the ledger does not know, from the chain's own events, and takes them in.
-// Must never take in a channel as one to pay with when lost vouchers may be higher than the policy lets be signed.
+// Must never sign anything, nor take in a channel as one to pay with when lost vouchers may be higher than the policy lets be signed.
 
-import { type Amount, amountOf, max, mayPayWithAdopted, type SessionEvent } from '../../machines/index.js'
+import { amountOf, mayPayWithAdopted, type SessionEvent } from '../../machines/index.js'
 import type { Address, Hex } from '../protocol/index.js'
 import {
   type ChannelPlace,
@@ -13,6 +13,7 @@ import {
   StoreError,
 } from '../sessions/index.js'
 import {
+  ChainFailure,
   type ChannelSighting,
   effectiveSigner,
   findOpenings,
@@ -20,10 +21,9 @@ import {
   type Opening,
   sameHex,
   sightChannels,
-  signVoucher,
 } from '../tempo/index.js'
 import { askAgain } from './ask-again.js'
-import { signing } from './effects/effect.js'
+import { contradictionIn } from './effects/contradiction.js'
 import { reconcile } from './effects/reconcile.js'
 import { causeOf } from './force-close-outcome.js'
 import {
@@ -46,6 +46,8 @@ export interface SearchOptions {
   readonly fromBlock: number | undefined
   /** Pay with what is found, whatever was signed for it before. */
   readonly reuse: boolean
+  /** A person vouches for the node. */
+  readonly trustNode: boolean
   readonly onProgress: ((progress: RecoverProgress) => void) | undefined
 }
 
@@ -77,7 +79,9 @@ export async function searchChain(
     )
     const unknown = found.openings.filter(({ channelId }) => isUnknown(records, channelId))
     const channelIds = unknown.map(({ channelId }) => channelId)
-    const sightings = await askAgain(ring, signal, () => sightChannels(client, { channelIds, escrow }))
+    const sightings = await askAgain(ring, signal, () =>
+      sightChannels(client, { channelIds, escrow, clock: ring.clock }),
+    )
     const channels: RecoveredChannel[] = []
     // One after the other: of two in the same place, the first one found takes it.
     for (const [index, opening] of unknown.entries()) {
@@ -120,7 +124,7 @@ async function takeIn(
   const place: ChannelPlace = { ...where, payer, payee, token, operator, signer: effectiveSigner(descriptor) }
   const own = channelKey(place)
   const amounts = { deposit: sighting.deposit.toString(), settled: sighting.settled.toString() }
-  const cumulative = max(known?.session.signed ?? '0', amounts.settled)
+  const cumulative = known?.session.signed ?? '0'
   const event: SessionEvent = {
     type: 'CHANNEL_ADOPTED',
     channelId,
@@ -133,13 +137,12 @@ async function takeIn(
   const none = emptyRecord(own, place, Date.now())
   const outside = { ...none, session: { ...none.session, ...amounts, channelId } }
   try {
+    const contradiction = contradictionIn(known, sighting.settled)
+    if (contradiction !== null && !options.trustNode) throw new ChainFailure('contradiction', contradiction)
     const usable = options.reuse || mayPayWithAdopted(amounts, ring.policy.limits)
     const keys = usable ? [own, keyBeside(own, channelId)] : [keyBeside(own, channelId)]
-    // A voucher for what the chain has paid out already exposes nothing, and is one to go on from.
-    const voucher = known === undefined ? await voucherAt(ring, place, channelId, cumulative) : undefined
     const record = await adopt(ring, place, event, {
       keys: known === undefined ? keys : [known.key],
-      voucher,
       signal: options.signal,
     })
     return reportOf(record, record, {
@@ -156,24 +159,12 @@ async function takeIn(
   }
 }
 
-/** A voucher for what was settled, when this client signs for the channel and anything was. */
-async function voucherAt(
-  ring: Ring,
-  { chainId, escrow, signer }: ChannelPlace,
-  channelId: Hex,
-  cumulative: Amount,
-): Promise<Hex | undefined> {
-  if (cumulative === '0' || !sameHex(signer, ring.voucherSigner.address)) return undefined
-  const terms = { channelId, cumulative: BigInt(cumulative), chainId, escrow }
-  return signing('voucher', () => signVoucher(ring.voucherSigner, terms))
-}
-
 /** Takes the channel in under the first of `keys` that no other channel stands at, and whose record can be read. */
 async function adopt(
   ring: Ring,
   place: ChannelPlace,
   event: Extract<SessionEvent, { type: 'CHANNEL_ADOPTED' }>,
-  p: { readonly keys: readonly string[]; readonly voucher: Hex | undefined; readonly signal: AbortSignal },
+  p: { readonly keys: readonly string[]; readonly signal: AbortSignal },
 ): Promise<SessionRecord> {
   let refusal: unknown = new Error('no place in the ledger took the channel')
   for (const key of p.keys) {
@@ -182,7 +173,7 @@ async function adopt(
       try {
         const standing = await ring.ledger.read(key)
         if (standing !== undefined && !isEnded(standing)) continue
-        await ring.ledger.apply(key, place, event, { lease, ...(p.voucher !== undefined && { voucher: p.voucher }) })
+        await ring.ledger.apply(key, place, event, { lease })
         // A forced close may be under way.
         await askAgain(ring, p.signal, () => reconcile(ring, { key, place }, lease))
         const record = await ring.ledger.read(key)

@@ -5,11 +5,14 @@ import { isEnded, type SessionRecord } from '../sessions/index.js'
 import { askAgain } from './ask-again.js'
 import { reconcile } from './effects/reconcile.js'
 import { causeOf } from './force-close-outcome.js'
-import { type RecoveredChannel, type RecoverProgress, reportOf, told } from './recover-report.js'
+import { type RecoveredChannel, type RecoverProgress, reportOf, told, withNotes } from './recover-report.js'
+import { undoLies } from './recover-vouched.js'
 import type { Ring } from './ring.js'
 
 export interface SettleOptions {
   readonly signal: AbortSignal
+  /** A person vouches for the node. */
+  readonly trustNode: boolean
   readonly onProgress: ((progress: RecoverProgress) => void) | undefined
 }
 
@@ -17,14 +20,15 @@ export interface SettleOptions {
 export function settleLedger(
   ring: Ring,
   records: readonly SessionRecord[],
-  { signal, onProgress }: SettleOptions,
+  options: SettleOptions,
 ): Promise<readonly RecoveredChannel[]> {
+  const { onProgress } = options
   const payer = ring.account.address.toLowerCase()
   const live = records.filter((record) => record.place.payer === payer && !isEnded(record))
   let left = live.length
   return Promise.all(
     live.map(async (record) => {
-      const channel = await settle(ring, record, signal)
+      const channel = await settle(ring, record, options)
       left -= 1
       onProgress?.({ step: 'settling', left, of: live.length })
       return channel
@@ -32,7 +36,11 @@ export function settleLedger(
   )
 }
 
-async function settle(ring: Ring, known: SessionRecord, signal: AbortSignal): Promise<RecoveredChannel> {
+async function settle(
+  ring: Ring,
+  known: SessionRecord,
+  { signal, trustNode }: SettleOptions,
+): Promise<RecoveredChannel> {
   const { key, place } = known
   try {
     const lease = await ring.ledger.lease(key, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
@@ -40,9 +48,17 @@ async function settle(ring: Ring, known: SessionRecord, signal: AbortSignal): Pr
       const before = (await ring.ledger.read(key)) ?? known
       if (before.session.channelId !== known.session.channelId)
         return aside(known, 'somebody else has ended it meanwhile')
-      const result = await askAgain(ring, signal, () => reconcile(ring, { key, place }, lease))
+      const undone = trustNode ? await askAgain(ring, signal, () => undoLies(ring, before, lease, signal)) : null
+      const notes = undone?.notes ?? []
+      if (undone !== null && undone.aside !== null) {
+        const rest = { source: 'ledger', found: 'undecided', action: 'kept', detail: null } as const
+        return withNotes(reportOf(before, undone.aside, rest), notes)
+      }
+      const result = await askAgain(ring, signal, () => reconcile(ring, { key, place }, lease, { vouched: trustNode }))
       const after = await ring.ledger.read(key)
-      return reportOf(before, after, { source: 'ledger', ...told(before, after, 'undecidedMs' in result) })
+      const report = reportOf(before, after, { source: 'ledger', ...told(before, after, 'undecidedMs' in result) })
+      const contradiction = 'contradiction' in result ? result.contradiction : undefined
+      return contradiction === undefined ? withNotes(report, notes) : contradicted(report, contradiction, trustNode)
     } finally {
       await lease.release()
     }
@@ -51,6 +67,14 @@ async function settle(ring: Ring, known: SessionRecord, signal: AbortSignal): Pr
     const { code, detail } = causeOf(error)
     return aside(known, `${code}${detail === null ? '' : `: ${detail}`}`)
   }
+}
+
+/** The chain shows more than was signed here: taken over only on a person's word for the node. */
+function contradicted(report: RecoveredChannel, contradiction: string, trusted: boolean): RecoveredChannel {
+  if (trusted) return withNotes(report, [`${contradiction}: taken over, because the node is trusted`])
+  const way =
+    'the node lies, or this ledger does not know of every signature. Nothing was stored: ask another node, get the deposit back with forceClose, or recover({ trustNode: true }) with a node that you trust'
+  return { ...withNotes(report, [`${contradiction}: ${way}`]), action: 'kept' }
 }
 
 /** A channel that was left as it was. */

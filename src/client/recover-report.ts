@@ -3,6 +3,7 @@
 
 import { type Amount, exceeds, type PendingOperation, type SessionStatus } from '../../machines/index.js'
 import { isEnded, type SessionRecord } from '../sessions/index.js'
+import { timeOf } from '../tempo/index.js'
 import { summarise } from './sessions.js'
 
 /**
@@ -113,9 +114,20 @@ export function reportOf(
   }
 }
 
+/** The same line with more to say. */
+export function withNotes(report: RecoveredChannel, notes: readonly string[]): RecoveredChannel {
+  const said = [...notes, ...(report.detail === null ? [] : [report.detail])]
+  return said.length === 0 ? report : { ...report, detail: said.join('; ') }
+}
+
 function amountsOf({ deposit, signed, spent, settled, refundable, refunded }: RecoveredAmounts): RecoveredAmounts {
   return { deposit, signed, spent, settled, refundable, refunded }
 }
+
+/** No honest clock, however it was set, lets anything be signed for longer. */
+const LONGEST_HONEST_MS = 2 * 86_400_000
+const LIED_TO =
+  'a node has lied about the time when it was signed. To wait for it no longer, recover({ trustNode: true }) with a node that you trust'
 
 type Told = Pick<RecoveredChannel, 'found' | 'action' | 'detail'>
 
@@ -142,7 +154,8 @@ export function told(before: SessionRecord, after: SessionRecord | undefined, un
   const waits = after.session.pending
   if (undecided || (waits !== null && waits.transactionHash === pending?.transactionHash)) {
     const until = pending?.validBefore ?? null
-    const detail = `${what ?? 'a transaction'} may still be included${until === null ? '' : `, until ${timeOf(until)}`}`
+    const still = `${what ?? 'a transaction'} may still be included${until === null ? '' : `, until ${timeOf(until)}`}`
+    const detail = (until ?? 0) * 1000 - before.usedAt <= LONGEST_HONEST_MS ? still : `${still}; ${LIED_TO}`
     return { found: 'undecided', action: 'kept', detail }
   }
   return { found: 'funded', ...changeOf(before, after, what) }
@@ -184,9 +197,4 @@ export function forcedClose({ status, session }: SessionRecord): string | null {
   if (status === 'withdrawable') return 'a forced close can be finished: call forceClose again'
   if (status !== 'closeRequested' || session.withdrawableAt === null) return null
   return `a forced close is under way; it can be finished from ${timeOf(session.withdrawableAt)} on: call forceClose again`
-}
-
-/** Chain seconds as RFC 3339. */
-function timeOf(seconds: number): string {
-  return new Date(seconds * 1000).toISOString()
 }

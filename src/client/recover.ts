@@ -1,5 +1,5 @@
 // Brings the ledger and the chain together after a crash, or after the ledger was lost.
-// Must never sign for anything new, nor forget anything signed that the chain may still include.
+// Must never sign anything, nor forget anything signed that the chain may still include.
 
 import { abortSignal, chainId, flag, fn, listOf, optionsOf, readOptions, wholeNumber } from '../options/index.js'
 import { parseAddress } from '../protocol/index.js'
@@ -21,6 +21,13 @@ export interface RecoverOptions {
    * client sign: its payee may then refuse what is signed. Default false: such channels are kept apart, to be closed.
    */
   readonly reuse?: boolean
+  /**
+   * You trust the node that this client asks: what it says goes before what other nodes have said. A last sighting that is
+   * ahead of it is reset; a transaction that was signed by a clock far ahead is no longer waited for; and what the payee has
+   * settled is believed, also where it is more than was signed here. No amount shrinks, and a node that has not caught up
+   * is refused. Default false. Give it when channels are refused as seen in a block that does not exist, or contradicted.
+   */
+  readonly trustNode?: boolean
   /** Told of each channel of the ledger, and of each part of a chain that was searched. Must not throw. */
   readonly onProgress?: (progress: RecoverProgress) => void
 }
@@ -30,6 +37,7 @@ const recoverOptions = optionsOf({
   chainIds: listOf(chainId, 'chain ids').optional(),
   fromBlock: wholeNumber(0).optional(),
   reuse: flag.optional(),
+  trustNode: flag.optional(),
   onProgress: fn<NonNullable<RecoverOptions['onProgress']>>().optional(),
 } satisfies Record<keyof RecoverOptions, unknown>)
 
@@ -38,9 +46,9 @@ const recoverOptions = optionsOf({
  * and still valid is kept and told. Then finds channels of this payer that only the chain knows, so that a lost ledger
  * loses no deposit. Waits for nothing but the leases of channels that are in use.
  *
- * What was signed for a channel that only the chain knows is unknown. Nothing is guessed: what the chain has settled counts
- * as signed and spent, everything signed from then on stays within `maxExposure` beyond it, and the channel is paid with
- * only when no lost voucher can be higher than that.
+ * Signs nothing. What was signed for a channel that only the chain knows is unknown, and nothing is guessed: the channel is
+ * paid with only when all of its deposit is within `maxExposure`, and then a flow signs its first voucher, within the
+ * limits. What a node says was settled counts as taken, and makes no room for more.
  *
  * @throws OptionError for options that cannot be read; StoreError when the store cannot be read at all; the signal's reason
  * when aborted. Everything else is reported.
@@ -59,8 +67,8 @@ export async function recover(ring: Ring, given: RecoverOptions = {}): Promise<R
   const options = readOptions(recoverOptions, given)
   const signal = options.signal ?? new AbortController().signal
   const { records, unreadable } = await readableRecords(ring.ledger)
-  const { onProgress } = options
-  const settled = await settleLedger(ring, records, { signal, onProgress })
+  const { onProgress, trustNode = false } = options
+  const settled = await settleLedger(ring, records, { signal, trustNode, onProgress })
   const after = await readableRecords(ring.ledger)
   const found = await Promise.all(
     placesToSearch(ring, records, options).map((where) =>
@@ -68,6 +76,7 @@ export async function recover(ring: Ring, given: RecoverOptions = {}): Promise<R
         signal,
         fromBlock: options.fromBlock,
         reuse: options.reuse ?? false,
+        trustNode,
         onProgress,
       }),
     ),

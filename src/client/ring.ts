@@ -14,6 +14,7 @@ import type {
   Slot,
 } from '../sessions/index.js'
 import { StoreError } from '../sessions/index.js'
+import type { Reference } from '../tempo/index.js'
 import type { Answer } from './answer.js'
 import { type CapturedRequest, type Destination, queryOf } from './capture.js'
 import type { Clock } from './clock.js'
@@ -127,6 +128,13 @@ export function placedFlow(ring: Ring, id: string): PlacedFlow {
     throw new Error('no challenge was accepted before this effect')
   }
   return { flow, place, key, challenge, terms }
+}
+
+/** What a node's answers about a record's channel are held against. */
+export function referenceFor({ clock }: Pick<Ring, 'clock'>, record: SessionRecord | undefined): Reference {
+  const block = record?.session.seenAtBlock ?? null
+  // A record is no newer than the first sighting in it.
+  return { clock, base: record === undefined || block === null ? null : { block, at: record.createdAt } }
 }
 
 /** What planning may see of the flow's channel now. */

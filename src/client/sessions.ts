@@ -1,7 +1,7 @@
 // What a caller may see of the channels in the ledger.
 // Must never show what is inside a record's secrets, nor let one record that cannot be read hide the others.
 
-import { type Amount, type SessionStatus, subtract, sum } from '../../machines/index.js'
+import { type Amount, max, type SessionStatus, subtract, sum } from '../../machines/index.js'
 import { atStake, isEnded, type Ledger, type SessionRecord, StoreError } from '../sessions/index.js'
 import { destinationOf, resourceOf } from './capture.js'
 
@@ -55,6 +55,11 @@ export interface TokenTotals {
   readonly refunded: Amount
 }
 
+/** What neither a receipt acknowledges as spent nor the chain shows as settled. */
+function refundableOf({ session }: SessionRecord): Amount {
+  return subtract(session.deposit, max(session.spent, session.settled))
+}
+
 /** What one record shows; null for a place that has no channel. */
 export function summarise(record: SessionRecord): SessionSummary | null {
   const { session, place, status, usedAt } = record
@@ -73,7 +78,7 @@ export function summarise(record: SessionRecord): SessionSummary | null {
     signed,
     accepted,
     spent,
-    refundable: isEnded(record) ? '0' : subtract(deposit, spent),
+    refundable: isEnded(record) ? '0' : refundableOf(record),
     refunded,
     settled,
     pending: pending?.kind ?? null,
@@ -125,7 +130,7 @@ function totalsOf({ chainId, token }: SessionRecord['place'], records: readonly 
     deposit: of('deposit'),
     signed: of('signed'),
     spent: of('spent'),
-    refundable: sum(live.map(({ session }) => subtract(session.deposit, session.spent))),
+    refundable: sum(live.map(refundableOf)),
     settled: sum(ended.map(({ session }) => session.settled)),
     refunded: sum(ended.map(({ session }) => session.refunded ?? '0')),
   }

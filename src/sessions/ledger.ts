@@ -53,6 +53,7 @@ const LEASED: ReadonlySet<SessionEvent['type']> = new Set([
   'WITHDRAW_DROPPED',
   'WITHDRAWN',
   'CHANNEL_GONE',
+  'SIGHTING_RESET',
 ])
 
 /** What a change may carry besides its event. */
@@ -75,6 +76,14 @@ export interface Ledger {
    * @throws IllegalChange when the session machine does not take the event; StoreError when the lease was lost.
    */
   apply(key: string, place: ChannelPlace, event: SessionEvent, options?: ChangeOptions): Promise<SessionRecord>
+  /**
+   * Moves a channel whose open may be included only much later beside its place, where it counts as at stake, so that
+   * another one can be opened. First copied, then removed: a crash in between leaves it twice.
+   *
+   * @returns the record where it is now.
+   * @throws IllegalChange when the channel is not being opened; StoreError when the lease was lost.
+   */
+  setOpenAside(key: string, place: ChannelPlace, lease: HeldLease): Promise<SessionRecord>
   /** Whether somebody in this process holds the lease of a channel or waits for it. */
   hasLine(key: string): boolean
   /** Waits for the lease of a channel. @throws StoreError `unavailable` when it is not free in time. */
@@ -141,8 +150,19 @@ export function createLedger({
     await store.update(archived.key, (existing) => existing ?? archived)
   }
 
-  return {
+  const ledger: Ledger = {
     flights,
+    async setOpenAside(key, place, lease) {
+      const stored = await store.get(key)
+      const channelId = stored?.session.channelId ?? null
+      if (stored?.status !== 'opening' || channelId === null)
+        throw new IllegalChange('OPEN_DROPPED', stored?.status ?? 'absent')
+      const aside: SessionRecord = { ...stored, key: keyBeside(key, channelId) }
+      const kept = await store.update(aside.key, (existing) => existing ?? aside)
+      deposits.changed()
+      await ledger.apply(key, place, { type: 'OPEN_DROPPED' }, { lease })
+      return kept ?? aside
+    },
     read: (key) => store.get(key),
     list: () => store.list(),
     hasLine: (key) => desk.hasLine(key),
@@ -189,6 +209,7 @@ export function createLedger({
       return viewOf(record ?? emptyRecord(key, place, now()), now(), others)
     },
   }
+  return ledger
 }
 
 /** Whether a channel that has ended makes room for another one. */

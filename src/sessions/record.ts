@@ -114,7 +114,8 @@ export function viewOf(
   others: { readonly depositedElsewhere: Amount; readonly waiting: number },
 ): SessionView {
   const { status, session } = record
-  const spent = max(session.spent, session.settled)
+  // What a payee has taken is presumed to be spent. It makes no room for more: only a receipt acknowledges work.
+  const presumed = max(add(session.spent, session.unacknowledged), session.settled)
   const live = session.reservations.filter((held) => held.until > now)
   return {
     status,
@@ -122,8 +123,8 @@ export function viewOf(
     deposit: session.deposit,
     signed: session.signed,
     accepted: session.accepted,
-    spent,
-    unacknowledged: subtract(add(session.spent, session.unacknowledged), spent),
+    spent: session.spent,
+    unacknowledged: subtract(presumed, session.spent),
     reserved: sum(live.map((held) => held.amount)),
     ...others,
     pending: session.pending?.kind ?? null,

@@ -6,6 +6,7 @@ import { Abis } from 'viem/tempo'
 import type { Address, Hex } from '../protocol/hex.js'
 import { lowerCase, sameHex } from './channel.js'
 import { ChainFailure, toChainFailure } from './failure.js'
+import { holdTime, type Reference } from './plausible.js'
 
 /** A channel as the reserve keeps it, in base units. */
 export interface ChannelState {
@@ -44,13 +45,18 @@ export async function readChannel(
  *
  * @throws {@link ChainFailure}
  */
-export async function readChainTime(client: Client): Promise<number> {
-  return Number((await readPendingBlock(client)).timestamp)
+export async function readChainTime(client: Client, reference: Reference = {}): Promise<number> {
+  return Number((await readPendingBlock(client, reference)).timestamp)
 }
 
-/** Time in seconds and base fee of the block under way, or of the latest one where a node does not show the former. */
+/**
+ * Time in seconds and base fee of the block under way, or of the latest one where a node does not show the former.
+ *
+ * @throws {@link ChainFailure} `implausible` when the time cannot be.
+ */
 export async function readPendingBlock(
   client: Client,
+  reference: Reference = {},
 ): Promise<{ readonly timestamp: bigint; readonly baseFeePerGas: bigint }> {
   return failingTyped(async () => {
     const pending = await getBlock(client, { blockTag: 'pending' }).catch(() => undefined)
@@ -59,6 +65,7 @@ export async function readPendingBlock(
     // The client that reads it takes a sign for a part of the number.
     if (baseFeePerGas !== null && baseFeePerGas < 0n)
       throw new ChainFailure('unknown', "the node's base fee is below zero")
+    holdTime(Number(timestamp), reference)
     return { timestamp, baseFeePerGas: baseFeePerGas ?? 0n }
   })
 }

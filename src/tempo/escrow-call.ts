@@ -9,6 +9,7 @@ import { lowerCase, sameHex } from './channel.js'
 import { EXPIRING_NONCE_KEY, transactionHash } from './envelope.js'
 import { ChainFailure, mayPassByItself, toChainFailure } from './failure.js'
 import { DEFAULT_MAX_FEE, holdFeeLimit, type Priced, readQuantity } from './fee.js'
+import type { LocalClock } from './plausible.js'
 
 /** Tempo takes an expiring nonce up to 30 seconds ahead of its clock; the rest is room for clocks that differ. */
 const MAX_VALIDITY_SECONDS = 25
@@ -39,6 +40,8 @@ export interface TransactionTerms {
   readonly validForSeconds?: number
   /** Chain seconds that are over: a node whose clock is behind would have it signed for a time that has passed. */
   readonly notBefore?: number
+  /** This machine's clock, which the chain's is held against. Default: `Date`. */
+  readonly clock?: LocalClock
 }
 
 export interface EscrowCall {
@@ -64,7 +67,7 @@ export interface SignedCall {
  *
  * @throws {@link ChainFailure}: `insufficient_balance` when the account does not hold `call.amount` and the fee, `wrong_fee_token`
  * when the fee token is none or the account that pays the fee holds too little of it, `fee_too_high` when the transaction may
- * cost more than `terms.maxFee`, `behind` when the node's clock is.
+ * cost more than `terms.maxFee`, `behind` when the node's clock is, `implausible` when it is too far ahead.
  */
 export async function signEscrowCall(client: Client, terms: TransactionTerms, call: EscrowCall): Promise<SignedCall> {
   const { account } = terms
@@ -72,9 +75,10 @@ export async function signEscrowCall(client: Client, terms: TransactionTerms, ca
   const feeAccount = feePayer === false ? account : feePayer === true ? undefined : feePayer
   const feeToken = lowerCase(terms.feeToken ?? call.token)
   const calls = [{ to: lowerCase(terms.escrow), data: call.data }]
+  const { clock = Date } = terms
   // One round trip: none of these needs the answer of another.
   const [block, priorityFee, estimate, funds] = await Promise.all([
-    readPendingBlock(client),
+    readPendingBlock(client, { clock }),
     readPriorityFee(client),
     estimateGas(client, { account, calls, chainId: terms.chainId, ...(feePayer === false ? { feeToken } : {}) }),
     readFunds(client, { account, feeAccount, feeToken, token: call.token }),
@@ -127,13 +131,13 @@ export interface Spendable {
  * @throws {@link ChainFailure}: `fee_too_high` when signing would ask for more than that: then it says nothing about the balance.
  */
 export async function readSpendable(client: Client, terms: TransactionTerms, call: EscrowCall): Promise<Spendable> {
-  const { account, feePayer = false, chainId } = terms
+  const { account, feePayer = false, chainId, clock = Date } = terms
   const feeToken = lowerCase(terms.feeToken ?? call.token)
   const balance = readTokenBalance(client, { token: call.token, owner: account.address })
   if (feePayer !== false || !sameHex(feeToken, call.token)) return { balance: await balance, fee: 0n }
   const calls = [{ to: lowerCase(terms.escrow), data: call.data }]
   const price = Promise.all([
-    readPendingBlock(client),
+    readPendingBlock(client, { clock }),
     readPriorityFee(client),
     estimateGas(client, { account, calls, chainId, feeToken }),
   ]).then(

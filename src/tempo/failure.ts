@@ -22,6 +22,8 @@ export type ChainFailureReason =
   | 'rate_limited'
   | 'wrong_chain'
   | 'behind'
+  | 'implausible'
+  | 'contradiction'
   | 'unknown'
 
 /** What to do next, by reason. */
@@ -37,7 +39,12 @@ const ADVICE: Readonly<Record<ChainFailureReason, string>> = {
   unreachable: 'The RPC endpoint could not be reached, or failed. Check its address and try again.',
   rate_limited: 'The RPC endpoint limits the rate of requests. Try again later, or use another RPC endpoint.',
   wrong_chain: 'The RPC endpoint is for another chain. Give one for the chain of the challenge.',
-  behind: 'The node answers from the past. Wait until it has caught up, or use another RPC endpoint.',
+  behind:
+    'The node answers from the past. Wait until it has caught up, or use another RPC endpoint. If an earlier node lied about the newest block, recover({ trustNode: true }) with a node that you trust.',
+  implausible:
+    'The node says what cannot be. Nothing was stored or signed. Use another RPC endpoint, or set the clock of this machine right.',
+  contradiction:
+    'What the node says of the channel contradicts what was signed for it. Nothing was stored or signed. Ask another RPC endpoint. If this ledger is an older copy, or another one signs for the channel, recover({ trustNode: true }) with a node that you trust, or forceClose.',
   unknown: 'The chain answered with an error that has no known cause.',
 }
 
@@ -160,9 +167,11 @@ function ownWordsOfNode(link: unknown): string | undefined {
   return link instanceof HttpRequestError ? undefined : ownWords(link)
 }
 
-/** Whether the same question may be answered a little later. */
+const PASSING: ReadonlySet<ChainFailureReason> = new Set(['unreachable', 'rate_limited', 'behind', 'implausible'])
+
+/** Whether the same question may be answered a little later, by this node or by another one behind its address. */
 export function mayPassByItself({ reason }: ChainFailure): boolean {
-  return reason === 'unreachable' || reason === 'rate_limited' || reason === 'behind'
+  return PASSING.has(reason)
 }
 
 /** Addresses and hashes may stay (66 characters at most); anything longer may be a signature or a signed transaction. */

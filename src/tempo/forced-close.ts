@@ -7,7 +7,8 @@ import type { ChannelDescriptor } from '../protocol/descriptor.js'
 import type { Address } from '../protocol/hex.js'
 import { lowerCase, lowerCaseDescriptor } from './channel.js'
 import { type SignedCall, signEscrowCall, type TransactionTerms } from './escrow-call.js'
-import { toChainFailure } from './failure.js'
+import { ChainFailure, toChainFailure } from './failure.js'
+import { LONGEST_GRACE_SECONDS } from './plausible.js'
 
 export interface ForcedCloseTerms extends TransactionTerms {
   readonly descriptor: ChannelDescriptor
@@ -53,7 +54,7 @@ const WITHDRAWAL_MARGIN_SECONDS = 60
  * How many seconds lie between the request of a forced close and its withdrawal: the contract's `CLOSE_GRACE_PERIOD`
  * (TIP-1034), and a minute. With the 15 minutes of the channel reserve these are the 16 minutes that the draft asks for.
  *
- * @throws {@link ChainFailure}
+ * @throws {@link ChainFailure}: `implausible` for a period of more than 30 days.
  */
 export async function readWithdrawalDelay(client: Client, escrow: Address): Promise<number> {
   const seconds = await readContract(client, {
@@ -63,5 +64,7 @@ export async function readWithdrawalDelay(client: Client, escrow: Address): Prom
   }).catch((error: unknown) => {
     throw toChainFailure(error)
   })
+  if (seconds > BigInt(LONGEST_GRACE_SECONDS))
+    throw new ChainFailure('implausible', 'it says that a forced close takes more than 30 days')
   return Number(seconds) + WITHDRAWAL_MARGIN_SECONDS
 }

@@ -1,5 +1,5 @@
 // Looks at channels as of one named block, so that nodes that lag behind or disagree cannot mislead.
-// Must never take an answer from before the block in which a channel was last seen.
+// Must never take an answer from before the block in which a channel was last seen, nor one that cannot be.
 import type { Client } from 'viem'
 import { getBlock, readContract } from 'viem/actions'
 import { Abis } from 'viem/tempo'
@@ -7,6 +7,7 @@ import type { Address, Hex } from '../protocol/hex.js'
 import type { ChannelState } from './chain.js'
 import { lowerCase } from './channel.js'
 import { ChainFailure, toChainFailure } from './failure.js'
+import { holdHeight, holdTime, type Reference } from './plausible.js'
 
 /** The block as of which something was read. */
 export interface SeenBlock {
@@ -28,30 +29,38 @@ const LOOK_AGAIN_MS = 150
 /**
  * The newest block that the node has.
  *
- * @throws {@link ChainFailure} `behind` when that is older than `notBefore`.
+ * @throws {@link ChainFailure} `behind` when that is older than `notBefore`; `implausible` when it cannot be.
  */
-export async function readNewestBlock(client: Client, notBefore: number | null = null): Promise<SeenBlock> {
+export async function readNewestBlock(
+  client: Client,
+  p: Reference & { readonly notBefore?: number | null } = {},
+): Promise<SeenBlock> {
+  const { notBefore = null } = p
   const newest = await getBlock(client, { blockTag: 'latest' }).catch((error: unknown) => {
     throw toChainFailure(error)
   })
   const block = Number(newest.number)
+  const blockTime = Number(newest.timestamp)
+  holdTime(blockTime, p)
+  holdHeight(block, p)
   if (notBefore !== null && block < notBefore)
     throw new ChainFailure('behind', `it is at block ${block}, block ${notBefore} was seen before`)
-  return { block, blockTime: Number(newest.timestamp) }
+  return { block, blockTime }
 }
 
 /**
  * Reads a channel (TIP-1034 `getChannelState`) as of the node's newest block. Block and state are asked for one after the
  * other, and the state by the block's number: behind a load balancer, a node that does not have the block refuses.
  *
- * @throws {@link ChainFailure} `behind` when the node is behind `notBefore`, the block in which the channel was last seen.
+ * @throws {@link ChainFailure} `behind` when the node is behind `notBefore`, the block in which the channel was last seen;
+ * `implausible` when what it says cannot be.
  */
 export async function sightChannel(
   client: Client,
-  p: { readonly channelId: Hex; readonly escrow: Address; readonly notBefore?: number | null },
+  p: Reference & { readonly channelId: Hex; readonly escrow: Address; readonly notBefore?: number | null },
 ): Promise<ChannelSighting> {
   return lookAgain(async () => {
-    const seen = await readNewestBlock(client, p.notBefore)
+    const seen = await readNewestBlock(client, p)
     const state = await readContract(client, {
       address: lowerCase(p.escrow),
       abi: Abis.tip20ChannelReserve,
@@ -59,8 +68,23 @@ export async function sightChannel(
       args: [p.channelId],
       blockNumber: BigInt(seen.block),
     })
-    return { deposit: state.deposit, settled: state.settled, closeRequestedAt: state.closeRequestedAt, ...seen }
+    return consistent({
+      deposit: state.deposit,
+      settled: state.settled,
+      closeRequestedAt: state.closeRequestedAt,
+      ...seen,
+    })
   })
+}
+
+/** @throws ChainFailure `implausible` for a state that no channel can have. */
+function consistent(sighting: ChannelSighting): ChannelSighting {
+  const { deposit, settled, closeRequestedAt, blockTime } = sighting
+  if (deposit > 0n && settled > deposit)
+    throw new ChainFailure('implausible', 'it says that more of a channel was settled than was deposited')
+  if (closeRequestedAt > blockTime)
+    throw new ChainFailure('implausible', 'it says that a close was requested later than in its newest block')
+  return sighting
 }
 
 async function lookAgain<T>(look: () => Promise<T>): Promise<T> {
@@ -69,7 +93,7 @@ async function lookAgain<T>(look: () => Promise<T>): Promise<T> {
       return await look()
     } catch (error) {
       const failure = toChainFailure(error)
-      if (failure.reason !== 'behind' || looks >= LOOKS) throw failure
+      if ((failure.reason !== 'behind' && failure.reason !== 'implausible') || looks >= LOOKS) throw failure
       await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
     }
   }
@@ -82,10 +106,10 @@ async function lookAgain<T>(look: () => Promise<T>): Promise<T> {
  */
 export async function sightChannels(
   client: Client,
-  p: { readonly channelIds: readonly Hex[]; readonly escrow: Address },
+  p: Reference & { readonly channelIds: readonly Hex[]; readonly escrow: Address },
 ): Promise<readonly ChannelSighting[]> {
   return lookAgain(async () => {
-    const seen = await readNewestBlock(client)
+    const seen = await readNewestBlock(client, p)
     const sightings: ChannelSighting[] = []
     for (let at = 0; at < p.channelIds.length; at += AT_ONCE) {
       const states = await readContract(client, {
@@ -96,7 +120,7 @@ export async function sightChannels(
         blockNumber: BigInt(seen.block),
       })
       for (const { deposit, settled, closeRequestedAt } of states)
-        sightings.push({ deposit, settled, closeRequestedAt, ...seen })
+        sightings.push(consistent({ deposit, settled, closeRequestedAt, ...seen }))
     }
     return sightings
   })

@@ -33,7 +33,7 @@ describe('the program', () => {
       'sessions show': '<channel> --store --json',
       'sessions close': `<channel> --url --verbose --json ${PAYER}`,
       'sessions force-close': `<channel> --fee-token --json ${PAYER}`,
-      'sessions recover': `--chain --escrow --from-block --max-exposure --reuse --json ${PAYER}`,
+      'sessions recover': `--chain --escrow --from-block --max-exposure --reuse --trust-node --json ${PAYER}`,
       demo: '--json',
       codes: '<code> --json',
       explain: '<code> --json',

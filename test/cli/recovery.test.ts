@@ -71,6 +71,21 @@ describe('recover', () => {
   }, 120_000)
 })
 
+describe('recover --trust-node', () => {
+  it('names the node that is trusted, and looks at every channel by its word', async () => {
+    const payer = await ground.payer(0n)
+    const args = ['sessions', 'recover', '--trust-node', '--json', '--store', ground.store()]
+    const [named, unnamed] = await Promise.all([
+      run([...args, '--rpc-url', ground.stage.chain.rpcUrl], { MPP_FLOW_KEY: payer.key }),
+      run(args, { MPP_FLOW_KEY: payer.key }),
+    ])
+    expect(named).toMatchObject({ code: 0, stderr: '' })
+    expect(JSON.parse(named.stdout)).toMatchObject({ status: 'recovered', channels: [] })
+    expect(unnamed.code).toBe(2)
+    expect(`${unnamed.stdout}${unnamed.stderr}`).toContain('--trust-node needs --rpc-url')
+  }, 120_000)
+})
+
 /** What a line that is rewritten shows, and what is said where it cannot be. */
 function shown() {
   const lines: string[] = []

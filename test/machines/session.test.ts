@@ -40,6 +40,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'REQUEST_CLOSE_SIGNED',
     'CLOSE_REQUESTED',
     'CHANNEL_GONE',
+    'SIGHTING_RESET',
   ],
   toppingUp: [
     ...ALWAYS,
@@ -50,6 +51,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'TOP_UP_DROPPED',
     'CLOSE_CONFIRMED',
     'CHANNEL_GONE',
+    'SIGHTING_RESET',
   ],
   closing: [
     ...ALWAYS,
@@ -59,6 +61,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'CLOSE_ABANDONED',
     'CLOSE_REQUESTED',
     'CHANNEL_GONE',
+    'SIGHTING_RESET',
   ],
   closeRequested: [
     ...ALWAYS,
@@ -72,6 +75,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'CLOSE_SIGNED',
     'CLOSE_CONFIRMED',
     'CHANNEL_GONE',
+    'SIGHTING_RESET',
   ],
   withdrawable: [
     ...ALWAYS,
@@ -85,6 +89,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'CLOSE_SIGNED',
     'CLOSE_CONFIRMED',
     'CHANNEL_GONE',
+    'SIGHTING_RESET',
   ],
   closed: [...ALWAYS, ...OPENS],
   withdrawn: [...ALWAYS, ...OPENS],
@@ -182,6 +187,7 @@ const MAKERS: { readonly [Type in EventType]: (payload: Payload) => Extract<Sess
   GRACE_ELAPSED: () => ({ type: 'GRACE_ELAPSED' }),
   WITHDRAWN: ({ amounts: [settled, refunded] }) => ({ type: 'WITHDRAWN', settled, refunded }),
   CHANNEL_GONE: () => ({ type: 'CHANNEL_GONE' }),
+  SIGHTING_RESET: () => ({ type: 'SIGHTING_RESET' }),
 }
 const isEventType = (type: string): type is EventType => Object.hasOwn(MAKERS, type)
 const TYPES = Object.keys(MAKERS).filter(isEventType)
@@ -412,12 +418,32 @@ describe('a channel’s life', () => {
       deposit: '5',
       settled: '2',
       signed: '3',
-      accepted: '2',
-      spent: '2',
+      accepted: '0',
+      spent: '0',
     })
-    expect(adopt('5', '4', '3')?.session.signed).toBe('4')
+    expect(adopt('5', '4', '3')?.session).toMatchObject({ signed: '3', settled: '4', spent: '0', adopted: true })
     expect(adopt('2', '0', '3')).toBeUndefined()
     expect(adopt('2', '3', '0')).toBeUndefined()
+  })
+
+  it('keeps all amounts when a channel that was believed lost is found again: its vouchers are known', () => {
+    const before = run([
+      ...opened('5', '3'),
+      { type: 'RECEIPT_ACCEPTED', accepted: '3', spent: '2' },
+      { type: 'CHANNEL_GONE' },
+    ])
+    const found = { type: 'CHANNEL_ADOPTED', channelId: '0xc1', descriptor: DESCRIPTOR, resource: null } as const
+    const again = run([{ ...found, deposit: '5', settled: '0', cumulative: '1' }], before)
+    expect(again.session).toMatchObject({ signed: '3', accepted: '3', spent: '2', adopted: false })
+    expect(transitionSession(before, { ...found, deposit: '2', settled: '0', cumulative: '1' })).toBeUndefined()
+  })
+
+  it('forgets a sighting that was a lie, and nothing else', () => {
+    const seen = run([...opened('5', '3'), { type: 'DEPOSIT_SEEN', deposit: '5', settled: '1', block: 1_000_000 }])
+    expect(run([{ type: 'SIGHTING_RESET' }], seen)).toEqual({
+      ...seen,
+      session: { ...seen.session, seenAtBlock: null },
+    })
   })
 
   it('believes receipts up to what was signed', () => {

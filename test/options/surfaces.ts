@@ -103,6 +103,7 @@ const recover = {
   chainIds: [42431],
   fromBlock: 0,
   reuse: true,
+  trustNode: true,
   onProgress: nothing,
 } satisfies Every<RecoverOptions>
 const memory = { now: Date.now } satisfies Every<MemoryStoreOptions>

@@ -5,7 +5,7 @@ import { Actions } from 'viem/tempo'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { memoryStore } from '../../src/index.js'
 import { CHANNEL_RESERVE } from '../../src/sandbox/chain/addresses.js'
-import { failureOf, paySome, type Stage, setStage, type WatchedGateway } from '../client/stage.js'
+import { counted, failureOf, paySome, type Stage, setStage, type WatchedGateway } from '../client/stage.js'
 import { close, FUNDS, lastIn, opened, recovered, request } from './ground.js'
 import { startNode } from './node.js'
 
@@ -123,7 +123,7 @@ describe('a ledger that was lost', () => {
     expect(await close(bold, channelId)).toMatchObject({ settled: '2600000', refunded: '2400000' })
   })
 
-  it('what the chain has settled counts as signed and spent, and goes on from there', async () => {
+  it('what the chain has settled counts as taken: it makes no room, and nothing is signed for it', async () => {
     const [payee, payer] = [stage.payer(), stage.payer()]
     const client = stage.chain.client()
     const feeToken = stage.chain.token
@@ -157,16 +157,24 @@ describe('a ledger that was lost', () => {
       feeToken,
     })
     const store = memoryStore()
-    const second = stage.client(payer, { store })
+    const signer = counted(payer)
+    const second = stage.client(signer.account, { store })
     const [after] = await recovered(stage, second)
     expect(after).toMatchObject({
       channelId,
-      amounts: { deposit: '3000000', signed: '1200000', spent: '1200000', settled: '1200000', refundable: '1800000' },
-      detail: expect.stringContaining('paid with it'),
+      amounts: { deposit: '3000000', signed: '0', spent: '0', settled: '1200000', refundable: '1800000' },
+      detail: expect.stringContaining('not paid with'),
     })
-    // A voucher for what is paid out already exposes nothing, and is there to go on from.
+    // A policy that lets all of the deposit be signed has nothing to fear from what was.
+    const third = stage.client(signer.account, { store: memoryStore(), policy: { maxExposure: '3' } })
+    const [wider] = await recovered(stage, third)
+    expect(wider).toMatchObject({
+      channelId,
+      detail: expect.stringContaining('requests to its payee are paid with it'),
+    })
+    expect(signer.signatures()).toBe(0)
     const [record] = await store.list()
-    expect(record?.secrets.voucher).toMatchObject({ cumulative: '1200000' })
+    expect(record?.secrets.voucher).toBeNull()
     expect(record?.session.seenAtBlock).toBeGreaterThan(0)
   })
 

@@ -20,6 +20,7 @@ const recoverOptions = payerOptions.extend({
   fromBlock: z.string().optional(),
   maxExposure: z.string().optional(),
   reuse: z.boolean().default(false),
+  trustNode: z.boolean().default(false),
 })
 
 type RecoverOptions = z.infer<typeof recoverOptions>
@@ -28,6 +29,8 @@ type RecoverOptions = z.infer<typeof recoverOptions>
 export async function recoverChannels(run: CommandRun, { options }: Given): Promise<number> {
   const given = recoverOptions.parse(options)
   const fromBlock = readBlock(given.fromBlock)
+  // Whoever is trusted is named.
+  if (given.trustNode && given.rpcUrl === undefined) throw usageError('--trust-node needs --rpc-url')
   const keys = await needPayer(given)
   const { chain, escrow, maxExposure } = given
   const named = policyOf({ allowChain: chain, allowEscrow: escrow, maxExposure })
@@ -45,6 +48,7 @@ export async function recoverChannels(run: CommandRun, { options }: Given): Prom
     const report = await mpp.sessions.recover({
       signal: abort.signal,
       reuse: given.reuse,
+      trustNode: given.trustNode,
       onProgress: recoverLine(line),
       ...(chainIds !== undefined && { chainIds }),
       ...(fromBlock !== undefined && { fromBlock }),

@@ -67,6 +67,9 @@ const CHAIN_EVENTS: Readonly<Record<ChainFailureReason, (failure: ChainFailure) 
   unreachable: unavailable,
   rate_limited: unavailable,
   behind: unavailable,
+  implausible: unavailable,
+  // Whoever decides it, asking the same node again does not.
+  contradiction: (failure) => ({ ...unavailable(failure), lasting: true }),
   unknown: unavailable,
   wrong_chain: (failure) => ({ ...unavailable(failure), lasting: true }),
   insufficient_balance: poor,

@@ -12,7 +12,7 @@ import {
   sightChannel,
   type TopUpTerms,
 } from '../../tempo/index.js'
-import { dropLease, type PlacedFlow, type Ring } from '../ring.js'
+import { dropLease, type PlacedFlow, type Ring, referenceFor } from '../ring.js'
 import { type Authorisation, authorise, type Changed, planAgain } from './authorise.js'
 import { channelOf } from './credential.js'
 import type { EffectScope } from './effect.js'
@@ -85,7 +85,12 @@ async function spendableFor(
     // A node from before the channel was opened refuses to top it up: that says nothing about the channel.
     const { channelId } = channelOf(record)
     const notBefore = record?.session.seenAtBlock ?? null
-    await sightChannel(client, { channelId, escrow: placed.place.escrow, notBefore })
+    await sightChannel(client, {
+      channelId,
+      escrow: placed.place.escrow,
+      notBefore,
+      ...referenceFor(ring, record),
+    })
     throw error
   }
 }
@@ -105,13 +110,14 @@ export function topUpTerms(
   return { ...transactionTerms(ring, placed), descriptor: channelOf(record).descriptor }
 }
 
-function transactionTerms({ account, policy }: Ring, { place, terms }: PlacedFlow) {
+function transactionTerms({ account, policy, clock }: Ring, { place, terms }: PlacedFlow) {
   const { chainId, escrow } = place
   return {
     account,
     chainId,
     escrow,
     maxFee: BigInt(policy.maxFee),
+    clock,
     ...(terms.feePayer !== undefined && { feePayer: terms.feePayer }),
     ...(terms.feeToken !== undefined && { feeToken: terms.feeToken }),
   }

@@ -14,7 +14,8 @@ import {
   readWithdrawalDelay,
   sightChannel,
 } from '../../tempo/index.js'
-import { dropLease, holdLease, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
+import { dropLease, holdLease, type PlacedFlow, placedFlow, type Ring, referenceFor, viewFor } from '../ring.js'
+import { contradictionIn } from './contradiction.js'
 import { channelOf } from './credential.js'
 import type { EffectScope } from './effect.js'
 
@@ -22,7 +23,13 @@ import type { EffectScope } from './effect.js'
 const CLOSE_TO_EXPIRY_SECONDS = 4
 
 /** What the chain says: the record as it is now, or how long to wait until a transaction is decided. */
-export type Reconciled = { readonly record: SessionRecord | undefined } | { readonly undecidedMs: number }
+export type Reconciled =
+  | {
+      readonly record: SessionRecord | undefined
+      /** The node says what cannot be, given what was signed: nothing of that is in the record. */
+      readonly contradiction?: string
+    }
+  | { readonly undecidedMs: number }
 
 export async function reconcileSession({ ring, flow, signal }: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {
   const placed = placedFlow(ring, flow.id)
@@ -33,6 +40,8 @@ export async function reconcileSession({ ring, flow, signal }: EffectScope<Effec
       await dropLease(flow)
       return { type: 'OPERATION_UNDECIDED', waitMs: result.undecidedMs }
     }
+    // Nothing is signed on the word of a node that contradicts what is known.
+    if (result.contradiction !== undefined) throw new ChainFailure('contradiction', result.contradiction)
     // An open that is to be sent again keeps the lease until the server has answered.
     if (result.record?.status !== 'opening') await dropLease(flow)
     return { type: 'SESSION_RECONCILED', session: await viewFor(ring, placed, result.record) }
@@ -46,12 +55,15 @@ export async function reconcileSession({ ring, flow, signal }: EffectScope<Effec
  * Brings a record in line with the chain, as of one block that is no older than the one in which the channel was last
  * seen. What is absent then is absent for good only when the block's own time says that nothing can come any more.
  *
- * @throws ChainFailure when the chain cannot be asked, or answers from the past; nothing is changed then.
+ * @param options.vouched a person trusts the node: what contradicts the record is believed, and named all the same.
+ * @throws ChainFailure when the chain cannot be asked, answers from the past, says what cannot be, or shows an end of the
+ * channel that contradicts what was signed; nothing is changed then.
  */
 export async function reconcile(
   ring: Ring,
   { key, place }: Pick<PlacedFlow, 'key' | 'place'>,
   lease: HeldLease,
+  { vouched = false }: { readonly vouched?: boolean } = {},
 ): Promise<Reconciled> {
   const record = await ring.ledger.read(key)
   if (record === undefined || record.session.channelId === null || isEnded(record)) return { record }
@@ -59,22 +71,28 @@ export async function reconcile(
   const client = await ring.clientFor(place.chainId)
   const where = { channelId, escrow: place.escrow }
   const { pending, seenAtBlock, withdrawableAt } = record.session
-  const sighting = await sightChannel(client, { ...where, notBefore: seenAtBlock })
+  const sighting = await sightChannel(client, { ...where, notBefore: seenAtBlock, ...referenceFor(ring, record) })
   const { block } = sighting
   const deposit = sighting.deposit.toString()
   // A ledger that believes in more than the chain holds (restored from another machine, say) keeps its belief: a deposit
   // never shrinks here. The server refuses what the chain does not cover, and a top-up makes it true.
   const held = max(deposit, record.session.deposit)
+  const contradiction = contradictionIn(record, sighting.settled)
+  const named = contradiction === null ? {} : { contradiction }
+  const settled = contradiction === null || vouched ? sighting.settled.toString() : record.session.settled
   const apply = async (event: SessionEvent): Promise<Reconciled> => ({
     record: await ring.ledger.apply(key, place, event, { lease }),
+    ...named,
   })
   /** What is to be done about a transaction that the chain does not show: wait for it, or go on without it. */
   const unless = async (tooLate: SessionEvent): Promise<Reconciled> =>
-    (await undecided(record, client, sighting)) ?? apply(tooLate)
+    (await undecided(ring, record, client, sighting)) ?? apply(tooLate)
 
   if (sighting.deposit === 0n) {
     if (record.status === 'opening') {
-      if ((await findClosing(client, where)) === undefined) return unless({ type: 'OPEN_DROPPED' })
+      const closing = await findClosing(client, where)
+      if (closing === undefined) return unless({ type: 'OPEN_DROPPED' })
+      holdEnd(closing.settledToPayee)
       // Opened and closed again before anybody here looked: what it cost is kept.
       await apply({ type: 'OPEN_CONFIRMED', deposit: pending?.amount ?? '0', block })
       return ended()
@@ -97,13 +115,14 @@ export async function reconcile(
       return requested()
     case 'withdrawable':
       if (pending !== null) return unless({ type: 'WITHDRAW_DROPPED' })
-      return sighting.closeRequestedAt === 0 ? calledOff() : { record }
+      return sighting.closeRequestedAt === 0 ? calledOff() : { record, ...named }
     default:
-      return { record }
+      return { record, ...named }
   }
 
   async function open(): Promise<Reconciled> {
-    const settled = sighting.settled.toString()
+    // Of a node that contradicts what is known, nothing is taken over.
+    if (contradiction !== null && !vouched) return { record, contradiction }
     const known = seenAtBlock !== null && deposit === record?.session.deposit && settled === record.session.settled
     const seen = known ? { record } : await apply({ type: 'DEPOSIT_SEEN', deposit: held, settled, block })
     // Asked for by a process that does not share this ledger.
@@ -116,7 +135,7 @@ export async function reconcile(
     }
     const begun = await graceBegun()
     const known = pending === null && withdrawableAt === begun.withdrawableAt
-    const now = known ? { record } : await apply(begun)
+    const now = known ? { record, ...named } : await apply(begun)
     return sighting.blockTime >= begun.withdrawableAt ? apply({ type: 'GRACE_ELAPSED' }) : now
   }
 
@@ -128,7 +147,7 @@ export async function reconcile(
   /** The channel is there and the request is not: a top-up has called the forced close off. */
   async function calledOff(): Promise<Reconciled> {
     await apply({ type: 'CLOSE_REQUEST_CANCELLED', block })
-    return apply({ type: 'DEPOSIT_SEEN', deposit: held, settled: sighting.settled.toString(), block })
+    return apply({ type: 'DEPOSIT_SEEN', deposit: held, settled, block })
   }
 
   async function ended(): Promise<Reconciled> {
@@ -136,6 +155,7 @@ export async function reconcile(
     if (withdrawal?.ok === true) {
       const ours = await readClosing(client, { ...where, txHash: withdrawal.value })
       if (ours !== undefined) {
+        holdEnd(ours.settledToPayee)
         return apply({
           type: 'WITHDRAWN',
           settled: ours.settledToPayee.toString(),
@@ -145,8 +165,20 @@ export async function reconcile(
     }
     const closing = await findClosing(client, { ...where, fromBlock: seenAtBlock })
     if (closing === undefined) return apply({ type: 'CHANNEL_GONE' })
-    const settled = closing.settledToPayee.toString()
-    return apply({ type: 'CLOSE_CONFIRMED', settled, refunded: closing.refundedToPayer.toString() })
+    const ending = holdEnd(closing.settledToPayee)
+    const refunded = closing.refundedToPayer.toString()
+    return {
+      ...(await apply({ type: 'CLOSE_CONFIRMED', settled: closing.settledToPayee.toString(), refunded })),
+      ...ending,
+    }
+  }
+
+  /** An end that cannot be makes no room for another channel, unless a person vouches for it. */
+  function holdEnd(settledInTheEnd: bigint): { readonly contradiction?: string } {
+    const impossible = contradictionIn(record, settledInTheEnd)
+    if (impossible === null) return {}
+    if (!vouched) throw new ChainFailure('contradiction', impossible)
+    return { contradiction: impossible }
   }
 }
 
@@ -156,11 +188,13 @@ export async function reconcile(
  * @throws ChainFailure when the chain cannot be asked, or answers from before the channel was last seen.
  */
 export async function isGone(
+  ring: Pick<Ring, 'clock'>,
   client: Client,
   where: { readonly channelId: Hex; readonly escrow: Address },
   record: SessionRecord,
 ): Promise<boolean> {
-  const sighting = await sightChannel(client, { ...where, notBefore: record.session.seenAtBlock })
+  const notBefore = record.session.seenAtBlock
+  const sighting = await sightChannel(client, { ...where, notBefore, ...referenceFor(ring, record) })
   if (sighting.deposit !== 0n) return false
   refuseOldAbsence(record, sighting)
   return true
@@ -178,6 +212,7 @@ function refuseOldAbsence({ session, usedAt }: SessionRecord, { block, blockTime
 
 /** While a transaction may still be included: send it again, or wait when it is about to expire. Null: it is too late. */
 async function undecided(
+  { clock }: Pick<Ring, 'clock'>,
   record: SessionRecord,
   client: Client,
   { blockTime }: ChannelSighting,
@@ -186,7 +221,7 @@ async function undecided(
   // No block from this one on may include it, and this one shows that none before has: whichever node says so.
   if (blockTime >= validBefore) return null
   // The clock of the block under way says whether sending is still worth it. It proves nothing: a node that lags has one too.
-  const left = validBefore - (await readChainTime(client))
+  const left = validBefore - (await readChainTime(client, { clock }))
   if (left > CLOSE_TO_EXPIRY_SECONDS) return { record }
   return { undecidedMs: (Math.max(left, 0) + 1) * 1000 }
 }

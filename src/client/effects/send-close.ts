@@ -4,11 +4,12 @@
 import { type EffectInput, exceeds, mostForClose, type PaymentFlowEvent } from '../../../machines/index.js'
 import { type Challenge, type Hex, parseReceipt } from '../../protocol/index.js'
 import { type ChannelPlace, type HeldLease, isEnded, type SessionRecord } from '../../sessions/index.js'
-import { findClosing, readChannel, readClosing, signVoucher } from '../../tempo/index.js'
+import { ChainFailure, findClosing, readChannel, readClosing, signVoucher } from '../../tempo/index.js'
 import type { Answer } from '../answer.js'
 import { paidEvent } from '../answer-events.js'
 import { type FlowResources, holdLease, keepAnswer, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
 import { SendFailure } from '../send.js'
+import { contradictionIn } from './contradiction.js'
 import { channelOf, closeCredential, isExpired } from './credential.js'
 import { type EffectScope, signing } from './effect.js'
 import { manageChannel } from './manage-channel.js'
@@ -144,11 +145,13 @@ async function confirmClose(
   const txHash = receipt.ok ? receipt.value.txHash : undefined
   let gone = false
   for (let look = 0; look < LOOKS; look += 1) {
-    gone = (await readChannel(client, where)).deposit === 0n && (await isGone(client, where, record))
+    gone = (await readChannel(client, where)).deposit === 0n && (await isGone(ring, client, where, record))
     const reported = !gone || txHash === undefined ? undefined : await readClosing(client, { ...where, txHash })
     const found = reported === undefined && gone ? await findClosing(client, where) : undefined
     const closing = reported === undefined ? found : { ...reported, txHash: txHash ?? null }
     if (closing !== undefined) {
+      const contradiction = contradictionIn(record, closing.settledToPayee)
+      if (contradiction !== null) throw new ChainFailure('contradiction', contradiction)
       const settled = closing.settledToPayee.toString()
       const refunded = closing.refundedToPayer.toString()
       await ring.ledger.apply(key, place, { type: 'CLOSE_CONFIRMED', settled, refunded }, { lease })

@@ -6,7 +6,7 @@ import type { SessionRecord } from '../../sessions/index.js'
 import { sightChannel } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
 import { holdsReceipt } from '../receipt.js'
-import { dropLease, keepAnswer, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
+import { dropLease, keepAnswer, type PlacedFlow, placedFlow, type Ring, referenceFor, viewFor } from '../ring.js'
 import { SendFailure, send } from '../send.js'
 import { type BuiltCredential, channelOf, isExpired, openCredential, voucherCredential } from './credential.js'
 import type { EffectScope } from './effect.js'
@@ -129,7 +129,11 @@ async function concludeOpen(ring: Ring, placed: PlacedFlow): Promise<void> {
     if (record?.status !== 'opening') return
     const client = await ring.clientFor(place.chainId)
     const { channelId } = channelOf(record)
-    const { deposit, block } = await sightChannel(client, { channelId, escrow: place.escrow })
+    const { deposit, block } = await sightChannel(client, {
+      channelId,
+      escrow: place.escrow,
+      ...referenceFor(ring, record),
+    })
     if (deposit === 0n) return
     await ring.ledger.apply(key, place, { type: 'OPEN_CONFIRMED', deposit: deposit.toString(), block }, { lease })
     await dropLease(flow)

@@ -4,11 +4,12 @@
 import { max, needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../../machines/index.js'
 import { type Challenge, formatCredential, formatSource } from '../../protocol/index.js'
 import type { SessionRecord } from '../../sessions/index.js'
-import { readChannel, sightChannel, signTopUp } from '../../tempo/index.js'
+import { ChainFailure, readChannel, sightChannel, signTopUp } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
-import { dropLease, keepAnswer, type PlacedFlow, type Ring, viewFor } from '../ring.js'
+import { dropLease, keepAnswer, type PlacedFlow, type Ring, referenceFor, viewFor } from '../ring.js'
 import { SendFailure } from '../send.js'
 import { type Authorisation, authorise, holdDepositLimit, withinTotal } from './authorise.js'
+import { contradictionIn } from './contradiction.js'
 import { channelOf, isExpired } from './credential.js'
 import { type EffectScope, signing } from './effect.js'
 import { authoriseDeposit, insteadOfDeposit, topUpTerms } from './funding.js'
@@ -59,7 +60,14 @@ async function signAndStore(
   const client = await ring.clientFor(place.chainId)
   // An older deposit than the one that is known would make a top-up seem to have arrived before it was sent.
   const notBefore = record?.session.seenAtBlock ?? null
-  const { deposit, settled, block } = await sightChannel(client, { channelId, escrow: place.escrow, notBefore })
+  const { deposit, settled, block } = await sightChannel(client, {
+    channelId,
+    escrow: place.escrow,
+    notBefore,
+    ...referenceFor(ring, record),
+  })
+  const contradiction = contradictionIn(record, settled)
+  if (contradiction !== null) throw new ChainFailure('contradiction', contradiction)
   if (deposit > BigInt(view.deposit)) {
     // The ledger is older than the chain (restored from a copy, say): limits hold for what the channel really has.
     const seen = { type: 'DEPOSIT_SEEN', deposit: deposit.toString(), settled: settled.toString(), block } as const
@@ -140,7 +148,7 @@ async function depositReaching(
   const wanted = BigInt(record.session.pending?.reaching ?? '0')
   const client = await ring.clientFor(place.chainId)
   for (let look = 0; look < LOOKS; look += 1) {
-    const where = { channelId, escrow: place.escrow }
+    const where = { channelId, escrow: place.escrow, ...referenceFor(ring, record) }
     // Which block it is in is asked once it has arrived.
     if ((await readChannel(client, where)).deposit >= wanted) {
       const { deposit, block } = await sightChannel(client, where)

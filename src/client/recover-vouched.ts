@@ -1,0 +1,93 @@
+// What a person's word for a node undoes: what other nodes have lied into a record.
+// Must never lessen an amount, nor forget a deposit that was signed for: only which nodes are believed, and what is waited for.
+
+import type { PendingOperation, SessionEvent } from '../../machines/index.js'
+import { amountOf } from '../../machines/index.js'
+import { channelKey, type HeldLease, isBeside, isEnded, type SessionRecord } from '../sessions/index.js'
+import { ChainFailure, readNewestBlock, type SeenBlock, timeOf } from '../tempo/index.js'
+import type { Ring } from './ring.js'
+
+/** A node that is further behind than this has not caught up, and cannot be vouched for. */
+const CAUGHT_UP_SECONDS = 60
+
+/** Nodes take a transaction 30 seconds before its time is over at the earliest. */
+const INCLUDED_AHEAD_SECONDS = 30
+
+/** Signed by an honest clock, no transaction has more time left than this, as seen from a node that has caught up. */
+const LONGEST_WAIT_SECONDS = CAUGHT_UP_SECONDS + INCLUDED_AHEAD_SECONDS + 30
+
+/** A channel that has gone is believed gone once the chain is newer than the record. */
+const NEXT_BLOCK_MS = 1_500
+
+/** What was undone, in words. */
+export interface Vouched {
+  readonly notes: readonly string[]
+  /** Where the channel is now, when it was moved out of the way. */
+  readonly aside: SessionRecord | null
+}
+
+/** What becomes of a transaction that no node includes for a long time. An open stays a liability, and is moved instead. */
+const DROPS: Readonly<Record<PendingOperation['kind'], (SessionEvent['type'] & `${string}_DROPPED`) | null>> = {
+  open: null,
+  topUp: 'TOP_UP_DROPPED',
+  close: null,
+  requestClose: 'REQUEST_CLOSE_DROPPED',
+  withdraw: 'WITHDRAW_DROPPED',
+}
+
+/**
+ * Undoes what only a lie can have brought into a record: a last sighting that is ahead of the node, and a transaction
+ * whose time is over much later than any that an honest clock lets be signed.
+ *
+ * @throws ChainFailure `behind` when the node has not caught up with this machine's clock.
+ */
+export async function undoLies(
+  ring: Ring,
+  record: SessionRecord,
+  lease: HeldLease,
+  signal: AbortSignal,
+): Promise<Vouched> {
+  if (isEnded(record)) return { notes: [], aside: null }
+  const { key, place, session } = record
+  const newest = await readNewestBlock(await ring.clientFor(place.chainId), { clock: ring.clock })
+  holdCaughtUp(ring, newest)
+  const notes: string[] = []
+  const { seenAtBlock } = session
+  if (seenAtBlock !== null && seenAtBlock > newest.block) {
+    await ring.ledger.apply(key, place, { type: 'SIGHTING_RESET' }, { lease })
+    notes.push(
+      `it was last seen in block ${seenAtBlock}, which the node does not have (its newest is ${newest.block}): that sighting was reset`,
+    )
+    await ring.clock.pause(NEXT_BLOCK_MS, signal)
+  }
+  const { pending } = session
+  if (pending === null || (pending.validBefore ?? 0) <= newest.blockTime + LONGEST_WAIT_SECONDS)
+    return { notes, aside: null }
+  const until = timeOf(pending.validBefore ?? 0)
+  const moves = amountOf(pending.amount, place.token)
+  const drop = DROPS[pending.kind]
+  if (drop !== null) {
+    await ring.ledger.apply(key, place, { type: drop }, { lease })
+    const still =
+      pending.kind === 'topUp'
+        ? `: it may still add ${moves} to the deposit then, unless the channel is closed before`
+        : ', and it moves nothing'
+    notes.push(
+      `what was signed for it can be included shortly before ${until} only, and is no longer waited for${still}`,
+    )
+    return { notes, aside: null }
+  }
+  // Beside the place already, it keeps nothing waiting.
+  if (pending.kind !== 'open' || isBeside(key, channelKey(place))) return { notes, aside: null }
+  notes.push(
+    `its open can be included shortly before ${until} only: it is kept apart, its deposit of ${moves} counts in maxTotalDeposit until then, and another channel may be opened`,
+  )
+  return { notes, aside: await ring.ledger.setOpenAside(key, place, lease) }
+}
+
+function holdCaughtUp({ clock }: Ring, { blockTime }: SeenBlock): void {
+  const now = Math.floor(clock.now() / 1000)
+  if (blockTime >= now - CAUGHT_UP_SECONDS) return
+  const both = `the time of its newest block is ${timeOf(blockTime)}, that of this machine is ${timeOf(now)}`
+  throw new ChainFailure('behind', `${both}: only a node that has caught up can be trusted with this`)
+}
