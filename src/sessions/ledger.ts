@@ -18,7 +18,7 @@ import {
   type SessionRecord,
   viewOf,
 } from './record.js'
-import { type SessionStore, StoreError } from './store.js'
+import { type Lease, type SessionStore, StoreError } from './store.js'
 
 /** A change that the session machine does not allow. Nothing was written. */
 export class IllegalChange extends Error {
@@ -58,6 +58,8 @@ const LEASED: ReadonlySet<SessionEvent['type']> = new Set([
 /** What a change may carry besides its event. */
 export interface ChangeOptions {
   readonly lease?: HeldLease
+  /** What the change depends on besides: without each of these leases it is not written. */
+  readonly dependsOn?: readonly HeldLease[]
   /** Signed by this change: kept beside the record, never in it. */
   readonly voucher?: Hex
   readonly transaction?: Hex
@@ -135,7 +137,7 @@ export function createLedger({
       ended = isReplaced(before, change(before, event, options, now())) ? before : undefined
       return stored
     }
-    await store.update(key, look, options.lease?.current())
+    await store.update(key, look, leasesOf(options))
     if (ended === undefined) return
     const archived = { ...ended, key: keyBeside(key, ended.session.channelId ?? '') }
     await store.update(archived.key, (existing) => existing ?? archived)
@@ -159,7 +161,7 @@ export function createLedger({
         movesDeposit ||= atStake(before) !== atStake(after)
         return after
       }
-      const record = await store.update(key, changing, options.lease?.current()).finally(() => {
+      const record = await store.update(key, changing, leasesOf(options)).finally(() => {
         // Also when nobody knows whether it was written.
         if (movesDeposit) deposits.changed()
       })
@@ -189,6 +191,11 @@ export function createLedger({
       return viewOf(record ?? emptyRecord(key, place, now()), now(), others)
     },
   }
+}
+
+/** All leases that a change is written under, as they are now. */
+function leasesOf({ lease, dependsOn = [] }: ChangeOptions): readonly Lease[] {
+  return [...(lease === undefined ? [] : [lease]), ...dependsOn].map((held) => held.current())
 }
 
 /** Whether a channel that has ended makes room for another one. */

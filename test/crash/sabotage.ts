@@ -30,13 +30,13 @@ function forgetful(kept) {
   return {
     ...kept,
     get: async (key) => held.get(key) ?? kept.get(key),
-    async update(key, change, lease) {
+    async update(key, change, leases) {
       const after = change(held.get(key) ?? (await kept.get(key)))
       if (after?.status === 'opening') {
         held.set(key, after)
         return after
       }
-      return held.delete(key) ? kept.update(key, () => after, lease) : kept.update(key, change, lease)
+      return held.delete(key) ? kept.update(key, () => after, leases) : kept.update(key, change, leases)
     },
   }
 }

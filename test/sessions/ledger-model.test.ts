@@ -41,16 +41,16 @@ function scheduled(inner: SessionStore, scheduler: Scheduler, writes: Write[]) {
       await turn('list')
       return inner.list()
     },
-    async update(key, change, lease) {
+    async update(key, change, leases) {
       await turn('update')
       return inner.update(
         key,
         (before) => {
           const after = change(before)
-          if (key === KEY && after !== before) writes.push({ before, after, token: lease?.token ?? null })
+          if (key === KEY && after !== before) writes.push({ before, after, token: leases?.[0]?.token ?? null })
           return after
         },
-        lease,
+        leases,
       )
     },
     async acquireLease(key, holder, ttlMs) {

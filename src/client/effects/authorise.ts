@@ -101,20 +101,21 @@ export function holdDepositLimit(limits: FlowLimits, view: SessionView, deposit:
 
 /**
  * Deposits into different channels are lined up while a total is watched, so that two of them cannot both find the same
- * room. What is signed within must look at the total once more.
+ * room. What is signed within must look at the total once more, and is written under the lease that `work` gets: a process
+ * that lost it cannot write, and what it signed never leaves it.
  */
 export async function withinTotal<T>(
   ring: Ring,
   { place }: PlacedFlow,
   limits: FlowLimits,
   signal: AbortSignal,
-  work: () => Promise<T>,
+  work: (dependsOn: readonly HeldLease[]) => Promise<T>,
 ): Promise<T> {
-  if (limits.maxTotalDeposit === null) return work()
+  if (limits.maxTotalDeposit === null) return work([])
   const all = `deposits:${place.chainId}:${place.payer}:${place.token}`
   const lease = await ring.ledger.lease(all, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
   try {
-    return await work()
+    return await work([lease])
   } finally {
     await lease.release()
   }

@@ -2,6 +2,7 @@
 // Must never sign a second open while the first may still be included.
 
 import { needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../../machines/index.js'
+import type { HeldLease } from '../../sessions/index.js'
 import { signOpen, signVoucher } from '../../tempo/index.js'
 import { resourceOf } from '../capture.js'
 import { accessOf, dropLease, viewFor } from '../ring.js'
@@ -18,7 +19,7 @@ export async function openSession(scope: EffectScope<PlannedInput>): Promise<Pay
   if (record?.status === 'opening') return { type: 'OPEN_RESUMED', session: view }
   const { limits } = input.context
   try {
-    return await withinTotal(ring, placed, limits, signal, async () => {
+    return await withinTotal(ring, placed, limits, signal, async (dependsOn) => {
       // Planned once more: another channel may have taken the room while this one waited.
       const authorised = await authoriseDeposit(scope, 'open')
       if (!('plan' in authorised)) return insteadOfDeposit(authorised)
@@ -27,7 +28,7 @@ export async function openSession(scope: EffectScope<PlannedInput>): Promise<Pay
         await dropLease(flow)
         return { type: 'SESSION_CHANGED', session: authorised.view }
       }
-      return signAndStore(scope, authorised)
+      return signAndStore(scope, authorised, dependsOn)
     })
   } catch (error) {
     await dropLease(flow)
@@ -38,6 +39,7 @@ export async function openSession(scope: EffectScope<PlannedInput>): Promise<Pay
 async function signAndStore(
   { ring, flow, input }: EffectScope<PlannedInput>,
   { placed, lease, view, plan }: Authorisation<'open'>,
+  dependsOn: readonly HeldLease[],
 ): Promise<PaymentFlowEvent> {
   const { place, key } = placed
   const { chainId, escrow } = place
@@ -62,7 +64,8 @@ async function signAndStore(
     transactionHash,
     validBefore,
   } as const
-  const stored = await ring.ledger.apply(key, place, event, { lease, voucher, transaction, access: accessOf(flow) })
+  const signed = { voucher, transaction, access: accessOf(flow) }
+  const stored = await ring.ledger.apply(key, place, event, { lease, dependsOn, ...signed })
   flow.known = cumulative
   return { type: 'OPEN_SIGNED', session: await viewFor(ring, placed, stored), deposit: plan.deposit, cumulative }
 }
