@@ -212,6 +212,32 @@ export function resolvePolicy(policy: Policy = {}): ResolvedPolicy {
   }
 }
 
+/** What a channel is bound to, as far as a policy has a say in it. */
+export interface ChannelTerms {
+  readonly chainId: number
+  readonly escrow: string
+  readonly token: string
+  readonly payee: string
+}
+
+/** Why nothing may be signed for a channel of these terms, or null. Addresses in lower case. */
+export function refuseChannel(policy: ResolvedPolicy, { token, payee, ...where }: ChannelTerms): string | null {
+  const refused = refuseEscrow(policy, where)
+  if (refused !== null) return refused
+  if (!policy.allowedTokens.has(token)) return `token ${token} is not in allowedTokens`
+  if (policy.allowedPayees !== null && !policy.allowedPayees.has(payee)) return `payee ${payee} is not in allowedPayees`
+  return null
+}
+
+/** Why no transaction may be signed for an escrow, or null: to get a deposit back, token and payee do not matter. */
+export function refuseEscrow(
+  policy: ResolvedPolicy,
+  { chainId, escrow }: Pick<ChannelTerms, 'chainId' | 'escrow'>,
+): string | null {
+  if (!policy.allowedChains.has(chainId)) return `chain ${chainId} is not in allowedChains`
+  return policy.allowedEscrows.has(escrow) ? null : `escrow ${escrow} is not in allowedEscrows`
+}
+
 const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
 /** Why a URL may not be paid, or null. Https only, loopback apart. */

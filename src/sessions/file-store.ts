@@ -29,7 +29,7 @@ import { codeOf, type FileLayer, nodeFileLayer } from './file-store-layer.js'
 import { createListeners } from './listeners.js'
 import type { SessionRecord } from './record.js'
 import { UnreadableRecord } from './record-format.js'
-import { type SessionStore, StoreError } from './store.js'
+import { isOfOneRecord, type SessionStore, StoreError } from './store.js'
 import type { Transact } from './turns.js'
 
 export interface FileStoreOptions {
@@ -348,10 +348,6 @@ function pause(upToMs: number): Promise<void> {
 
 function asideOf(stem: string): string {
   return `${stem}.damaged`
-}
-
-function isOfOneRecord({ reason }: StoreError): boolean {
-  return reason === 'damaged' || reason === 'newer_format'
 }
 
 /** What to do about an error of the system, by its code. */

@@ -3,6 +3,7 @@
 
 import { type SessionContext, type SessionEvent, type SessionView, transitionSession } from '../../machines/index.js'
 import type { Hex } from '../protocol/index.js'
+import { checkedStore } from './checked-store.js'
 import { createDeposits, type Freshness } from './deposits.js'
 import { createFlights, type Flights } from './flights.js'
 import { createLeaseDesk, type HeldLease, type LeaseOptions } from './lease.js'
@@ -116,8 +117,9 @@ export function createLedger({
   leaseTtlMs = LEASE_TTL_MS,
 }: LedgerOptions): Ledger {
   const flights = createFlights()
-  const deposits = createDeposits(store, now)
-  const desk = createLeaseDesk({ store, holder, ttlMs: leaseTtlMs, now })
+  const records = checkedStore(store)
+  const deposits = createDeposits(records, now)
+  const desk = createLeaseDesk({ store: records, holder, ttlMs: leaseTtlMs, now })
 
   /**
    * Keeps the record of a channel that has ended before another one takes its place: first it is made sure that the
@@ -137,16 +139,16 @@ export function createLedger({
       ended = isReplaced(before, change(before, event, options, now())) ? before : undefined
       return stored
     }
-    await store.update(key, look, leasesOf(options))
+    await records.update(key, look, leasesOf(options))
     if (ended === undefined) return
     const archived = { ...ended, key: keyBeside(key, ended.session.channelId ?? '') }
-    await store.update(archived.key, (existing) => existing ?? archived)
+    await records.update(archived.key, (existing) => existing ?? archived)
   }
 
   return {
     flights,
-    read: (key) => store.get(key),
-    list: () => store.list(),
+    read: (key) => records.get(key),
+    list: () => records.list(),
     hasLine: (key) => desk.hasLine(key),
     lease: (key, options) => desk.acquire(key, options),
     async apply(key, place, event, options = {}) {
@@ -161,7 +163,7 @@ export function createLedger({
         movesDeposit ||= atStake(before) !== atStake(after)
         return after
       }
-      const record = await store.update(key, changing, leasesOf(options)).finally(() => {
+      const record = await records.update(key, changing, leasesOf(options)).finally(() => {
         // Also when nobody knows whether it was written.
         if (movesDeposit) deposits.changed()
       })
@@ -172,11 +174,11 @@ export function createLedger({
       const deadline = now() + timeoutMs
       for (;;) {
         signal.throwIfAborted()
-        const record = await store.get(key)
+        const record = await records.get(key)
         if (!isBusy(record) || holdsLease) return record
-        if (!(await store.isLeased(key))) {
+        if (!(await records.isLeased(key))) {
           // Its holder may have finished between the two looks.
-          const again = await store.get(key)
+          const again = await records.get(key)
           if (again?.version === record.version) return record
           continue
         }

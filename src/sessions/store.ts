@@ -45,6 +45,11 @@ export class StoreError extends Error {
   }
 }
 
+/** Whether a refusal is about one record that cannot be read, and not about the store. */
+export function isOfOneRecord({ reason }: StoreError): boolean {
+  return reason === 'damaged' || reason === 'newer_format'
+}
+
 /**
  * A place that keeps session records. All methods may be called by many flows, and by many processes, at once.
  */

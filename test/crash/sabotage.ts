@@ -107,9 +107,9 @@ export const SABOTAGES: readonly Sabotage[] = [
     edits: [
       {
         file: 'src/client/effects/sign-voucher.ts',
-        find: 'const { placed, lease, view, plan } = authorised',
+        find: 'const { placed, lease, record, view, plan } = authorised',
         replace:
-          'const { placed, lease, view } = authorised\n  const plan = { ...authorised.plan, cumulative: (BigInt(authorised.plan.cumulative) + 200_000n).toString() }',
+          'const { placed, lease, record, view } = authorised\n  const plan = { ...authorised.plan, cumulative: (BigInt(authorised.plan.cumulative) + 200_000n).toString() }',
       },
       {
         file: 'src/client/effects/sign-voucher.ts',

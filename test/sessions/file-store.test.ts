@@ -463,7 +463,7 @@ describe('files', () => {
       /nothing was written/,
     )
     expect(await store.get(KEY)).toBeUndefined()
-    await ledger.apply(KEY, PLACE, openSigned({ channelId: CHANNEL }), { lease, voucher: '0xab', transaction: '0xcd' })
+    await ledger.apply(KEY, PLACE, openSigned(), { lease, voucher: '0xab', transaction: '0xcd' })
     expect((await store.get(KEY))?.secrets).toEqual({
       voucher: { cumulative: '1000000', signature: '0xab' },
       pendingTransaction: '0xcd',

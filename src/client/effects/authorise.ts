@@ -12,7 +12,10 @@ import {
   subtract,
   sum,
 } from '../../../machines/index.js'
-import type { HeldLease, SessionRecord } from '../../sessions/index.js'
+import type { ChannelDescriptor } from '../../protocol/index.js'
+import type { ChannelPlace, HeldLease, SessionRecord } from '../../sessions/index.js'
+import { effectiveSigner, sameHex } from '../../tempo/index.js'
+import { refuseChannel } from '../policy.js'
 import { dropLease, holdLease, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
 import type { EffectScope } from './effect.js'
 
@@ -78,6 +81,31 @@ export class LimitBreached extends Error {
   override readonly name = 'LimitBreached'
   constructor(readonly limit: LimitName) {
     super(`a plan would have crossed ${limit}`)
+  }
+}
+
+/** What is about to be signed is for a channel that the policy does not allow, or of somebody else: nothing is signed. */
+export class ChannelRefused extends Error {
+  override readonly name = 'ChannelRefused'
+}
+
+/**
+ * Holds a channel against the policy once more, right before anything is signed for it: by the descriptor that is signed
+ * for, whatever the challenge has said and the store has kept.
+ *
+ * @throws ChannelRefused
+ */
+export function holdChannelPolicy(
+  { policy, account, voucherSigner }: Ring,
+  { chainId, escrow }: Pick<ChannelPlace, 'chainId' | 'escrow'>,
+  descriptor: Omit<ChannelDescriptor, 'salt' | 'expiringNonceHash'>,
+): void {
+  const { token, payee, payer } = descriptor
+  const refused = refuseChannel(policy, { chainId, escrow, token, payee })
+  if (refused !== null) throw new ChannelRefused(refused)
+  if (!sameHex(payer, account.address)) throw new ChannelRefused('another account pays for this channel')
+  if (!sameHex(effectiveSigner(descriptor), voucherSigner.address)) {
+    throw new ChannelRefused('another key signs the vouchers of this channel')
   }
 }
 

@@ -6,7 +6,14 @@ import type { HeldLease } from '../../sessions/index.js'
 import { signOpen, signVoucher } from '../../tempo/index.js'
 import { resourceOf } from '../capture.js'
 import { accessOf, dropLease, viewFor } from '../ring.js'
-import { type Authorisation, authorise, holdDepositLimit, holdVoucherLimit, withinTotal } from './authorise.js'
+import {
+  type Authorisation,
+  authorise,
+  holdChannelPolicy,
+  holdDepositLimit,
+  holdVoucherLimit,
+  withinTotal,
+} from './authorise.js'
 import { type EffectScope, signing } from './effect.js'
 import { authoriseDeposit, insteadOfDeposit, openTerms } from './funding.js'
 
@@ -46,6 +53,7 @@ async function signAndStore(
   const { limits } = input.context
   holdVoucherLimit(limits, view, plan.cumulative)
   holdDepositLimit(limits, view, plan.deposit)
+  holdChannelPolicy(ring, place, { ...place, authorizedSigner: place.signer })
   const client = await ring.clientFor(chainId)
   const open = await signing('open', () =>
     signOpen(client, { ...openTerms(ring, placed), deposit: BigInt(plan.deposit) }),

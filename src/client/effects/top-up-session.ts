@@ -8,7 +8,7 @@ import { readChannel, sightChannel, signTopUp } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
 import { dropLease, keepAnswer, type PlacedFlow, type Ring, viewFor } from '../ring.js'
 import { SendFailure } from '../send.js'
-import { type Authorisation, authorise, holdDepositLimit, withinTotal } from './authorise.js'
+import { type Authorisation, authorise, holdChannelPolicy, holdDepositLimit, withinTotal } from './authorise.js'
 import { channelOf, isExpired } from './credential.js'
 import { type EffectScope, signing } from './effect.js'
 import { authoriseDeposit, insteadOfDeposit, topUpTerms } from './funding.js'
@@ -61,8 +61,9 @@ async function signAndStore(
   if (record?.status === 'toppingUp' && record.secrets.pendingTransaction !== null) return { record }
   const wanted = BigInt(view.deposit) + BigInt(plan.additionalDeposit)
   holdDepositLimit(input.context.limits, view, wanted.toString())
-  const { channelId } = channelOf(record)
+  const { channelId, descriptor } = channelOf(record)
   const { place, key } = placed
+  holdChannelPolicy(ring, place, descriptor)
   const client = await ring.clientFor(place.chainId)
   // An older deposit than the one that is known would make a top-up seem to have arrived before it was sent.
   const notBefore = record?.session.seenAtBlock ?? null
