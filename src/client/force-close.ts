@@ -11,7 +11,6 @@ import { reconcile } from './effects/reconcile.js'
 import { causeOf, type ForceCloseOutcome, type ForceCloseStep, forceCloseFailure } from './force-close-outcome.js'
 import { sendAndLook } from './force-close-send.js'
 import { type ForceCloseOptions, forceCloseOptions } from './options.js'
-import { refuseEscrow } from './policy.js'
 import type { Ring } from './ring.js'
 import { findSession } from './sessions.js'
 
@@ -126,8 +125,6 @@ async function untilOver(run: Run): Promise<ForceCloseOutcome> {
       return forceCloseFailure(channelId, 'session_unavailable', 'another account pays for this channel', null)
     }
     if (isEnded(record)) return over(run, record)
-    const refused = refuseEscrow(ring.policy, record.place)
-    if (refused !== null) return forceCloseFailure(channelId, 'policy_denied', `${refused}: nothing was signed`, null)
     run.withdrawableAt = record.session.withdrawableAt
     const waitMs = await patiently(run, () => advance(run, record))
     if (run.calledOff) {

@@ -221,21 +221,12 @@ export interface ChannelTerms {
 }
 
 /** Why nothing may be signed for a channel of these terms, or null. Addresses in lower case. */
-export function refuseChannel(policy: ResolvedPolicy, { token, payee, ...where }: ChannelTerms): string | null {
-  const refused = refuseEscrow(policy, where)
-  if (refused !== null) return refused
+export function refuseChannel(policy: ResolvedPolicy, { chainId, escrow, token, payee }: ChannelTerms): string | null {
+  if (!policy.allowedChains.has(chainId)) return `chain ${chainId} is not in allowedChains`
+  if (!policy.allowedEscrows.has(escrow)) return `escrow ${escrow} is not in allowedEscrows`
   if (!policy.allowedTokens.has(token)) return `token ${token} is not in allowedTokens`
   if (policy.allowedPayees !== null && !policy.allowedPayees.has(payee)) return `payee ${payee} is not in allowedPayees`
   return null
-}
-
-/** Why no transaction may be signed for an escrow, or null: to get a deposit back, token and payee do not matter. */
-export function refuseEscrow(
-  policy: ResolvedPolicy,
-  { chainId, escrow }: Pick<ChannelTerms, 'chainId' | 'escrow'>,
-): string | null {
-  if (!policy.allowedChains.has(chainId)) return `chain ${chainId} is not in allowedChains`
-  return policy.allowedEscrows.has(escrow) ? null : `escrow ${escrow} is not in allowedEscrows`
 }
 
 const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
