@@ -229,6 +229,23 @@ export function resolvePolicy(policy: Policy = {}): ResolvedPolicy {
   }
 }
 
+/** What a channel is bound to, as far as a policy has a say in it. */
+export interface ChannelTerms {
+  readonly chainId: number
+  readonly escrow: string
+  readonly token: string
+  readonly payee: string
+}
+
+/** Why nothing may be signed for a channel of these terms, or null. Addresses in lower case. */
+export function refuseChannel(policy: ResolvedPolicy, { chainId, escrow, token, payee }: ChannelTerms): string | null {
+  if (!policy.allowedChains.has(chainId)) return `chain ${chainId} is not in allowedChains`
+  if (!policy.allowedEscrows.has(escrow)) return `escrow ${escrow} is not in allowedEscrows`
+  if (!policy.allowedTokens.has(token)) return `token ${token} is not in allowedTokens`
+  if (policy.allowedPayees !== null && !policy.allowedPayees.has(payee)) return `payee ${payee} is not in allowedPayees`
+  return null
+}
+
 const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
 /** Why a URL may not be paid, or null. Https only, loopback apart. */

@@ -2,7 +2,7 @@
 // Must never show what is inside a record's secrets, nor let one record that cannot be read hide the others.
 
 import { type Amount, max, type SessionStatus, subtract, sum } from '../../machines/index.js'
-import { atStake, isEnded, type Ledger, type SessionRecord, StoreError } from '../sessions/index.js'
+import { atStake, isEnded, isOfOneRecord, type Ledger, type SessionRecord, StoreError } from '../sessions/index.js'
 import { destinationOf, resourceOf } from './capture.js'
 
 /** One channel, as the ledger knows it. Amounts in base units. */
@@ -176,7 +176,7 @@ export async function readableRecords(
     return { records: await ledger.list(), unreadable: null }
   } catch (error) {
     if (!(error instanceof StoreError)) throw error
-    if (error.reason !== 'damaged' && error.reason !== 'newer_format') throw error
+    if (!isOfOneRecord(error)) throw error
     return { records: error.intact, unreadable: error.message }
   }
 }

@@ -31,8 +31,16 @@ export interface Stepped<T> {
   readonly result: T
 }
 
+/** What a step sees besides the state of its own key. */
+export interface Moment {
+  /** By the clock of the store. */
+  readonly now: number
+  /** What is kept under each other key that the step depends on: none of it changes before the step is written. */
+  readonly others: ReadonlyMap<string, ChannelState>
+}
+
 /** A change of what is kept under one key. May run more than once, and may throw; then it changes nothing. */
-export type Step<T> = (state: ChannelState, now: number) => Stepped<T>
+export type Step<T> = (state: ChannelState, moment: Moment) => Stepped<T>
 
 /** A lease that ends this much later than it can was given by a clock that was set back since. */
 const CLOCK_TOLERANCE_MS = 60_000
@@ -43,19 +51,27 @@ export function heldLease({ lease }: ChannelState, now: number): KeptLease | und
   return lease.expiresAt - now > lease.ttlMs + CLOCK_TOLERANCE_MS ? undefined : lease
 }
 
-function isValid(lease: Lease, key: string, state: ChannelState, now: number): boolean {
-  return lease.key === key && heldLease(state, now)?.token === lease.token
+function isValid(lease: Lease, state: ChannelState, now: number): boolean {
+  return heldLease(state, now)?.token === lease.token
 }
 
-/** Replaces the record by what `change` makes of it, under a lease or without. */
+/** The refusal of a write that a lost lease was given with. Says what is not known yet: that something signed was dropped. */
+export function leaseLost(key: string, lease: Lease): StoreError {
+  const whose = lease.key === key ? 'this channel' : 'what this change depends on'
+  const why = `the lease of ${whose} expired, or was taken over, before the change was written`
+  return new StoreError('lease_lost', `${why}; nothing was written, and what was signed for it was dropped unsent`)
+}
+
+/** Replaces the record by what `change` makes of it, under leases or without. */
 export function changeRecord(
   key: string,
   change: (record: SessionRecord | undefined) => SessionRecord | undefined,
-  lease: Lease | undefined,
+  leases: readonly Lease[],
 ): Step<SessionRecord | undefined> {
-  return (state, now) => {
-    if (lease !== undefined && !isValid(lease, key, state, now)) {
-      throw new StoreError('lease_lost', 'the lease of this channel expired before the change was written')
+  return (state, { now, others }) => {
+    for (const lease of leases) {
+      const kept = lease.key === key ? state : (others.get(lease.key) ?? NOTHING_KEPT)
+      if (!isValid(lease, kept, now)) throw leaseLost(key, lease)
     }
     const record = change(state.record)
     if (record === undefined || record === state.record) return { state, result: record }
@@ -66,7 +82,7 @@ export function changeRecord(
 
 /** Gives the lease to `holder` if nobody has it. */
 export function takeLease(key: string, holder: string, ttlMs: number): Step<Lease | undefined> {
-  return (state, now) => {
+  return (state, { now }) => {
     if (heldLease(state, now) !== undefined) return { state, result: undefined }
     const token = state.lastToken + 1
     const kept = { holder, token, expiresAt: now + ttlMs, ttlMs }
@@ -76,8 +92,8 @@ export function takeLease(key: string, holder: string, ttlMs: number): Step<Leas
 
 /** Prolongs a lease that is still valid. */
 export function prolongLease(lease: Lease, ttlMs: number): Step<Lease | undefined> {
-  return (state, now) => {
-    if (!isValid(lease, lease.key, state, now)) return { state, result: undefined }
+  return (state, { now }) => {
+    if (!isValid(lease, state, now)) return { state, result: undefined }
     const kept = { holder: lease.holder, token: lease.token, expiresAt: now + ttlMs, ttlMs }
     return { state: { ...state, lease: kept }, result: leaseOf(lease.key, kept) }
   }
@@ -85,8 +101,8 @@ export function prolongLease(lease: Lease, ttlMs: number): Step<Lease | undefine
 
 /** Gives a lease back; one that was lost is ignored. */
 export function giveLeaseBack(lease: Lease): Step<void> {
-  return (state, now) => ({
-    state: isValid(lease, lease.key, state, now) ? { ...state, lease: undefined } : state,
+  return (state, { now }) => ({
+    state: isValid(lease, state, now) ? { ...state, lease: undefined } : state,
     result: undefined,
   })
 }

@@ -21,7 +21,10 @@ export function storeOf({ read, list, transact, watch }: Place): SessionStore {
   return {
     get: async (key) => (await read(key)).state.record,
     list,
-    update: (key, change, lease) => inTurn(key, changeRecord(key, change, lease)),
+    update: (key, change, leases = []) => {
+      const others = leases.map((lease) => lease.key)
+      return inTurn(key, changeRecord(key, change, leases), others)
+    },
     async acquireLease(key, holder, ttlMs) {
       // Looking costs less than a turn, and who waits for a lease looks often.
       const { state, now } = await read(key)

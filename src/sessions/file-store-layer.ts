@@ -2,7 +2,7 @@
 // Must never answer before the disk has what it was given: `write` and `syncFolder` are what durability rests on.
 
 import { constants, type FSWatcher, watch } from 'node:fs'
-import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { platform } from 'node:process'
 import { lock as takeLock } from 'proper-lockfile'
@@ -41,6 +41,8 @@ export interface FileLayer {
 
 /** A lock whose holder shows no sign of life for so long is free; the shortest time that the lock library knows. */
 const LOCK_STALE_MS = 2_000
+/** File systems and clocks are not exact; a lock that is so far in the future was not made by them. */
+const PREMATURE_MS = 10_000
 
 /** Windows has no permission bits and cannot sync a folder. */
 const hasPosixFolders = platform !== 'win32'
@@ -108,12 +110,26 @@ async function lock(path: string): Promise<(() => Promise<void>) | undefined> {
     // A lock that was taken over in the meantime cannot be given back, and a broken one ends by itself.
     return () => release().catch(() => undefined)
   } catch (error) {
-    if (codeOf(error) === 'ELOCKED') return undefined
+    if (codeOf(error) === 'ELOCKED') {
+      await agePremature(path)
+      return undefined
+    }
     // Of several that find a dead holder's lock at once, one may take away what another has just put in its place. Whoever
     // lost its lock so has none, which is no error; a folder that is not there is.
     if (codeOf(error) === 'ENOENT' && (await isThere(dirname(path)))) return undefined
     throw error
   }
+}
+
+/**
+ * A lock from the future was last touched before the clock was set back. It gets the time of now: a dead holder's is free as
+ * soon as any, and a living holder takes it for lost, which costs nothing that is written.
+ */
+async function agePremature(path: string): Promise<void> {
+  const found = await unlessMissing(stat(path))
+  if (found === undefined || found.mtimeMs < Date.now() + PREMATURE_MS) return
+  const now = new Date()
+  await unlessMissing(utimes(path, now, now))
 }
 
 async function isThere(path: string): Promise<boolean> {

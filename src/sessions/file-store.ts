@@ -5,7 +5,8 @@
 // run out by time: a process that was stopped for long, or two that find the same dead lock, can both believe that they
 // hold it. What keeps their writes apart is the draft: each writer first creates its own, then removes those of all others,
 // then reads, and at last renames its draft into place. Of two that overlap, the later one has removed the draft of the
-// earlier one, whose rename then fails: it starts again from what the later one wrote.
+// earlier one, whose rename then fails: it starts again from what the later one wrote. A change that depends on what is kept
+// under other keys says so in the name of its draft: it removes the drafts of those, and is removed by who changes them.
 
 import { randomUUID } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
@@ -13,12 +14,23 @@ import { pid } from 'node:process'
 import { fn, objectWith, optionsOf, readOptions, text } from '../options/index.js'
 import { type ChannelState, NOTHING_KEPT } from './channel-state.js'
 import { allOrRefuse, type Place, storeOf } from './durable-store.js'
-import { fileText, readFileText, recordFile, stemOf, stemOfFile } from './file-store-format.js'
+import {
+  draftChanges,
+  draftFile,
+  draftReads,
+  fileText,
+  isDraft,
+  readFileText,
+  recordFile,
+  stemOf,
+  stemOfFile,
+} from './file-store-format.js'
 import { codeOf, type FileLayer, nodeFileLayer } from './file-store-layer.js'
 import { createListeners } from './listeners.js'
 import type { SessionRecord } from './record.js'
 import { UnreadableRecord } from './record-format.js'
-import { type SessionStore, StoreError } from './store.js'
+import { isOfOneRecord, type SessionStore, StoreError } from './store.js'
+import type { Transact } from './turns.js'
 
 export interface FileStoreOptions {
   /** The clock of leases, in milliseconds since the epoch. All processes of a folder must share it. */
@@ -51,7 +63,6 @@ const LOCK_LOOK_MS = 6
 const MAX_ATTEMPTS = 100
 const MAX_BACKOFF = 10
 const READ_AT_ONCE = 32
-const DRAFT_SUFFIX = '.draft'
 
 /**
  * Keeps records as files in `folder`, which is created for its owner alone and must be on a local disk.
@@ -134,7 +145,7 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
       return await load(stem)
     } catch (error) {
       if (!(error instanceof UnreadableRecord)) throw error
-      return underLock(stem, () => judge(stem, () => load(stem)))
+      return underLock([stem], () => judge(stem, () => load(stem)))
     }
   }
 
@@ -168,22 +179,25 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
     return new StoreError('damaged', `${what}. ${REPAIR}`)
   }
 
-  async function underLock<T>(stem: string, work: () => Promise<T>): Promise<T> {
-    const release = await lock(stem)
+  /** Runs what needs the locks of some stems. They are taken in one order, so that no two wait for each other. */
+  async function underLock<T>(stems: readonly string[], work: () => Promise<T>): Promise<T> {
+    const [first, ...more] = [...stems].sort()
+    if (first === undefined) return work()
+    const release = await lock(first)
     try {
-      return await work()
+      return await underLock(more, work)
     } finally {
       await release()
     }
   }
 
   async function lock(stem: string): Promise<() => Promise<void>> {
-    // Measured by the machine's clock, whatever clock leases have.
-    const deadline = Date.now() + LOCK_TIMEOUT_MS
+    // Whatever clock leases have, and however the machine's is set meanwhile.
+    const deadline = performance.now() + LOCK_TIMEOUT_MS
     for (;;) {
       const release = await layer.lock(at(`${stem}.lock`))
       if (release !== undefined) return release
-      if (Date.now() > deadline) {
+      if (performance.now() > deadline) {
         const what = `other processes held ${at(`${stem}.lock`)} for too long`
         throw new StoreError('busy', `${what}; nothing was written, the same may be tried again`)
       }
@@ -192,14 +206,19 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
   }
 
   /** One attempt to change what is kept. False when another writer took the draft away: nothing was written then. */
-  async function attempt(key: string, stem: string, apply: (state: ChannelState, now: number) => ChannelState) {
-    const draft = `${stem}.${pid}-${randomUUID()}${DRAFT_SUFFIX}`
+  async function attempt(key: string, others: readonly string[], apply: Parameters<Transact>[2]): Promise<boolean> {
+    const stem = stemOf(key)
+    const reads = others.map(stemOf)
+    const draft = draftFile(stem, `${pid}-${randomUUID()}`, reads)
     const file = await layer.create(at(draft))
     let placed = false
     try {
-      await dropDrafts(stem, draft)
-      const before = (await judge(stem, () => load(stem)))?.state ?? NOTHING_KEPT
-      const after = apply(before, now())
+      await dropDrafts(stem, reads, draft)
+      const stateAt = async (of: string) => (await judge(of, () => load(of)))?.state ?? NOTHING_KEPT
+      const before = await stateAt(stem)
+      const beside = new Map<string, ChannelState>()
+      for (const other of others) beside.set(other, await stateAt(stemOf(other)))
+      const after = apply(before, { now: now(), others: beside })
       if (after === before) {
         await file.close()
         return true
@@ -219,11 +238,12 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
     }
   }
 
-  async function dropDrafts(stem: string, own: string): Promise<void> {
-    const isAnother = (name: string): boolean =>
-      name !== own && name.startsWith(`${stem}.`) && name.endsWith(DRAFT_SUFFIX)
-    const others = (await layer.list(folder)).filter(isAnother)
-    await Promise.all(others.map((name) => layer.remove(at(name))))
+  /** Removes the drafts that would change what this one is made from, and those made from what this one changes. */
+  async function dropDrafts(stem: string, reads: readonly string[], own: string): Promise<void> {
+    const used = [stem, ...reads]
+    const drafts = (await layer.list(folder)).filter((name) => name !== own && isDraft(name))
+    const conflicting = drafts.filter((name) => draftReads(name, stem) || used.some((of) => draftChanges(name, of)))
+    await Promise.all(conflicting.map((name) => layer.remove(at(name))))
   }
 
   async function listRecords(): Promise<readonly SessionRecord[]> {
@@ -258,17 +278,16 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
       })
     },
     list: () => saying(folder, 'read', () => prepare().then(listRecords)),
-    async transact(key, apply) {
+    async transact(key, others, apply) {
       await saying(folder, 'written', async () => {
         await prepare()
-        const stem = stemOf(key)
-        await underLock(stem, async () => {
+        await underLock([key, ...others].map(stemOf), async () => {
           for (let tries = 0; tries < MAX_ATTEMPTS; tries += 1) {
-            if (await attempt(key, stem, apply)) return
+            if (await attempt(key, others, apply)) return
             // Two that take each other's drafts away would go on doing so in step.
             await pause(LOCK_LOOK_MS * Math.min(tries + 1, MAX_BACKOFF))
           }
-          throw new StoreError('unavailable', `other processes write ${at(recordFile(stem))} without its lock`)
+          throw new StoreError('unavailable', `other processes write ${at(recordFile(stemOf(key)))} without its lock`)
         })
       })
       listeners.tell(key)
@@ -277,7 +296,7 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
       await saying(folder, 'read', () => prepare().then(() => layer.list(folder)))
       if (use === 'read') return
       await saying(folder, 'written', async () => {
-        const own = at(`check.${pid}-${randomUUID()}${DRAFT_SUFFIX}`)
+        const own = at(draftFile('check', `${pid}-${randomUUID()}`, []))
         const file = await layer.create(own)
         try {
           await file.write('This file can be removed.\n')
@@ -329,10 +348,6 @@ function pause(upToMs: number): Promise<void> {
 
 function asideOf(stem: string): string {
   return `${stem}.damaged`
-}
-
-function isOfOneRecord({ reason }: StoreError): boolean {
-  return reason === 'damaged' || reason === 'newer_format'
 }
 
 /** What to do about an error of the system, by its code. */

@@ -21,4 +21,4 @@ export {
   type SessionSecrets,
   viewOf,
 } from './record.js'
-export { type Lease, type SessionStore, StoreError, type StoreRefusal } from './store.js'
+export { isOfOneRecord, type Lease, type SessionStore, StoreError, type StoreRefusal } from './store.js'

@@ -3,6 +3,7 @@
 
 import { type SessionContext, type SessionEvent, type SessionView, transitionSession } from '../../machines/index.js'
 import type { Hex } from '../protocol/index.js'
+import { checkedStore } from './checked-store.js'
 import { createDeposits, type Freshness } from './deposits.js'
 import { createFlights, type Flights } from './flights.js'
 import { createLeaseDesk, type HeldLease, type LeaseOptions } from './lease.js'
@@ -18,7 +19,7 @@ import {
   type SessionRecord,
   viewOf,
 } from './record.js'
-import { type SessionStore, StoreError } from './store.js'
+import { type Lease, type SessionStore, StoreError } from './store.js'
 
 /** A change that the session machine does not allow. Nothing was written. */
 export class IllegalChange extends Error {
@@ -59,6 +60,8 @@ const LEASED: ReadonlySet<SessionEvent['type']> = new Set([
 /** What a change may carry besides its event. */
 export interface ChangeOptions {
   readonly lease?: HeldLease
+  /** What the change depends on besides: without each of these leases it is not written. */
+  readonly dependsOn?: readonly HeldLease[]
   /** Signed by this change: kept beside the record, never in it. */
   readonly voucher?: Hex
   readonly transaction?: Hex
@@ -123,8 +126,9 @@ export function createLedger({
   leaseTtlMs = LEASE_TTL_MS,
 }: LedgerOptions): Ledger {
   const flights = createFlights()
-  const deposits = createDeposits(store, now)
-  const desk = createLeaseDesk({ store, holder, ttlMs: leaseTtlMs, now })
+  const records = checkedStore(store)
+  const deposits = createDeposits(records, now)
+  const desk = createLeaseDesk({ store: records, holder, ttlMs: leaseTtlMs, now })
 
   /**
    * Keeps the record of a channel that has ended before another one takes its place: first it is made sure that the
@@ -144,27 +148,27 @@ export function createLedger({
       ended = isReplaced(before, change(before, event, options, now())) ? before : undefined
       return stored
     }
-    await store.update(key, look, options.lease?.current())
+    await records.update(key, look, leasesOf(options))
     if (ended === undefined) return
     const archived = { ...ended, key: keyBeside(key, ended.session.channelId ?? '') }
-    await store.update(archived.key, (existing) => existing ?? archived)
+    await records.update(archived.key, (existing) => existing ?? archived)
   }
 
   const ledger: Ledger = {
     flights,
     async setOpenAside(key, place, lease) {
-      const stored = await store.get(key)
+      const stored = await records.get(key)
       const channelId = stored?.session.channelId ?? null
       if (stored?.status !== 'opening' || channelId === null)
         throw new IllegalChange('OPEN_DROPPED', stored?.status ?? 'absent')
       const aside: SessionRecord = { ...stored, key: keyBeside(key, channelId) }
-      const kept = await store.update(aside.key, (existing) => existing ?? aside)
+      const kept = await records.update(aside.key, (existing) => existing ?? aside)
       deposits.changed()
       await ledger.apply(key, place, { type: 'OPEN_DROPPED' }, { lease })
       return kept ?? aside
     },
-    read: (key) => store.get(key),
-    list: () => store.list(),
+    read: (key) => records.get(key),
+    list: () => records.list(),
     hasLine: (key) => desk.hasLine(key),
     lease: (key, options) => desk.acquire(key, options),
     async apply(key, place, event, options = {}) {
@@ -179,7 +183,7 @@ export function createLedger({
         movesDeposit ||= atStake(before) !== atStake(after)
         return after
       }
-      const record = await store.update(key, changing, options.lease?.current()).finally(() => {
+      const record = await records.update(key, changing, leasesOf(options)).finally(() => {
         // Also when nobody knows whether it was written.
         if (movesDeposit) deposits.changed()
       })
@@ -190,11 +194,11 @@ export function createLedger({
       const deadline = now() + timeoutMs
       for (;;) {
         signal.throwIfAborted()
-        const record = await store.get(key)
+        const record = await records.get(key)
         if (!isBusy(record) || holdsLease) return record
-        if (!(await store.isLeased(key))) {
+        if (!(await records.isLeased(key))) {
           // Its holder may have finished between the two looks.
-          const again = await store.get(key)
+          const again = await records.get(key)
           if (again?.version === record.version) return record
           continue
         }
@@ -210,6 +214,11 @@ export function createLedger({
     },
   }
   return ledger
+}
+
+/** All leases that a change is written under, as they are now. */
+function leasesOf({ lease, dependsOn = [] }: ChangeOptions): readonly Lease[] {
+  return [...(lease === undefined ? [] : [lease]), ...dependsOn].map((held) => held.current())
 }
 
 /** Whether a channel that has ended makes room for another one. */

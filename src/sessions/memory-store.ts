@@ -2,8 +2,9 @@
 // Must never be used where losing the process may not lose track of a deposit.
 
 import { fn, optionsOf, readOptions } from '../options/index.js'
+import { leaseLost } from './channel-state.js'
 import type { SessionRecord } from './record.js'
-import { type Lease, type SessionStore, StoreError } from './store.js'
+import type { Lease, SessionStore } from './store.js'
 
 /** How a memory store works. */
 export interface MemoryStoreOptions {
@@ -49,10 +50,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
   return {
     get: async (key) => records.get(key),
     list: async () => [...records.values()],
-    async update(key, change, lease) {
-      if (lease !== undefined && (lease.key !== key || !isValid(lease))) {
-        throw new StoreError('lease_lost', 'the lease of this channel expired before the change was written')
-      }
+    async update(key, change, leases = []) {
+      for (const lease of leases) if (!isValid(lease)) throw leaseLost(key, lease)
       const before = records.get(key)
       const after = change(before)
       if (after !== undefined && after !== before) {

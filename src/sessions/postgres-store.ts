@@ -130,15 +130,19 @@ function createTable(connections: Connections, name: string, tell: (key: string)
       }
       return allOrRefuse(records, refusals)
     },
-    async transact(key, apply) {
+    async transact(key, others, apply) {
       await prepare()
       await connections.transact(async (transaction) => {
-        // The lock comes first, so that a key that has no row yet is changed by one at a time, too.
-        await lockName(transaction, `${name}.channel:${key}`)
-        const { rows } = await transaction.query(`${select} FOR UPDATE`, [key])
+        // The locks come first, so that a key that has no row yet is changed by one at a time, too; and in one order, so that
+        // no two wait for each other.
+        for (const locked of [key, ...others].sort()) await lockName(transaction, `${name}.channel:${locked}`)
+        const stateNow = async (of: string) =>
+          stateFrom(of, (await transaction.query(`${select} FOR UPDATE`, [of])).rows)
+        const before = await stateNow(key)
+        const beside = new Map<string, ChannelState>()
+        for (const other of others) beside.set(other, await stateNow(other))
         const [{ now }] = read(clockRows, (await transaction.query(CLOCK)).rows)
-        const before = stateFrom(key, rows)
-        const after = apply(before, now)
+        const after = apply(before, { now, others: beside })
         if (after !== before) await save(transaction, { key, table, channel: name, state: after })
       })
       tell(key)

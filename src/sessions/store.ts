@@ -15,7 +15,7 @@ export interface Lease {
 
 /**
  * Why a store refused.
- * - `lease_lost`: the lease given with an update has expired or was taken over.
+ * - `lease_lost`: a lease given with an update has expired or was taken over.
  * - `busy`: others held the channel, or its lock, for too long; the store itself works.
  * - `unavailable`: the store cannot be reached or does not work. The message says where it is and what to do about it.
  * - `damaged`: what is stored of a channel cannot be read; the channel is refused until somebody repaired it.
@@ -45,6 +45,11 @@ export class StoreError extends Error {
   }
 }
 
+/** Whether a refusal is about one record that cannot be read, and not about the store. */
+export function isOfOneRecord({ reason }: StoreError): boolean {
+  return reason === 'damaged' || reason === 'newer_format'
+}
+
 /**
  * A place that keeps session records. All methods may be called by many flows, and by many processes, at once.
  */
@@ -62,12 +67,16 @@ export interface SessionStore {
    * Replaces the record under `key` by what `change` makes of it, atomically: no other update comes between.
    * `change` is pure and may run more than once; returning its argument leaves the record as it is.
    *
-   * @throws StoreError `lease_lost` when `lease` is given and no longer valid; nothing is written then.
+   * `leases` are all that the change depends on: that of the record itself, and of whatever else was read under a lease,
+   * a sum over all channels, say. They are checked where the record is written, so that none of them can be given to
+   * somebody else in between: the lease of another key as well as that of `key`.
+   *
+   * @throws StoreError `lease_lost` when one of `leases` is no longer valid under its own key; nothing is written then.
    */
   update(
     key: string,
     change: (record: SessionRecord | undefined) => SessionRecord | undefined,
-    lease?: Lease,
+    leases?: readonly Lease[],
   ): Promise<SessionRecord | undefined>
   /** Takes the lease of `key` if nobody holds it. */
   acquireLease(key: string, holder: string, ttlMs: number): Promise<Lease | undefined>

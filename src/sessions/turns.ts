@@ -1,21 +1,26 @@
 // Lets the steps of one key run one after the other, and writes once for all that came while the last write was under way.
 // Must never tell a caller that a step was done before it is written for good.
 
-import type { ChannelState, Step } from './channel-state.js'
+import type { ChannelState, Moment, Step } from './channel-state.js'
 
 /**
- * Reads what is kept under `key`, applies `apply` to it, and keeps the result, with nothing of anybody else in between.
- * `apply` may run more than once; the last run counts. Resolves when the result is durable; when it rejects, what `apply`
+ * Reads what is kept under `key`, applies `apply` to it, and keeps the result, with nothing of anybody else in between: no
+ * change of `key`, nor of any of `others`, whose states `apply` gets as well. `apply` may run more than once; the last run counts. Resolves when the result is durable; when it rejects, what `apply`
  * made must be taken as not written.
  */
-export type Transact = (key: string, apply: (state: ChannelState, now: number) => ChannelState) => Promise<void>
+export type Transact = (
+  key: string,
+  others: readonly string[],
+  apply: (state: ChannelState, moment: Moment) => ChannelState,
+) => Promise<void>
 
-/** Runs a step of a key in its turn. */
-export type TakeTurn = <T>(key: string, step: Step<T>) => Promise<T>
+/** Runs a step of a key in its turn. It depends on what is kept under `others`, too. */
+export type TakeTurn = <T>(key: string, step: Step<T>, others?: readonly string[]) => Promise<T>
 
 interface Waiting {
+  readonly others: readonly string[]
   /** Runs the step; remembers its result or what it threw. */
-  run(state: ChannelState, now: number): ChannelState
+  run(state: ChannelState, moment: Moment): ChannelState
   /** The write is durable: the caller gets what the step answered. */
   settle(): void
   fail(error: unknown): void
@@ -29,7 +34,11 @@ export function createTurns(transact: Transact): TakeTurn {
     while (line.length > 0) {
       const batch = line.splice(0)
       try {
-        await transact(key, (state, now) => batch.reduce((current, waiting) => waiting.run(current, now), state))
+        const others = new Set(batch.flatMap((waiting) => waiting.others))
+        others.delete(key)
+        await transact(key, [...others], (state, moment) =>
+          batch.reduce((current, waiting) => waiting.run(current, moment), state),
+        )
         for (const waiting of batch) waiting.settle()
       } catch (error) {
         for (const waiting of batch) waiting.fail(error)
@@ -38,9 +47,9 @@ export function createTurns(transact: Transact): TakeTurn {
     lines.delete(key)
   }
 
-  return (key, step) =>
+  return (key, step, others = []) =>
     new Promise((resolve, reject) => {
-      const waiting = waitingFor(step, resolve, reject)
+      const waiting = waitingFor(step, others, resolve, reject)
       const line = lines.get(key)
       if (line !== undefined) line.push(waiting)
       else {
@@ -51,12 +60,18 @@ export function createTurns(transact: Transact): TakeTurn {
     })
 }
 
-function waitingFor<T>(step: Step<T>, resolve: (result: T) => void, reject: (error: unknown) => void): Waiting {
+function waitingFor<T>(
+  step: Step<T>,
+  others: readonly string[],
+  resolve: (result: T) => void,
+  reject: (error: unknown) => void,
+): Waiting {
   let answer = (): void => reject(new Error('a store resolved without running the step'))
   return {
-    run(state, now) {
+    others,
+    run(state, moment) {
       try {
-        const stepped = step(state, now)
+        const stepped = step(state, moment)
         answer = () => resolve(stepped.result)
         return stepped.state
       } catch (error) {

@@ -56,7 +56,7 @@ function exactly(value: Hex, bytes: number): Hex {
 }
 
 /** Who signs the channel's vouchers: the payer when `authorizedSigner` is the zero address (TIP-1034). */
-export function effectiveSigner(descriptor: ChannelDescriptor): Address {
+export function effectiveSigner(descriptor: Pick<ChannelDescriptor, 'authorizedSigner' | 'payer'>): Address {
   return sameHex(descriptor.authorizedSigner, ZERO_ADDRESS) ? descriptor.payer : descriptor.authorizedSigner
 }
 

@@ -30,13 +30,13 @@ function forgetful(kept) {
   return {
     ...kept,
     get: async (key) => held.get(key) ?? kept.get(key),
-    async update(key, change, lease) {
+    async update(key, change, leases) {
       const after = change(held.get(key) ?? (await kept.get(key)))
       if (after?.status === 'opening') {
         held.set(key, after)
         return after
       }
-      return held.delete(key) ? kept.update(key, () => after, lease) : kept.update(key, change, lease)
+      return held.delete(key) ? kept.update(key, () => after, leases) : kept.update(key, change, leases)
     },
   }
 }
@@ -107,9 +107,9 @@ export const SABOTAGES: readonly Sabotage[] = [
     edits: [
       {
         file: 'src/client/effects/sign-voucher.ts',
-        find: 'const { placed, lease, view, plan } = authorised',
+        find: 'const { placed, lease, record, view, plan } = authorised',
         replace:
-          'const { placed, lease, view } = authorised\n  const plan = { ...authorised.plan, cumulative: (BigInt(authorised.plan.cumulative) + 200_000n).toString() }',
+          'const { placed, lease, record, view } = authorised\n  const plan = { ...authorised.plan, cumulative: (BigInt(authorised.plan.cumulative) + 200_000n).toString() }',
       },
       {
         file: 'src/client/effects/sign-voucher.ts',

@@ -120,10 +120,10 @@ describe('a request that is given up while its receipt is booked', () => {
     return {
       store: {
         ...inner,
-        async update(key, change, lease) {
+        async update(key, change, leases) {
           reached?.()
           await free
-          return inner.update(key, change, lease)
+          return inner.update(key, change, leases)
         },
       },
       hold() {

@@ -25,9 +25,9 @@ export function journal(inner: SessionStore = memoryStore()): Journal {
   return {
     ...inner,
     written,
-    async update(key, change, lease) {
+    async update(key, change, leases) {
       const before = await inner.get(key)
-      const after = await inner.update(key, change, lease)
+      const after = await inner.update(key, change, leases)
       if (after !== undefined && after.version !== before?.version) written.push(after)
       return after
     },

@@ -1,9 +1,11 @@
 // Places, records and events of channels for tests of stores and of the ledger.
 // Must never hold anything that could be taken for a real secret.
 
-import type { SessionDescriptor, SessionEvent } from '../../machines/index.js'
+import { createHash } from 'node:crypto'
+import type { SessionEvent } from '../../machines/index.js'
 import type { Address } from '../../src/protocol/index.js'
 import { type ChannelPlace, channelKey, emptyRecord, type SessionRecord } from '../../src/sessions/index.js'
+import { computeChannelId } from '../../src/tempo/index.js'
 
 function address(digit: string): Address {
   return `0x${digit.repeat(40)}`
@@ -30,23 +32,37 @@ export function recordAt(key: string, version = 0): SessionRecord {
   return { ...emptyRecord(key, PLACE, 1_000), version }
 }
 
-const DESCRIPTOR: SessionDescriptor = {
-  payer: PLACE.payer,
-  payee: PLACE.payee,
-  operator: PLACE.operator,
-  token: PLACE.token,
-  salt: `0x${'5'.repeat(64)}`,
-  authorizedSigner: PLACE.signer,
-  expiringNonceHash: `0x${'6'.repeat(64)}`,
+/** A channel of a place: a seed is all that one differs by from another. */
+export function channelAt(seed: string, place: ChannelPlace = PLACE) {
+  const { payer, payee, operator, token, signer } = place
+  const digits = createHash('sha256').update(seed).digest('hex')
+  const descriptor = {
+    payer,
+    payee,
+    operator,
+    token,
+    salt: `0x${digits}`,
+    authorizedSigner: signer,
+    expiringNonceHash: `0x${'6'.repeat(64)}`,
+  } as const
+  return { channelId: computeChannelId(descriptor, place), descriptor }
+}
+
+/** The id of the channel of a seed. */
+export function idOf(seed: string, place: ChannelPlace = PLACE): string {
+  return channelAt(seed, place).channelId
 }
 
 export type OpenSigned = Extract<SessionEvent, { type: 'OPEN_SIGNED' }>
 
-export function openSigned(more: Partial<OpenSigned> = {}): OpenSigned {
+/** @param more with the seed of the channel. */
+export function openSigned(
+  { seed = 'c1', ...more }: Partial<OpenSigned> & { readonly seed?: string } = {},
+  place: ChannelPlace = PLACE,
+): OpenSigned {
   return {
     type: 'OPEN_SIGNED',
-    channelId: '0xc1',
-    descriptor: DESCRIPTOR,
+    ...channelAt(seed, place),
     resource: 'https://gateway.example/v1/mpp/chat/completions',
     deposit: '5000000',
     cumulative: '1000000',
@@ -56,11 +72,10 @@ export function openSigned(more: Partial<OpenSigned> = {}): OpenSigned {
   }
 }
 
-export function adopted(channelId: string): SessionEvent {
+export function adopted(seed: string, place: ChannelPlace = PLACE): SessionEvent {
   return {
     type: 'CHANNEL_ADOPTED',
-    channelId,
-    descriptor: DESCRIPTOR,
+    ...channelAt(seed, place),
     resource: null,
     deposit: '5000000',
     settled: '0',

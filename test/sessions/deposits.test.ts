@@ -50,10 +50,10 @@ function setUp() {
 }
 
 /** Signs for a channel, which counts from then on; the lease is given back. */
-async function open(ledger: Ledger, place: ChannelPlace, channelId: string, deposit: string): Promise<void> {
+async function open(ledger: Ledger, place: ChannelPlace, seed: string, deposit: string): Promise<void> {
   const key = channelKey(place)
   const lease = await ledger.lease(key, patient)
-  await ledger.apply(key, place, openSigned({ channelId, deposit, cumulative: '1' }), { lease })
+  await ledger.apply(key, place, openSigned({ seed, deposit, cumulative: '1' }, place), { lease })
   await lease.release()
 }
 
@@ -71,7 +71,7 @@ const elsewhere = async (ledger: Ledger, freshness: 'recent' | 'now'): Promise<s
 describe('deposits elsewhere', () => {
   it('are added up once for many looks, and again a moment later', async () => {
     const { clock, ledger, lists } = setUp()
-    await open(ledger, placeOf('2'), '0xc2', '30')
+    await open(ledger, placeOf('2'), 'c2', '30')
     for (let look = 0; look < 100; look += 1) expect(await elsewhere(ledger, 'recent')).toBe('30')
     expect(lists()).toBe(1)
     clock.now += 250
@@ -81,9 +81,9 @@ describe('deposits elsewhere', () => {
 
   it('show what this process has signed for or lost at once', async () => {
     const { ledger } = setUp()
-    await open(ledger, placeOf('2'), '0xc2', '30')
+    await open(ledger, placeOf('2'), 'c2', '30')
     expect(await elsewhere(ledger, 'recent')).toBe('30')
-    await open(ledger, placeOf('3'), '0xc3', '12')
+    await open(ledger, placeOf('3'), 'c3', '12')
     expect(await elsewhere(ledger, 'recent')).toBe('42')
     await gone(ledger, placeOf('2'), '30')
     expect(await elsewhere(ledger, 'recent')).toBe('12')
@@ -92,18 +92,18 @@ describe('deposits elsewhere', () => {
   it('show what another process has signed for at once when it counts, and a moment later otherwise', async () => {
     const { clock, ledger, other } = setUp()
     expect(await elsewhere(ledger, 'recent')).toBe('0')
-    await open(other, placeOf('2'), '0xc2', '30')
+    await open(other, placeOf('2'), 'c2', '30')
     expect(await elsewhere(ledger, 'recent')).toBe('0')
     expect(await elsewhere(ledger, 'now')).toBe('30')
     expect(await elsewhere(ledger, 'recent')).toBe('30')
-    await open(other, placeOf('3'), '0xc3', '12')
+    await open(other, placeOf('3'), 'c3', '12')
     clock.now += 250
     expect(await elsewhere(ledger, 'recent')).toBe('42')
   })
 
   it('are not kept when they changed while they were added up', async () => {
     const { ledger, duringNextList } = setUp()
-    duringNextList(() => open(ledger, placeOf('2'), '0xc2', '30'))
+    duringNextList(() => open(ledger, placeOf('2'), 'c2', '30'))
     await elsewhere(ledger, 'recent')
     expect(await elsewhere(ledger, 'recent')).toBe('30')
   })
@@ -113,7 +113,7 @@ describe('deposits elsewhere', () => {
     const place = placeOf('2')
     const key = channelKey(place)
     const lease = await ledger.lease(key, patient)
-    await ledger.apply(key, place, openSigned({ channelId: '0xc2', deposit: '30', cumulative: '1' }), { lease })
+    await ledger.apply(key, place, openSigned({ seed: 'c2', deposit: '30', cumulative: '1' }, place), { lease })
     await ledger.apply(key, place, { type: 'OPEN_CONFIRMED', deposit: '30' }, { lease })
     expect(await elsewhere(ledger, 'recent')).toBe('30')
     await ledger.apply(key, place, { type: 'VOUCHER_SIGNED', cumulative: '5' }, { lease, voucher: '0x01' })
@@ -147,7 +147,7 @@ describe('deposits elsewhere', () => {
           const writer = alone || who ? ledger : other
           const before = opened.get(digit)
           if (before === undefined) {
-            await open(writer, placeOf(digit), `0xc${at}`, deposit)
+            await open(writer, placeOf(digit), `c${at}`, deposit)
             opened.set(digit, deposit)
           } else {
             await gone(writer, placeOf(digit), before)

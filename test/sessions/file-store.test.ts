@@ -294,6 +294,58 @@ describe('files', () => {
       expect(await names('.draft')).toEqual([])
     })
 
+    it('leave no lock for as long as a clock was set back: one from the future ends as a dead one does', async () => {
+      const store = fileStore(folder)
+      await store.update('a', grow('a'))
+      const lock = `${(await only()).slice(0, -'.json'.length)}.lock`
+      await mkdir(lock)
+      const inAnHour = new Date(Date.now() + 3_600_000)
+      await utimes(lock, inAnHour, inAnHour)
+      expect((await store.update('a', grow('a')))?.version).toBe(2)
+    })
+
+    it('write nothing when one of their leases went to somebody else between the check and the rename', async () => {
+      let now = 1_000_000
+      const clock = { now: () => now }
+      const lockless: FileLayer = { ...nodeFileLayer, lock: async () => async () => undefined }
+      let go = (): void => undefined
+      let reached = (): void => undefined
+      const gate = new Promise<void>((resolve) => {
+        go = resolve
+      })
+      const stall = new Promise<void>((resolve) => {
+        reached = resolve
+      })
+      let stalls = false
+      const slow: FileLayer = {
+        ...lockless,
+        async rename(from, to) {
+          if (stalls) {
+            stalls = false
+            reached()
+            await gate
+          }
+          return lockless.rename(from, to)
+        },
+      }
+      const stopped = fileStore(folder, { ...clock, layer: slow })
+      const other = fileStore(folder, { ...clock, layer: lockless })
+      const all = await stopped.acquireLease('all', 'stopped', 1_000)
+      const own = await stopped.acquireLease('a', 'stopped', 60_000)
+      if (all === undefined || own === undefined) throw new Error('a lease is not free')
+      stalls = true
+      const late = stopped.update('a', grow('a'), [own, all])
+      await stall
+      // Everything was checked and found good. Now the lease runs out, and its next holder adds up what there is.
+      now += 2_000
+      expect(await other.acquireLease('all', 'other', 60_000)).toMatchObject({ token: 2 })
+      expect(await other.list()).toEqual([])
+      go()
+      await expect(late).rejects.toEqual(refusal('lease_lost'))
+      expect(await other.list()).toEqual([])
+      expect(await names('.draft')).toEqual([])
+    })
+
     it.each(['read', 'create', 'write'] as const)(
       'write nothing when they were stopped while they %s, and their lock was taken over',
       async (where) => {
@@ -411,7 +463,7 @@ describe('files', () => {
       /nothing was written/,
     )
     expect(await store.get(KEY)).toBeUndefined()
-    await ledger.apply(KEY, PLACE, openSigned({ channelId: CHANNEL }), { lease, voucher: '0xab', transaction: '0xcd' })
+    await ledger.apply(KEY, PLACE, openSigned(), { lease, voucher: '0xab', transaction: '0xcd' })
     expect((await store.get(KEY))?.secrets).toEqual({
       voucher: { cumulative: '1000000', signature: '0xab' },
       pendingTransaction: '0xcd',

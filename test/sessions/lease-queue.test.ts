@@ -22,7 +22,7 @@ function slow(store: SessionStore, ms: number): SessionStore {
   return {
     get: (key) => late(store.get(key)),
     list: () => late(store.list()),
-    update: (key, change, lease) => late(store.update(key, change, lease)),
+    update: (key, change, leases) => late(store.update(key, change, leases)),
     acquireLease: (key, holder, ttlMs) => late(store.acquireLease(key, holder, ttlMs)),
     renewLease: (lease, ttlMs) => late(store.renewLease(lease, ttlMs)),
     releaseLease: (lease) => late(store.releaseLease(lease)),

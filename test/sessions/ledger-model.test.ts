@@ -42,16 +42,16 @@ function scheduled(inner: SessionStore, scheduler: Scheduler, writes: Write[]) {
       await turn('list')
       return inner.list()
     },
-    async update(key, change, lease) {
+    async update(key, change, leases) {
       await turn('update')
       return inner.update(
         key,
         (before) => {
           const after = change(before)
-          if (key === KEY && after !== before) writes.push({ before, after, token: lease?.token ?? null })
+          if (key === KEY && after !== before) writes.push({ before, after, token: leases?.[0]?.token ?? null })
           return after
         },
-        lease,
+        leases,
       )
     },
     async acquireLease(key, holder, ttlMs) {
@@ -89,9 +89,9 @@ function scheduled(inner: SessionStore, scheduler: Scheduler, writes: Write[]) {
 }
 
 const amount = fc.integer({ min: 0, max: 10 }).map(String)
-const channelId = fc.constantFrom('0xc1', '0xc2', '0xc3')
+const seed = fc.constantFrom('c1', 'c2', 'c3')
 const leased: fc.Arbitrary<SessionEvent> = fc.oneof(
-  fc.record({ channelId, deposit: amount, cumulative: amount }).map(openSigned),
+  fc.record({ seed, deposit: amount, cumulative: amount }).map((facts) => openSigned(facts)),
   fc.constant<SessionEvent>({ type: 'OPEN_CONFIRMED', deposit: '10' }),
   fc.constant<SessionEvent>({ type: 'OPEN_DROPPED' }),
   amount.map((cumulative): SessionEvent => ({ type: 'VOUCHER_SIGNED', cumulative })),
@@ -102,7 +102,7 @@ const leased: fc.Arbitrary<SessionEvent> = fc.oneof(
   amount.map((settled): SessionEvent => ({ type: 'CLOSE_CONFIRMED', settled, refunded: '1' })),
   fc.constant<SessionEvent>({ type: 'CLOSE_ABANDONED' }),
   fc.constant<SessionEvent>({ type: 'CHANNEL_GONE' }),
-  channelId.map(adopted),
+  seed.map((of) => adopted(of)),
 )
 const free: fc.Arbitrary<SessionEvent> = fc.oneof(
   fc.record({ accepted: amount, spent: amount }).map((facts): SessionEvent => ({ type: 'RECEIPT_ACCEPTED', ...facts })),

@@ -16,7 +16,7 @@ import {
   type SessionRecord,
   type SessionStore,
 } from '../../src/sessions/index.js'
-import { adopted, KEY, openSigned, PLACE, placeOf, topUpSigned } from './channel-records.js'
+import { adopted, idOf, KEY, openSigned, PLACE, placeOf, topUpSigned } from './channel-records.js'
 
 const never = new AbortController().signal
 const patient = { signal: never, timeoutMs: 5_000 }
@@ -88,7 +88,7 @@ describe('a change', () => {
         openSigned(),
         CONFIRMED,
         { type: 'OPEN_DROPPED' },
-        adopted('0xc2'),
+        adopted('c2'),
         { type: 'VOUCHER_SIGNED', cumulative: '2000000' },
         topUpSigned(),
         { type: 'TOP_UP_CONFIRMED', deposit: '10000000' },
@@ -141,7 +141,7 @@ describe('a change', () => {
     await refused({ type: 'VOUCHER_SIGNED', cumulative: '1' })
     await refused({ type: 'RECEIPT_ACCEPTED', accepted: '1', spent: '1' })
     await under(ledger, PLACE, openSigned(), CONFIRMED)
-    await refused(openSigned({ channelId: '0xc2' }))
+    await refused(openSigned({ seed: 'c2' }))
     await refused({ type: 'VOUCHER_SIGNED', cumulative: '5000001' })
     await refused({ type: 'VOUCHER_SIGNED', cumulative: '999999' })
     await refused({ type: 'RECEIPT_ACCEPTED', accepted: '1000001', spent: '1' })
@@ -153,7 +153,7 @@ describe('a change', () => {
     const { store, ledger } = setUp()
     await under(ledger, PLACE, ...CLOSED)
     const before = await store.list()
-    const beyond = openSigned({ channelId: '0xc2', deposit: '1', cumulative: '2' })
+    const beyond = openSigned({ seed: 'c2', deposit: '1', cumulative: '2' })
     await expect(under(ledger, PLACE, beyond)).rejects.toBeInstanceOf(IllegalChange)
     expect(await store.list()).toEqual(before)
   })
@@ -164,7 +164,7 @@ describe('a change', () => {
     const before = await store.list()
     const lease = await ledger.lease(KEY, patient)
     clock.now += 60_000
-    await expect(ledger.apply(KEY, PLACE, openSigned({ channelId: '0xc2' }), { lease })).rejects.toEqual(lost)
+    await expect(ledger.apply(KEY, PLACE, openSigned({ seed: 'c2' }), { lease })).rejects.toEqual(lost)
     await lease.release()
     expect(await store.list()).toEqual(before)
   })
@@ -229,14 +229,14 @@ describe('secrets', () => {
     expect((await used(resource, '?key=3')).secrets.resource).toEqual(access)
 
     await under(ledger, PLACE, { type: 'CHANNEL_GONE' })
-    expect((await under(ledger, PLACE, openSigned({ channelId: '0xc2' }))).secrets.resource).toBeNull()
+    expect((await under(ledger, PLACE, openSigned({ seed: 'c2' }))).secrets.resource).toBeNull()
     await under(ledger, PLACE, CONFIRMED)
     expect((await used('https://gateway.example/other', '?key=4')).secrets.resource).toBeNull()
     const learnt = { method: 'POST', query: '?key=5' }
     expect((await used(resource, '?key=5')).secrets.resource).toEqual(learnt)
 
     await under(ledger, PLACE, { type: 'CHANNEL_GONE' })
-    await under(ledger, PLACE, adopted('0xc3'))
+    await under(ledger, PLACE, adopted('c3'))
     expect((await used('https://gateway.example/third', '?key=6')).secrets.resource).toEqual({
       method: 'POST',
       query: '?key=6',
@@ -246,10 +246,10 @@ describe('secrets', () => {
   it('never pass from one channel to the next', async () => {
     const { ledger } = setUp()
     await under(ledger, PLACE, opened, ...CLOSED.slice(1))
-    const next = await under(ledger, PLACE, openSigned({ channelId: '0xc2' }))
+    const next = await under(ledger, PLACE, openSigned({ seed: 'c2' }))
     expect(next.secrets).toEqual({ voucher: null, pendingTransaction: null, resource: null })
     await under(ledger, PLACE, CONFIRMED, { type: 'CHANNEL_GONE' })
-    const adopting = await under(ledger, PLACE, adopted('0xc3'))
+    const adopting = await under(ledger, PLACE, adopted('c3'))
     expect(adopting.secrets.voucher).toBeNull()
   })
 
@@ -265,19 +265,21 @@ describe('channels that have ended', () => {
   it('are kept beside the one that follows', async () => {
     const { ledger } = setUp()
     const closed = await under(ledger, PLACE, ...CLOSED)
-    const next = await under(ledger, PLACE, openSigned({ channelId: '0xc2' }))
+    const next = await under(ledger, PLACE, openSigned({ seed: 'c2' }))
     const all = await ledger.list()
     expect(all).toHaveLength(2)
     expect(all).toContainEqual(next)
-    expect(all).toContainEqual({ ...closed, key: `${KEY}#0xc1` })
-    await under(ledger, PLACE, CONFIRMED, { type: 'CHANNEL_GONE' }, openSigned({ channelId: '0xc3' }))
-    expect((await ledger.list()).map(({ session }) => session.channelId).sort()).toEqual(['0xc1', '0xc2', '0xc3'])
+    expect(all).toContainEqual({ ...closed, key: `${KEY}#${idOf('c1')}` })
+    await under(ledger, PLACE, CONFIRMED, { type: 'CHANNEL_GONE' }, openSigned({ seed: 'c3' }))
+    expect((await ledger.list()).map(({ session }) => session.channelId).sort()).toEqual(
+      ['c1', 'c2', 'c3'].map((seed) => idOf(seed)).sort(),
+    )
   })
 
   it('do not count against any limit', async () => {
     const { ledger } = setUp()
     await under(ledger, PLACE, ...CLOSED)
-    await under(ledger, PLACE, openSigned({ channelId: '0xc2', deposit: '3', cumulative: '1' }))
+    await under(ledger, PLACE, openSigned({ seed: 'c2', deposit: '3', cumulative: '1' }))
     const elsewhere = placeOf('7')
     expect(await ledger.view(undefined, elsewhere, channelKey(elsewhere), 'now')).toMatchObject({
       depositedElsewhere: '3',
@@ -286,7 +288,7 @@ describe('channels that have ended', () => {
 
   it('leave no trace of an open that was dropped', async () => {
     const { ledger } = setUp()
-    await under(ledger, PLACE, openSigned(), { type: 'OPEN_DROPPED' }, openSigned({ channelId: '0xc2' }))
+    await under(ledger, PLACE, openSigned(), { type: 'OPEN_DROPPED' }, openSigned({ seed: 'c2' }))
     expect(await ledger.list()).toHaveLength(1)
   })
 })
@@ -415,18 +417,18 @@ describe('the view that planning gets', () => {
     const { ledger } = setUp()
     const other = [placeOf('7'), placeOf('8')] as const
     await under(ledger, PLACE, openSigned(), CONFIRMED)
-    await under(ledger, other[0], openSigned({ channelId: '0xc7', deposit: '30', cumulative: '1' }))
-    await under(ledger, other[1], openSigned({ channelId: '0xc8', deposit: '100', cumulative: '1' }), {
+    await under(ledger, other[0], openSigned({ seed: 'c7', deposit: '30', cumulative: '1' }, other[0]))
+    await under(ledger, other[1], openSigned({ seed: 'c8', deposit: '100', cumulative: '1' }, other[1]), {
       type: 'OPEN_CONFIRMED',
       deposit: '100',
     })
     await under(ledger, other[1], topUpSigned('11'))
-    for (const [place, channelId] of [
-      [placeOf('9', { payer: `0x${'d'.repeat(40)}` }), '0xd1'],
-      [placeOf('9', { token: `0x${'d'.repeat(40)}` }), '0xd2'],
-      [placeOf('9', { chainId: 4217 }), '0xd3'],
+    for (const [place, seed] of [
+      [placeOf('9', { payer: `0x${'d'.repeat(40)}` }), 'd1'],
+      [placeOf('9', { token: `0x${'d'.repeat(40)}` }), 'd2'],
+      [placeOf('9', { chainId: 4217 }), 'd3'],
     ] as const) {
-      await under(ledger, place, openSigned({ channelId, deposit: '1000', cumulative: '1' }))
+      await under(ledger, place, openSigned({ seed, deposit: '1000', cumulative: '1' }, place))
     }
     const view = await ledger.view(await ledger.read(KEY), PLACE, KEY, 'now')
     expect(view.depositedElsewhere).toBe('141')

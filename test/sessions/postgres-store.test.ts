@@ -11,7 +11,6 @@ import { KEY, openSigned, PLACE, recordAt } from './channel-records.js'
 import { embeddedDatabase, SERVER, serverDatabase, type TestDatabase } from './databases.js'
 import { describeStore } from './store-contract.js'
 
-const CHANNEL = `0x${'c'.repeat(64)}`
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 const grow = (key: string) => (record: SessionRecord | undefined) => recordAt(key, (record?.version ?? 0) + 1)
 const refusal = (reason: StoreError['reason']) => expect.objectContaining({ name: 'StoreError', reason })
@@ -132,7 +131,7 @@ describe.each(kinds)('on a database (%s)', (_, start) => {
       const ledger = createLedger({ store })
       const lease = await ledger.lease(KEY, { signal: new AbortController().signal, timeoutMs: 5_000 })
       const signed = { lease, voucher: '0xab', transaction: '0xcd' } as const
-      const record = await ledger.apply(KEY, PLACE, openSigned({ channelId: CHANNEL }), signed)
+      const record = await ledger.apply(KEY, PLACE, openSigned(), signed)
       await lease.release()
       expect(await storeIn(database.schema()).get(KEY)).toBeUndefined()
       expect(await store.get(KEY)).toEqual(record)

@@ -130,7 +130,7 @@ function describeProcesses(name: string, open: () => Promise<Ground>): void {
         next = await ground.store.acquireLease('a', 'next', 60_000)
       }
       expect(next.token).toBe(token + 1)
-      const before = await ground.store.update('a', (record) => record && { ...record, version: 7 }, next)
+      const before = await ground.store.update('a', (record) => record && { ...record, version: 7 }, [next])
       await stalled.ended()
       expect(stalled.lines).toEqual(['ready', `stalling ${token}`, 'late lease_lost', 'renewed no', 'done'])
       expect(await ground.store.get('a')).toEqual(before)

@@ -171,11 +171,11 @@ export function describeStore(
         await tried.pass(ttlMs + 1)
         expect(await store.isLeased('a')).toBe(false)
         expect(await store.renewLease(lease, ttlMs)).toBeUndefined()
-        await expect(store.update('a', grow('a'), lease)).rejects.toEqual(lost)
+        await expect(store.update('a', grow('a'), [lease])).rejects.toEqual(lost)
         const next = await taken('a', 'holder-2', other)
         await store.releaseLease(lease)
         expect(await other.isLeased('a')).toBe(true)
-        expect((await other.update('a', grow('a'), next))?.version).toBe(1)
+        expect((await other.update('a', grow('a'), [next]))?.version).toBe(1)
       })
 
       it('last longer when they are renewed', async () => {
@@ -190,14 +190,14 @@ export function describeStore(
           current = renewed
         }
         expect(await other.acquireLease('a', 'holder-2', ttlMs)).toBeUndefined()
-        expect((await store.update('a', grow('a'), current))?.version).toBe(1)
+        expect((await store.update('a', grow('a'), [current]))?.version).toBe(1)
       })
 
       it('that were given back cannot be renewed or written with', async () => {
         const lease = await taken('a')
         await store.releaseLease(lease)
         expect(await store.renewLease(lease, ttlMs)).toBeUndefined()
-        await expect(store.update('a', grow('a'), lease)).rejects.toBeInstanceOf(StoreError)
+        await expect(store.update('a', grow('a'), [lease])).rejects.toBeInstanceOf(StoreError)
         expect(await store.isLeased('a')).toBe(false)
       })
     })
@@ -205,31 +205,84 @@ export function describeStore(
     describe('fencing', () => {
       it('keeps a holder that lost its lease from writing, and writes nothing', async () => {
         const late = await taken('a', 'holder-1', store, ttlMs)
-        await store.update('a', grow('a'), late)
+        await store.update('a', grow('a'), [late])
         await tried.pass(ttlMs + 1)
         const next = await taken('a', 'holder-2', other)
-        await other.update('a', grow('a'), next)
+        await other.update('a', grow('a'), [next])
         let looked = 0
         const change = (record: SessionRecord | undefined) => {
           looked += 1
           return grow('a')(record)
         }
-        await expect(store.update('a', change, late)).rejects.toEqual(lost)
+        await expect(store.update('a', change, [late])).rejects.toEqual(lost)
         expect((await other.get('a'))?.version).toBe(2)
         expect(looked).toBeLessThanOrEqual(1)
-        expect((await other.update('a', grow('a'), next))?.version).toBe(3)
+        expect((await other.update('a', grow('a'), [next]))?.version).toBe(3)
       })
 
-      it('takes a lease for its own key only', async () => {
-        const lease = await taken('a')
-        await expect(store.update('b', grow('b'), lease)).rejects.toEqual(lost)
-        expect(await store.get('b')).toBeUndefined()
+      it('checks each lease under the key that it is of', async () => {
+        const [own, all] = [await taken('a'), await taken('all')]
+        await expect(store.update('a', grow('a'), [{ ...all, key: 'b' }])).rejects.toEqual(lost)
+        await expect(store.update('a', grow('a'), [own, { ...all, token: all.token + 1 }])).rejects.toEqual(lost)
+        await expect(store.update('a', grow('a'), [{ ...own, key: 'all', token: 2 }, own])).rejects.toEqual(lost)
+        expect(await store.get('a')).toBeUndefined()
+        expect((await other.update('a', grow('a'), [all, own]))?.version).toBe(1)
+      })
+
+      it('keeps from writing whoever lost one of the leases that a change depends on', async () => {
+        const all = await taken('all', 'holder-1', store, ttlMs)
+        const own = await taken('a')
+        expect((await store.update('a', grow('a'), [own, all]))?.version).toBe(1)
+        await tried.pass(ttlMs + 1)
+        await expect(store.update('a', grow('a'), [own, all])).rejects.toEqual(lost)
+        const next = await taken('all', 'holder-2', other)
+        await expect(store.update('a', grow('a'), [own, all])).rejects.toEqual(lost)
+        expect((await other.get('a'))?.version).toBe(1)
+        // The record's own lease is as good as before.
+        expect((await store.update('a', grow('a'), [own]))?.version).toBe(2)
+        expect((await other.update('b', grow('b'), [next]))?.version).toBe(1)
+      })
+
+      it('gives a lease to nobody between the check and the write that depends on it', async () => {
+        // Each takes the lease of the sum, adds up, and writes under it: whoever was late must not have written.
+        const limit = 5
+        const added = { keys: ['a', 'b', 'c', 'd'], refused: 0 }
+        for (let round = 0; round < limit * 2; round += 1) {
+          await Promise.all(
+            added.keys.map(async (key, turn) => {
+              const from = turn % 2 === 0 ? store : other
+              const lease = await from.acquireLease('all', `holder-${turn}`, LONG_MS)
+              if (lease === undefined) return
+              const sum = (await from.list()).reduce((total, { version }) => total + version, 0)
+              if (sum < limit) {
+                const gone = turn === 3 ? from.releaseLease(lease) : undefined
+                await from.update(key, grow(key), [lease]).catch((error: unknown) => {
+                  expect(error).toEqual(lost)
+                  added.refused += 1
+                })
+                await gone
+              }
+              await from.releaseLease(lease)
+            }),
+          )
+        }
+        expect((await store.list()).reduce((total, { version }) => total + version, 0)).toBe(limit)
+      })
+
+      it('does not let changes that depend on each other’s leases wait for each other', async () => {
+        const [a, b] = [await taken('a'), await taken('b')]
+        const rounds = Array.from({ length: 20 }, (_, turn) => [
+          (turn % 2 === 0 ? store : other).update('a', grow('a'), [a, b]),
+          (turn % 2 === 0 ? other : store).update('b', grow('b'), [b, a]),
+        ])
+        await Promise.all(rounds.flat())
+        expect((await store.list()).map(({ version }) => version)).toEqual([20, 20])
       })
 
       it('does not stop updates that need no lease', async () => {
         const lease = await taken('a')
         await other.update('a', grow('a'))
-        expect((await store.update('a', grow('a'), lease))?.version).toBe(2)
+        expect((await store.update('a', grow('a'), [lease]))?.version).toBe(2)
       })
 
       it('holds while many who lost the lease try at once', async () => {
@@ -239,7 +292,9 @@ export function describeStore(
           await tried.pass(ttlMs + 1)
         }
         const last = await taken('a', 'holder-last')
-        const results = await Promise.allSettled([...leases, last].map((lease) => store.update('a', grow('a'), lease)))
+        const results = await Promise.allSettled(
+          [...leases, last].map((lease) => store.update('a', grow('a'), [lease])),
+        )
         expect(results.map(({ status }) => status)).toEqual([...leases.map(() => 'rejected'), 'fulfilled'])
         expect((await store.get('a'))?.version).toBe(1)
       })

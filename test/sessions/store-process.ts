@@ -49,7 +49,7 @@ const jobs: Record<string, (store: SessionStore) => Promise<void>> = {
     for (let turn = 0; turn < Number(times); turn += 1) {
       const held = await lease(store)
       for (let step = 0; step < 3; step += 1) {
-        const grown = await store.update(KEY, (record) => recordAt(KEY, (record?.version ?? 0) + 1), held)
+        const grown = await store.update(KEY, (record) => recordAt(KEY, (record?.version ?? 0) + 1), [held])
         say('held', held.token, grown?.version ?? 0)
       }
       await store.releaseLease(held)
@@ -58,10 +58,10 @@ const jobs: Record<string, (store: SessionStore) => Promise<void>> = {
   /** Takes the lease and then does nothing at all for longer than it lasts, and tries to write with it. */
   async stall(store) {
     const held = await lease(store)
-    await store.update(KEY, (record) => recordAt(KEY, (record?.version ?? 0) + 1), held)
+    await store.update(KEY, (record) => recordAt(KEY, (record?.version ?? 0) + 1), [held])
     say('stalling', held.token)
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(times))
-    const late = store.update(KEY, () => recordAt(KEY, 1_000_000), held)
+    const late = store.update(KEY, () => recordAt(KEY, 1_000_000), [held])
     say('late', await late.then(() => 'written', reasonOf))
     say('renewed', (await store.renewLease(held, 60_000)) === undefined ? 'no' : 'yes')
     await store.releaseLease(held)

@@ -12,7 +12,10 @@ import {
   subtract,
   sum,
 } from '../../../machines/index.js'
-import type { HeldLease, SessionRecord } from '../../sessions/index.js'
+import type { ChannelDescriptor } from '../../protocol/index.js'
+import type { ChannelPlace, HeldLease, SessionRecord } from '../../sessions/index.js'
+import { effectiveSigner, sameHex } from '../../tempo/index.js'
+import { refuseChannel } from '../policy.js'
 import { dropLease, holdLease, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
 import type { EffectScope } from './effect.js'
 
@@ -81,6 +84,31 @@ export class LimitBreached extends Error {
   }
 }
 
+/** What is about to be signed is for a channel that the policy does not allow, or of somebody else: nothing is signed. */
+export class ChannelRefused extends Error {
+  override readonly name = 'ChannelRefused'
+}
+
+/**
+ * Holds a channel against the policy once more, right before anything is signed for it: by the descriptor that is signed
+ * for, whatever the challenge has said and the store has kept.
+ *
+ * @throws ChannelRefused
+ */
+export function holdChannelPolicy(
+  { policy, account, voucherSigner }: Ring,
+  { chainId, escrow }: Pick<ChannelPlace, 'chainId' | 'escrow'>,
+  descriptor: Omit<ChannelDescriptor, 'salt' | 'expiringNonceHash'>,
+): void {
+  const { token, payee, payer } = descriptor
+  const refused = refuseChannel(policy, { chainId, escrow, token, payee })
+  if (refused !== null) throw new ChannelRefused(refused)
+  if (!sameHex(payer, account.address)) throw new ChannelRefused('another account pays for this channel')
+  if (!sameHex(effectiveSigner(descriptor), voucherSigner.address)) {
+    throw new ChannelRefused('another key signs the vouchers of this channel')
+  }
+}
+
 /** Holds a voucher against the limits once more, right before it is signed. @throws LimitBreached */
 export function holdVoucherLimit(limits: FlowLimits, view: SessionView, cumulative: string): void {
   if (limits.maxCumulative !== null && exceeds(cumulative, limits.maxCumulative)) {
@@ -101,20 +129,21 @@ export function holdDepositLimit(limits: FlowLimits, view: SessionView, deposit:
 
 /**
  * Deposits into different channels are lined up while a total is watched, so that two of them cannot both find the same
- * room. What is signed within must look at the total once more.
+ * room. What is signed within must look at the total once more, and is written under the lease that `work` gets: a process
+ * that lost it cannot write, and what it signed never leaves it.
  */
 export async function withinTotal<T>(
   ring: Ring,
   { place }: PlacedFlow,
   limits: FlowLimits,
   signal: AbortSignal,
-  work: () => Promise<T>,
+  work: (dependsOn: readonly HeldLease[]) => Promise<T>,
 ): Promise<T> {
-  if (limits.maxTotalDeposit === null) return work()
+  if (limits.maxTotalDeposit === null) return work([])
   const all = `deposits:${place.chainId}:${place.payer}:${place.token}`
   const lease = await ring.ledger.lease(all, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
   try {
-    return await work()
+    return await work([lease])
   } finally {
     await lease.release()
   }

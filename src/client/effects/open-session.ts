@@ -2,10 +2,18 @@
 // Must never sign a second open while the first may still be included.
 
 import { needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../../machines/index.js'
+import type { HeldLease } from '../../sessions/index.js'
 import { signOpen, signVoucher } from '../../tempo/index.js'
 import { resourceOf } from '../capture.js'
 import { accessOf, dropLease, viewFor } from '../ring.js'
-import { type Authorisation, authorise, holdDepositLimit, holdVoucherLimit, withinTotal } from './authorise.js'
+import {
+  type Authorisation,
+  authorise,
+  holdChannelPolicy,
+  holdDepositLimit,
+  holdVoucherLimit,
+  withinTotal,
+} from './authorise.js'
 import { type EffectScope, signing } from './effect.js'
 import { authoriseDeposit, insteadOfDeposit, openTerms } from './funding.js'
 
@@ -18,7 +26,7 @@ export async function openSession(scope: EffectScope<PlannedInput>): Promise<Pay
   if (record?.status === 'opening') return { type: 'OPEN_RESUMED', session: view }
   const { limits } = input.context
   try {
-    return await withinTotal(ring, placed, limits, signal, async () => {
+    return await withinTotal(ring, placed, limits, signal, async (dependsOn) => {
       // Planned once more: another channel may have taken the room while this one waited.
       const authorised = await authoriseDeposit(scope, 'open')
       if (!('plan' in authorised)) return insteadOfDeposit(authorised)
@@ -27,7 +35,7 @@ export async function openSession(scope: EffectScope<PlannedInput>): Promise<Pay
         await dropLease(flow)
         return { type: 'SESSION_CHANGED', session: authorised.view }
       }
-      return signAndStore(scope, authorised)
+      return signAndStore(scope, authorised, dependsOn)
     })
   } catch (error) {
     await dropLease(flow)
@@ -38,12 +46,14 @@ export async function openSession(scope: EffectScope<PlannedInput>): Promise<Pay
 async function signAndStore(
   { ring, flow, input }: EffectScope<PlannedInput>,
   { placed, lease, view, plan }: Authorisation<'open'>,
+  dependsOn: readonly HeldLease[],
 ): Promise<PaymentFlowEvent> {
   const { place, key } = placed
   const { chainId, escrow } = place
   const { limits } = input.context
   holdVoucherLimit(limits, view, plan.cumulative)
   holdDepositLimit(limits, view, plan.deposit)
+  holdChannelPolicy(ring, place, { ...place, authorizedSigner: place.signer })
   const client = await ring.clientFor(chainId)
   const open = await signing('open', () =>
     signOpen(client, { ...openTerms(ring, placed), deposit: BigInt(plan.deposit) }),
@@ -63,7 +73,8 @@ async function signAndStore(
     transactionHash,
     validBefore,
   } as const
-  const stored = await ring.ledger.apply(key, place, event, { lease, voucher, transaction, access: accessOf(flow) })
+  const signed = { voucher, transaction, access: accessOf(flow) }
+  const stored = await ring.ledger.apply(key, place, event, { lease, dependsOn, ...signed })
   flow.known = cumulative
   const session = await viewFor(ring, placed, stored)
   return { type: 'OPEN_SIGNED', session, deposit: plan.deposit, cumulative, feeAtMost }

@@ -16,6 +16,7 @@ import {
 import { type ChannelPlace, channelKey, isBeside } from '../../sessions/index.js'
 import { computeChannelId, ZERO_ADDRESS } from '../../tempo/index.js'
 import type { CapturedBody } from '../capture.js'
+import { refuseChannel } from '../policy.js'
 import { type FlowResources, leaveChannel, type OwnChannel, type Ring } from '../ring.js'
 import type { EffectScope } from './effect.js'
 
@@ -88,17 +89,12 @@ async function hasAnother(ring: Ring, flow: FlowResources, accepted: Challenge, 
 /** Holds what the challenge asks for against the policy. */
 export function refuseTerms({ policy }: Ring, terms: SessionRequest): Refusal | null {
   const denied = (reason: string): Refusal => ({ type: 'POLICY_DENIED', reason })
-  if (!policy.allowedChains.has(terms.chainId)) return denied(`chain ${terms.chainId} is not in allowedChains`)
-  if (!policy.allowedEscrows.has(terms.escrowContract)) {
-    return denied(`escrow ${terms.escrowContract} is not in allowedEscrows`)
-  }
-  if (!policy.allowedTokens.has(terms.currency)) return denied(`token ${terms.currency} is not in allowedTokens`)
+  const { chainId, escrowContract: escrow, currency: token, recipient: payee } = terms
+  const refused = refuseChannel(policy, { chainId, escrow, token, payee })
+  if (refused !== null) return denied(refused)
   // Unless the server pays it, the fee is taken from the payer's balance of this token.
   if (terms.feePayer !== true && terms.feeToken !== undefined && !policy.allowedTokens.has(terms.feeToken)) {
     return denied(`fee token ${terms.feeToken} is not in allowedTokens`)
-  }
-  if (policy.allowedPayees !== null && !policy.allowedPayees.has(terms.recipient)) {
-    return denied(`payee ${terms.recipient} is not in allowedPayees`)
   }
   if (terms.amount === 0n) return { type: 'CHALLENGE_REJECTED', reason: 'the challenge asks for an amount of zero' }
   return null

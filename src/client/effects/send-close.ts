@@ -9,6 +9,7 @@ import type { Answer } from '../answer.js'
 import { paidEvent } from '../answer-events.js'
 import { type FlowResources, holdLease, keepAnswer, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
 import { SendFailure } from '../send.js'
+import { holdChannelPolicy } from './authorise.js'
 import { contradictionIn } from './contradiction.js'
 import { channelOf, closeCredential, isExpired } from './credential.js'
 import { type EffectScope, signing } from './effect.js'
@@ -119,13 +120,14 @@ async function voucherOf(
   return { cumulative, signature: await signedAt(ring, place, record, cumulative) }
 }
 
-function signedAt(
+async function signedAt(
   ring: Ring,
   { chainId, escrow }: ChannelPlace,
   record: SessionRecord,
   cumulative: string,
 ): Promise<Hex> {
-  const { channelId } = channelOf(record)
+  const { channelId, descriptor } = channelOf(record)
+  holdChannelPolicy(ring, { chainId, escrow }, descriptor)
   const last = { channelId, cumulative: BigInt(cumulative), chainId, escrow }
   return signing('close', () => signVoucher(ring.voucherSigner, last))
 }

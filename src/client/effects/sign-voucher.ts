@@ -2,28 +2,28 @@
 // Must never sign without the lease, beyond the deposit or a limit, nor let a voucher out that is not stored.
 
 import type { PaymentFlowEvent, PlannedInput } from '../../../machines/index.js'
-import { parseHex } from '../../protocol/index.js'
 import { signVoucher as sign } from '../../tempo/index.js'
 import { dropLease, viewFor } from '../ring.js'
-import { authorise, holdVoucherLimit } from './authorise.js'
+import { authorise, holdChannelPolicy, holdVoucherLimit } from './authorise.js'
+import { channelOf } from './credential.js'
 import { type EffectScope, signing } from './effect.js'
 
 export async function signVoucher(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent> {
   const { ring, flow, input } = scope
   const authorised = await authorise(scope, 'sign')
   if ('changed' in authorised) return { type: 'SESSION_CHANGED', session: authorised.changed }
-  const { placed, lease, view, plan } = authorised
+  const { placed, lease, record, view, plan } = authorised
   try {
     holdVoucherLimit(input.context.limits, view, plan.cumulative)
-    const channelId = parseHex(view.channelId, 32)
-    if (!channelId.ok) return { type: 'SIGNING_FAILED', reason: 'the ledger has no channel to sign for' }
+    const { channelId, descriptor } = channelOf(record)
     const { chainId, escrow } = placed.place
-    const next = { channelId: channelId.value, cumulative: BigInt(plan.cumulative), chainId, escrow }
+    holdChannelPolicy(ring, placed.place, descriptor)
+    const next = { channelId, cumulative: BigInt(plan.cumulative), chainId, escrow }
     const voucher = await signing('voucher', () => sign(ring.voucherSigner, next))
     const event = { type: 'VOUCHER_SIGNED', cumulative: plan.cumulative } as const
-    const record = await ring.ledger.apply(placed.key, placed.place, event, { lease, voucher })
+    const stored = await ring.ledger.apply(placed.key, placed.place, event, { lease, voucher })
     flow.known = plan.cumulative
-    return { ...event, session: await viewFor(ring, placed, record) }
+    return { ...event, session: await viewFor(ring, placed, stored) }
   } finally {
     // A channel that is being opened keeps its lease until the server has answered the open.
     if (view.status !== 'opening') await dropLease(flow)

@@ -3,12 +3,12 @@
 
 import { max, needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../../machines/index.js'
 import { type Challenge, formatCredential, formatSource } from '../../protocol/index.js'
-import type { SessionRecord } from '../../sessions/index.js'
+import type { HeldLease, SessionRecord } from '../../sessions/index.js'
 import { ChainFailure, readChannel, sightChannel, signTopUp } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
 import { dropLease, keepAnswer, type PlacedFlow, type Ring, referenceFor, viewFor } from '../ring.js'
 import { SendFailure } from '../send.js'
-import { type Authorisation, authorise, holdDepositLimit, withinTotal } from './authorise.js'
+import { type Authorisation, authorise, holdChannelPolicy, holdDepositLimit, withinTotal } from './authorise.js'
 import { contradictionIn } from './contradiction.js'
 import { channelOf, isExpired } from './credential.js'
 import { type EffectScope, signing } from './effect.js'
@@ -26,17 +26,23 @@ export async function topUpSession(scope: EffectScope<PlannedInput>): Promise<Pa
   try {
     if (isExpired(first.placed.challenge, scope.ring.clock)) return { type: 'CHALLENGE_EXPIRED' }
     const { limits } = scope.input.context
-    const signed = await withinTotal(scope.ring, first.placed, limits, scope.signal, async (): Promise<Signed> => {
-      // Planned once more: another channel may have taken the room while this one waited.
-      const authorised = await authoriseDeposit(scope, 'topUp')
-      if (!('plan' in authorised)) return { event: insteadOfDeposit(authorised) }
-      const { view, plan } = authorised
-      // More than was approved: it is asked for again.
-      if (needsApproval(plan, limits, scope.input.context.approvedDeposit)) {
-        return { event: { type: 'SESSION_CHANGED', session: view } }
-      }
-      return signAndStore(scope, authorised)
-    })
+    const signed = await withinTotal(
+      scope.ring,
+      first.placed,
+      limits,
+      scope.signal,
+      async (dependsOn): Promise<Signed> => {
+        // Planned once more: another channel may have taken the room while this one waited.
+        const authorised = await authoriseDeposit(scope, 'topUp')
+        if (!('plan' in authorised)) return { event: insteadOfDeposit(authorised) }
+        const { view, plan } = authorised
+        // More than was approved: it is asked for again.
+        if (needsApproval(plan, limits, scope.input.context.approvedDeposit)) {
+          return { event: { type: 'SESSION_CHANGED', session: view } }
+        }
+        return signAndStore(scope, authorised, dependsOn)
+      },
+    )
     if ('event' in signed) return signed.event
     return await sendAndConfirm(scope, first, signed.record)
   } finally {
@@ -49,14 +55,16 @@ type Signed = { readonly record: SessionRecord } | { readonly event: PaymentFlow
 async function signAndStore(
   scope: EffectScope<PlannedInput>,
   { placed, lease, record, view, plan }: Authorisation<'topUp'>,
+  dependsOn: readonly HeldLease[],
 ): Promise<Signed> {
   const { ring, input } = scope
   // Signed before and still valid: the same transaction is sent again.
   if (record?.status === 'toppingUp' && record.secrets.pendingTransaction !== null) return { record }
   const wanted = BigInt(view.deposit) + BigInt(plan.additionalDeposit)
   holdDepositLimit(input.context.limits, view, wanted.toString())
-  const { channelId } = channelOf(record)
+  const { channelId, descriptor } = channelOf(record)
   const { place, key } = placed
+  holdChannelPolicy(ring, place, descriptor)
   const client = await ring.clientFor(place.chainId)
   // An older deposit than the one that is known would make a top-up seem to have arrived before it was sent.
   const notBefore = record?.session.seenAtBlock ?? null
@@ -82,7 +90,7 @@ async function signAndStore(
   const { additionalDeposit } = plan
   const reaching = (deposit + BigInt(additionalDeposit)).toString()
   const event = { type: 'TOP_UP_SIGNED', additionalDeposit, reaching, transactionHash, validBefore } as const
-  const stored = await ring.ledger.apply(key, place, event, { lease, transaction })
+  const stored = await ring.ledger.apply(key, place, event, { lease, dependsOn, transaction })
   const session = await viewFor(ring, placed, stored)
   scope.tell({ type: 'TOP_UP_SIGNED', session, additionalDeposit, feeAtMost })
   return { record: stored }

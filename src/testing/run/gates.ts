@@ -131,9 +131,9 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
         await beforeStore()
         return store.list()
       },
-      async update(key, change, lease) {
+      async update(key, change, leases) {
         await beforeStore()
-        return store.update(key, change, lease)
+        return store.update(key, change, leases)
       },
       async acquireLease(key, holder, ttlMs) {
         await beforeStore()

@@ -87,9 +87,11 @@ export async function addChannels(store: SessionStore, own: PreparedChannel, cha
   const record = await store.get(channelKey(own.place))
   if (record === undefined) throw new Error('the store has no channel to copy')
   for (let at = 1; at < channels; at += 1) {
-    const payee = toHex(at, { size: 20 })
-    const place = { ...own.place, payee }
-    const key = at % 10 === 0 ? keyBeside(channelKey(own.place), toHex(at, { size: 32 })) : channelKey(place)
-    await store.update(key, () => ({ ...record, key, place }))
+    const isBeside = at % 10 === 0
+    const place = isBeside ? own.place : { ...own.place, payee: toHex(at, { size: 20 }) }
+    const descriptor = { ...own.descriptor, payee: place.payee, salt: toHex(at, { size: 32 }) }
+    const channelId = computeChannelId(descriptor, place)
+    const key = isBeside ? keyBeside(channelKey(place), channelId) : channelKey(place)
+    await store.update(key, () => ({ ...record, key, place, session: { ...record.session, channelId, descriptor } }))
   }
 }

@@ -18,8 +18,8 @@ function nameOf(before: SessionRecord | undefined, after: SessionRecord | undefi
 export function storeWithPoints(inner: SessionStore, points: Points): SessionStore {
   return {
     ...inner,
-    async update(key, change, lease) {
-      if (!points.armed) return inner.update(key, change, lease)
+    async update(key, change, leases) {
+      if (!points.armed) return inner.update(key, change, leases)
       let before: SessionRecord | undefined
       let after: SessionRecord | undefined
       try {
@@ -28,10 +28,10 @@ export function storeWithPoints(inner: SessionStore, points: Points): SessionSto
         after = change(before)
       } catch {
         // Refused, by the record or by the store: the update itself says so to whoever asked for it.
-        return inner.update(key, change, lease)
+        return inner.update(key, change, leases)
       }
-      if (before === after) return inner.update(key, change, lease)
-      return points.around(`write of ${nameOf(before, after)}`, () => inner.update(key, change, lease))
+      if (before === after) return inner.update(key, change, leases)
+      return points.around(`write of ${nameOf(before, after)}`, () => inner.update(key, change, leases))
     },
     async acquireLease(key, holder, ttlMs) {
       // Who waits for a lease looks again and again; a look that finds it taken writes nothing.
