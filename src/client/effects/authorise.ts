@@ -14,6 +14,7 @@ import {
 } from '../../../machines/index.js'
 import type { HeldLease, SessionRecord } from '../../sessions/index.js'
 import { dropLease, holdLease, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
+import { unlessAborted } from '../within.js'
 import type { EffectScope } from './effect.js'
 
 /** The lease is held and the plan still stands. */
@@ -114,7 +115,8 @@ export async function withinTotal<T>(
   const all = `deposits:${place.chainId}:${place.payer}:${place.token}`
   const lease = await ring.ledger.lease(all, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
   try {
-    return await work()
+    // Whoever was left while an account thinks keeps nobody waiting: what it signs after that is neither stored nor sent.
+    return await unlessAborted(signal, work())
   } finally {
     await lease.release()
   }

@@ -36,7 +36,7 @@ export async function openSession(scope: EffectScope<PlannedInput>): Promise<Pay
 }
 
 async function signAndStore(
-  { ring, flow, input }: EffectScope<PlannedInput>,
+  { ring, flow, input, signal }: EffectScope<PlannedInput>,
   { placed, lease, view, plan }: Authorisation<'open'>,
 ): Promise<PaymentFlowEvent> {
   const { place, key } = placed
@@ -52,6 +52,8 @@ async function signAndStore(
   const cumulative = plan.cumulative
   const first = { channelId, cumulative: BigInt(cumulative), chainId, escrow }
   const voucher = await signing('voucher', () => signVoucher(ring.voucherSigner, first))
+  // Left while the account was thinking: its leases are given back, and nobody will send this.
+  signal.throwIfAborted()
   const event = {
     type: 'OPEN_SIGNED',
     channelId,
