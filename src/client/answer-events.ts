@@ -19,13 +19,9 @@ export function unpaidEvent(answer: Answer): PaymentFlowEvent {
   return codeEvent(answer) ?? challengeEvent(answer, 'CHALLENGE_RECEIVED') ?? statusEvent(answer, false)
 }
 
-/**
- * The event of an answer to a request that carried a credential.
- *
- * @param charged the answer carries a receipt that holds: then it is what was paid for, whatever its status
- */
-export function paidEvent(answer: Answer, charged = false): PaymentFlowEvent {
-  if (answer.ok || charged) return { type: 'PAID_ANSWER_RECEIVED', ...answer.facts }
+/** The event of an answer to a request that carried a credential. */
+export function paidEvent(answer: Answer): PaymentFlowEvent {
+  if (answer.ok || answer.charged) return { type: 'PAID_ANSWER_RECEIVED', ...answer.facts }
   return codeEvent(answer) ?? challengeEvent(answer, 'payment_required') ?? statusEvent(answer, true)
 }
 

@@ -23,6 +23,8 @@ export class Answer {
     /** Why challenges on the answer cannot be used, when none can. */
     readonly offerProblem: string | null,
     readonly facts: AnswerFacts,
+    /** It carries a receipt that holds: then it is what was paid for, whatever its status. */
+    readonly charged: boolean,
   ) {
     this.#incoming = incoming
   }
@@ -66,29 +68,38 @@ function retryAfterMs(value: string | null, now: number): number | null {
   return Number.isNaN(date) ? null : Math.max(0, date - now)
 }
 
+/** What was sent, as far as reading its answer depends on it. */
+export interface Asked {
+  /** What the credential authorised, in base units; absent when none was sent. */
+  readonly cumulative?: string
+  /** Whether a receipt says that it was charged. */
+  readonly isCharged?: (receipt: string) => Promise<boolean>
+}
+
 /**
  * Reads an answer. Only error answers have their body looked at; an answer that was paid for is not touched.
  *
- * @param cumulative what the credential that was answered authorised, in base units; null when none was sent
  * @throws what the connection broke with, when it did so within the body of an error.
  */
-export async function readAnswer(incoming: Incoming, cumulative: string | null): Promise<Answer> {
+export async function readAnswer(incoming: Incoming, { cumulative, isCharged }: Asked): Promise<Answer> {
   const { status } = incoming
+  const receipt = status >= 400 && status <= LAST_STATUS ? incoming.header('payment-receipt') : null
+  const charged = receipt !== null && (await isCharged?.(receipt)) === true
   const list = status >= 400 ? parseChallenges(incoming.header('www-authenticate')) : null
   const offered = list?.ok === true ? list.value : NO_CHALLENGES
   const offerProblem = list?.ok === false && list.reason !== 'absent' ? list.detail : null
-  const problem = status >= 400 ? await readableProblem(incoming) : NO_PROBLEM
+  const problem = status >= 400 && !charged ? await readableProblem(incoming) : NO_PROBLEM
   const facts: AnswerFacts = {
     status,
     requestId: requestIdOf(incoming) ?? problem.requestId ?? null,
     challengeId: offered.challenges[0]?.id ?? null,
     challengesOffered: offered.challenges.length,
-    cumulative,
+    cumulative: cumulative ?? null,
     requiredTopUp: problem.requiredTopUp?.toString() ?? null,
     retryAfterMs: retryAfterMs(incoming.header('retry-after'), Date.now()),
     contended: false,
   }
-  return new Answer(incoming, problem.code ?? problem.problem ?? null, offered, offerProblem, facts)
+  return new Answer(incoming, problem.code ?? problem.problem ?? null, offered, offerProblem, facts, charged)
 }
 
 const UTF8 = new TextDecoder()

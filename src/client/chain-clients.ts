@@ -5,6 +5,8 @@ import { type Client, createClient, http } from 'viem'
 import { getChainId } from 'viem/actions'
 import { tempo, tempoLocalnet, tempoModerato } from 'viem/chains'
 import { ChainFailure, toChainFailure } from '../tempo/index.js'
+import { answeringClient } from './answering-chain.js'
+import { within } from './within.js'
 
 /** Where chain clients come from. */
 export interface ChainSource {
@@ -28,14 +30,23 @@ async function forChain(client: Client, chainId: number): Promise<Client> {
   throw new ChainFailure('wrong_chain', `the RPC answers for chain ${actual}, the challenge is for chain ${chainId}`)
 }
 
-/** A client for each chain, made once. */
-export function chainClients({ getClient, rpcUrl }: ChainSource): (chainId: number) => Promise<Client> {
+/**
+ * A client for each chain, made once.
+ *
+ * @param chainMs how long a client, and then each of its answers, is waited for
+ */
+export function chainClients(
+  { getClient, rpcUrl }: ChainSource,
+  chainMs: number,
+): (chainId: number) => Promise<Client> {
+  const silent = (): ChainFailure => new ChainFailure('unreachable', `no client within ${chainMs} ms`)
   const clients = new Map<number, Promise<Client>>()
   return (chainId) => {
     const known = clients.get(chainId)
     if (known !== undefined) return known
     const client = Promise.resolve(getClient?.({ chainId }) ?? defaultClient(chainId, rpcUrl))
-    const made = client.then((answering) => forChain(answering, chainId))
+    const ready = client.then((given) => forChain(answeringClient(given, chainMs), chainId))
+    const made = within(chainMs, ready, silent)
     clients.set(chainId, made)
     // Asked again the next time: a chain that does not answer now may do so later.
     made.catch(() => clients.delete(chainId))

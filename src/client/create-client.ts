@@ -6,6 +6,7 @@ import { paymentFlowMachine, plan } from '../../machines/index.js'
 import { readOptions } from '../options/index.js'
 import { createLedger, memoryStore } from '../sessions/index.js'
 import { voucherSignerOf } from '../tempo/index.js'
+import { answeringStore } from './answering-store.js'
 import { type CapturedRequest, captureRequest } from './capture.js'
 import { chainClients } from './chain-clients.js'
 import { type Clock, WALL_CLOCK } from './clock.js'
@@ -69,7 +70,7 @@ export interface MppClient {
    */
   outcomeOf(actor: PaymentFlowActor): Promise<PaymentOutcome>
   readonly sessions: {
-    /** Every channel in the ledger. */
+    /** Every channel in the ledger. A channel that this client has just opened is looked for on the chain first. */
     list(): Promise<readonly SessionSummary[]>
     /** Sums of all channels, per chain and token. */
     totals(): Promise<readonly TokenTotals[]>
@@ -134,15 +135,19 @@ export function clientRunning(
 ): MppClient {
   const options = readOptions(clientOptions, given)
   const policy = resolvePolicy(options.policy)
+  const { sessionMs, chainMs, leaseMs } = policy.timeouts
+  // What is in this memory always answers.
+  const store = options.store === undefined ? memoryStore() : answeringStore(options.store, sessionMs)
   const ring: Ring = {
-    ledger: createLedger({ store: options.store ?? memoryStore(), leaseTtlMs: policy.timeouts.leaseMs }),
+    ledger: createLedger({ store, leaseTtlMs: leaseMs }),
     policy,
     account: options.account,
     voucherSigner: options.voucherSigner ?? voucherSignerOf(options.account),
-    clientFor: chainClients(options),
+    clientFor: chainClients(options, chainMs),
     transport: transportOver(options.fetch),
     flows: new Map(),
     channels: new WeakMap(),
+    concluding: new Set(),
     clock,
   }
   const effects = createEffects(ring)
@@ -188,8 +193,14 @@ export function clientRunning(
       return finalAnswer(outcome, repeatHabit(request.headers), signal)
     },
     sessions: {
-      list: () => listSessions(ring.ledger),
-      totals: () => totalSessions(ring.ledger),
+      async list() {
+        await Promise.all(ring.concluding)
+        return listSessions(ring.ledger)
+      },
+      async totals() {
+        await Promise.all(ring.concluding)
+        return totalSessions(ring.ledger)
+      },
       async close(channelId, more = {}) {
         let running: RunningFlow
         try {

@@ -60,8 +60,10 @@ export interface Timeouts {
   readonly paidMs: number
   readonly topUpMs: number
   readonly closeMs: number
-  /** For the lease of a channel, and for outstanding requests to be acknowledged. */
+  /** For the lease of a channel, for outstanding requests to be acknowledged, and for each answer of the store. */
   readonly sessionMs: number
+  /** For the client of a chain, and for each of its answers, with all that its transport does to get one. */
+  readonly chainMs: number
   /**
    * How long the lease of a process that died keeps its channel from all others. A living one renews its lease three times
    * as often; one that cannot (its machine sleeps, say) loses it, and signs nothing more with it. From 1000 to 3600000.
@@ -155,6 +157,7 @@ const TIMEOUTS: Timeouts = {
   topUpMs: 60_000,
   closeMs: 60_000,
   sessionMs: 120_000,
+  chainMs: 15_000,
   leaseMs: 15_000,
 }
 
@@ -169,6 +172,7 @@ const timeouts = {
   topUpMs: waitMs().default(TIMEOUTS.topUpMs),
   closeMs: waitMs().default(TIMEOUTS.closeMs),
   sessionMs: waitMs().default(TIMEOUTS.sessionMs),
+  chainMs: waitMs().default(TIMEOUTS.chainMs),
   leaseMs: waitMs(SHORTEST_LEASE_MS, LONGEST_LEASE_MS).default(TIMEOUTS.leaseMs),
 } satisfies Record<keyof Timeouts, unknown>
 

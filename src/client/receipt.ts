@@ -4,7 +4,6 @@
 import { exceeds } from '../../machines/index.js'
 import { parseReceipt, type Receipt } from '../protocol/index.js'
 import type { Ledger, SessionRecord } from '../sessions/index.js'
-import type { Answer } from './answer.js'
 import type { PlacedFlow } from './ring.js'
 
 /** Why a receipt is not one for this paid send; null when it is. */
@@ -24,9 +23,9 @@ export function refuseReceipt(receipt: Receipt, challengeId: string, record: Ses
 export async function holdsReceipt(
   ledger: Pick<Ledger, 'read'>,
   { key, challenge }: Pick<PlacedFlow, 'key' | 'challenge'>,
-  answer: Answer,
+  header: string,
 ): Promise<boolean> {
-  const receipt = parseReceipt(answer.header('payment-receipt'))
+  const receipt = parseReceipt(header)
   if (!receipt.ok) return false
   try {
     return refuseReceipt(receipt.value, challenge.id, await ledger.read(key)) === null

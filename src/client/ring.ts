@@ -20,6 +20,7 @@ import { type CapturedRequest, type Destination, queryOf } from './capture.js'
 import type { Clock } from './clock.js'
 import type { ResolvedPolicy } from './policy.js'
 import type { Transport } from './transport/index.js'
+import { within } from './within.js'
 
 /** What one flow keeps outside of its machine. */
 export interface FlowResources {
@@ -67,6 +68,8 @@ export interface Ring {
   readonly flows: Map<string, FlowResources>
   /** The channel of each set of terms: a gateway asks for the same ones again and again. */
   readonly channels: WeakMap<SessionRequest, OwnChannel>
+  /** What goes on beside the flows: opens whose answer was handed over before the chain was asked. */
+  readonly concluding: Set<Promise<void>>
   readonly clock: Clock
 }
 
@@ -202,15 +205,26 @@ export async function leaveChannel(ring: Ring, flow: FlowResources): Promise<voi
   await unreserve(ring, flow)
 }
 
+/** How long the end of a flow waits for a store: what is not given back by then runs out by itself. */
+const GIVING_BACK_MS = 1_000
+
 /**
  * Gives back what a flow holds. What it signed stays in the ledger; a close that was not confirmed leaves the channel
- * open, and whatever the chain says later is found when the channel is used again.
+ * open, and whatever the chain says later is found when the channel is used again. A store that does not answer does not
+ * hold up the end.
  */
 export async function endFlow(ring: Ring, flow: FlowResources): Promise<void> {
   if (flow.ended) return
   flow.ended = true
   ring.flows.delete(flow.id)
   land(flow, true)
+  // Most flows hold nothing by then.
+  if (!flow.reserved && flow.lease === null) return
+  const late = (): StoreError => new StoreError('unavailable', 'the store did not answer')
+  await within(GIVING_BACK_MS, giveBack(ring, flow), late)
+}
+
+async function giveBack(ring: Ring, flow: FlowResources): Promise<void> {
   const { key, place, lease } = flow
   try {
     await unreserve(ring, flow)

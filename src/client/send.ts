@@ -6,7 +6,14 @@ import { type Challenge, connectionCode, credentialHeaderOf, neverConnected } fr
 import { type Answer, readAnswer } from './answer.js'
 import type { EffectScope, Stoppable } from './effects/effect.js'
 import type { FlowResources } from './ring.js'
-import type { Exchange, HeaderFields, Incoming, Outgoing, Transport } from './transport/index.js'
+import {
+  aborted,
+  type Exchange,
+  type HeaderFields,
+  type Incoming,
+  type Outgoing,
+  type Transport,
+} from './transport/index.js'
 
 /** A request that got no answer. `left` is false only when it provably never reached the server. */
 export class SendFailure extends Error {
@@ -32,6 +39,8 @@ export interface SendOptions {
   readonly method?: string
   /** It is about the channel though it has the body, because its challenge is bound to that. */
   readonly aboutChannel?: boolean
+  /** Whether a receipt says that this send was charged: then nothing in the body of its answer is waited for. */
+  readonly isCharged?: (receipt: string) => Promise<boolean>
   readonly timeoutMs: number
 }
 
@@ -57,25 +66,33 @@ function headerOfCredential(challenge: Challenge | null): string {
 
 /**
  * Sends once and reads the answer as far as payment goes. The timeout, and the state being left, reach until the answer's headers
- * (and an error's body) are read; the body of a paid answer belongs to the caller alone.
+ * (and an error's body) are read, whether the transport minds them or not; the body of a paid answer belongs to the caller
+ * alone.
  *
  * @throws SendFailure when there is no answer.
  */
 export async function send(scope: EffectScope<EffectInput>, options: SendOptions): Promise<Answer> {
-  const { flow, ring } = scope
-  const captured = flow.request.body
-  const body = captured instanceof Promise ? await captured : captured
   const sending = new Sending(options.timeoutMs)
   scope.stopOnLeave(sending)
   try {
-    const incoming = await sending.begin(ring.transport, outgoing(flow, options, body))
-    return await readAnswer(incoming, options.cumulative ?? null)
+    return await sending.race(exchange(scope, options, sending))
   } catch (error) {
     throw sending.failure(error)
   } finally {
     sending.end()
     scope.doneWith(sending)
   }
+}
+
+async function exchange(
+  { flow, ring }: EffectScope<EffectInput>,
+  options: SendOptions,
+  sending: Sending,
+): Promise<Answer> {
+  const captured = flow.request.body
+  const body = captured instanceof Promise ? await captured : captured
+  const incoming = await sending.begin(ring.transport, outgoing(flow, options, body))
+  return readAnswer(incoming, options)
 }
 
 function outgoing(flow: FlowResources, options: SendOptions, body: Uint8Array<ArrayBuffer> | undefined): Outgoing {
@@ -89,26 +106,43 @@ function outgoing(flow: FlowResources, options: SendOptions, body: Uint8Array<Ar
 /** One exchange and its timer. Stopped before it began, it never begins. */
 class Sending implements Stoppable {
   readonly #timeoutMs: number
-  #timer: ReturnType<typeof setTimeout> | undefined
+  readonly #timer: ReturnType<typeof setTimeout>
   #exchange: Exchange | null = null
+  #incoming: Incoming | null = null
+  /** Ends the race without an answer. */
+  #giveUp: ((error: unknown) => void) | null = null
   #stopped = false
   #late = false
 
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs
+    this.#timer = setTimeout(expire, timeoutMs, this)
   }
 
-  begin(transport: Transport, request: Outgoing): Promise<Incoming> {
+  /** What `work` comes to, unless the time is up before, or the state left: a transport may not mind being aborted. */
+  race(work: Promise<Answer>): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.#giveUp = reject
+      work.then(resolve, reject)
+    })
+  }
+
+  async begin(transport: Transport, request: Outgoing): Promise<Incoming> {
     if (this.#stopped) throw new SendFailure(false, 'cancelled before anything was sent')
-    this.#timer = setTimeout(expire, this.#timeoutMs, this)
     this.#exchange = transport(request)
-    return this.#exchange.answer
+    this.#incoming = await this.#exchange.answer
+    // Too late for anybody to read it.
+    if (this.#stopped) await this.#incoming.discard()
+    return this.#incoming
   }
 
-  /** The state was left. */
+  /** The state was left, or the time is up. */
   stop(): void {
     this.#stopped = true
+    const begun = this.#exchange !== null
     this.#exchange?.abort()
+    this.#giveUp?.(begun ? aborted() : new SendFailure(false, 'the body of the request did not come in time'))
+    this.#incoming?.discard().catch(() => undefined)
   }
 
   /** The answer is there, or none will be. */
@@ -125,7 +159,7 @@ class Sending implements Stoppable {
 
   expire(): void {
     this.#late = true
-    this.#exchange?.abort()
+    this.stop()
   }
 }
 

@@ -157,6 +157,8 @@ describe('a wallet that holds less than is suggested', () => {
     const payer = await wallet(3n * ONE)
     const mpp = stage.client(payer.account, { rpcUrl: rpc.url })
     await paySome(mpp, gateway.chat, 1, request)
+    // The chain is asked about the open after its answer was handed over.
+    expect(await mpp.sessions.list()).toMatchObject([{ status: 'open' }])
     const before = rpc.methods.length
     await paySome(mpp, gateway.chat, 2, request)
     expect(rpc.methods.length).toBe(before)

@@ -53,6 +53,7 @@ const timeouts = {
   topUpMs: 60_000,
   closeMs: 60_000,
   sessionMs: 120_000,
+  chainMs: 15_000,
   leaseMs: 1_000,
 } satisfies Every<Timeouts>
 

@@ -25,6 +25,8 @@ export interface RpcRelay {
   readonly url: string
   /** `up`; `down`: every connection is cut; `hang`: nothing is answered. */
   set(mode: 'up' | 'down' | 'hang'): void
+  /** Ends every connection, also those that hang. */
+  cut(): void
   /** What answers a call in the chain's place; undefined: the chain does. */
   interpose(answer: Interposed | undefined): void
   /** Methods of all calls so far, in order. */
@@ -76,6 +78,7 @@ export async function startRelay(target: string): Promise<RpcRelay> {
     set: (next) => {
       mode = next
     },
+    cut: () => server.closeAllConnections(),
     interpose: (answer) => {
       interposed = answer
     },

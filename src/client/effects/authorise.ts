@@ -17,6 +17,7 @@ import type { ChannelPlace, HeldLease, SessionRecord } from '../../sessions/inde
 import { effectiveSigner, sameHex } from '../../tempo/index.js'
 import { refuseChannel } from '../policy.js'
 import { dropLease, holdLease, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
+import { unlessAborted } from '../within.js'
 import type { EffectScope } from './effect.js'
 
 /** The lease is held and the plan still stands. */
@@ -143,7 +144,8 @@ export async function withinTotal<T>(
   const all = `deposits:${place.chainId}:${place.payer}:${place.token}`
   const lease = await ring.ledger.lease(all, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
   try {
-    return await work([lease])
+    // Whoever was left while an account thinks keeps nobody waiting: what it signs after that is neither stored nor sent.
+    return await unlessAborted(signal, work([lease]))
   } finally {
     await lease.release()
   }

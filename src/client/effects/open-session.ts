@@ -44,7 +44,7 @@ export async function openSession(scope: EffectScope<PlannedInput>): Promise<Pay
 }
 
 async function signAndStore(
-  { ring, flow, input }: EffectScope<PlannedInput>,
+  { ring, flow, input, signal }: EffectScope<PlannedInput>,
   { placed, lease, view, plan }: Authorisation<'open'>,
   dependsOn: readonly HeldLease[],
 ): Promise<PaymentFlowEvent> {
@@ -63,6 +63,8 @@ async function signAndStore(
   const cumulative = plan.cumulative
   const first = { channelId, cumulative: BigInt(cumulative), chainId, escrow }
   const voucher = await signing('voucher', () => signVoucher(ring.voucherSigner, first))
+  // Left while the account was thinking: its leases are given back, and nobody will send this.
+  signal.throwIfAborted()
   const event = {
     type: 'OPEN_SIGNED',
     channelId,

@@ -146,7 +146,8 @@ async function confirmClose(
   const receipt = parseReceipt(answer.header('payment-receipt'))
   const txHash = receipt.ok ? receipt.value.txHash : undefined
   let gone = false
-  for (let look = 0; look < LOOKS; look += 1) {
+  const until = ring.clock.now() + ring.policy.timeouts.closeMs
+  for (let look = 0; look < LOOKS && ring.clock.now() <= until; look += 1) {
     gone = (await readChannel(client, where)).deposit === 0n && (await isGone(ring, client, where, record))
     const reported = !gone || txHash === undefined ? undefined : await readClosing(client, { ...where, txHash })
     const found = reported === undefined && gone ? await findClosing(client, where) : undefined

@@ -2,12 +2,13 @@
 // Must never answer an expired challenge, send a voucher above the deposit, or follow an open send by another credential.
 
 import { type EffectInput, exceeds, type PaymentFlowEvent } from '../../../machines/index.js'
-import type { SessionRecord } from '../../sessions/index.js'
-import { sightChannel } from '../../tempo/index.js'
+import type { HeldLease, SessionRecord } from '../../sessions/index.js'
+import { ChainFailure, sightChannel } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
 import { holdsReceipt } from '../receipt.js'
 import { dropLease, keepAnswer, type PlacedFlow, placedFlow, type Ring, referenceFor, viewFor } from '../ring.js'
 import { SendFailure, send } from '../send.js'
+import { within } from '../within.js'
 import { type BuiltCredential, channelOf, isExpired, openCredential, voucherCredential } from './credential.js'
 import type { EffectScope } from './effect.js'
 
@@ -48,20 +49,32 @@ async function sendCredential(
   { credential, cumulative }: BuiltCredential,
 ): Promise<PaymentFlowEvent> {
   const { ring, flow } = scope
+  let handedOver = false
   try {
-    const answer = await send(scope, { credential, cumulative, withBody: true, timeoutMs: ring.policy.timeouts.paidMs })
+    const answer = await send(scope, {
+      credential,
+      cumulative,
+      withBody: true,
+      isCharged: (receipt) => holdsReceipt(ring.ledger, placed, receipt),
+      timeoutMs: ring.policy.timeouts.paidMs,
+    })
     keepAnswer(flow, answer)
-    const charged = !answer.ok && (await holdsReceipt(ring.ledger, placed, answer))
-    return paidEvent(answer, charged)
+    const event = paidEvent(answer)
+    handedOver = HANDED_OVER.has(event.type)
+    return event
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error
     // The challenge is no answer to this send: the caller must not be handed it as one.
     keepAnswer(flow, null)
     return { type: error.left ? 'OUTCOME_UNKNOWN' : 'CONNECTION_FAILED', reason: error.message }
   } finally {
-    await concludeOpen(ring, placed)
+    if (handedOver) concludeOpenBeside(ring, placed)
+    else await concludeOpen(ring, placed)
   }
 }
+
+/** Answers that are the caller's: what the chain says about the open changes nothing about them. */
+const HANDED_OVER: ReadonlySet<string> = new Set(['PAID_ANSWER_RECEIVED', 'ANSWER_RECEIVED'])
 
 /** The open while the flow is opening the channel, the highest voucher while the channel is usable, null otherwise. */
 function credentialFor(placed: PlacedFlow, record: SessionRecord): BuiltCredential | null {
@@ -117,27 +130,45 @@ async function movedSince(
 
 /**
  * Whatever the server answered to an open, the chain says whether the channel is funded. When it is not, or cannot be
- * asked, the open stays pending in the ledger and the next one who needs the channel looks again.
+ * asked in time, the open stays pending in the ledger and the next one who needs the channel looks again.
  */
 async function concludeOpen(ring: Ring, placed: PlacedFlow): Promise<void> {
-  const { flow, key, place } = placed
-  const { lease } = flow
+  const { flow } = placed
   // Only a flow that is opening its channel still holds the lease when it sends.
+  if (flow.lease === null) return
+  if (await confirmOpen(ring, placed, flow.lease)) await dropLease(flow).catch(() => undefined)
+}
+
+/** The same, beside the flow, which may be over before the chain has answered: the lease is no longer the flow's. */
+function concludeOpenBeside(ring: Ring, placed: PlacedFlow): void {
+  const { flow } = placed
+  const { lease } = flow
   if (lease === null) return
+  flow.lease = null
+  const concluding = confirmOpen(ring, placed, lease)
+    .then(() => lease.release())
+    // A lease that cannot be given back runs out by itself.
+    .catch(() => undefined)
+    .finally(() => ring.concluding.delete(concluding))
+  ring.concluding.add(concluding)
+}
+
+/** Whether the chain confirms the open. */
+async function confirmOpen(ring: Ring, { key, place }: PlacedFlow, lease: HeldLease): Promise<boolean> {
+  const { chainMs } = ring.policy.timeouts
+  const late = (): ChainFailure => new ChainFailure('unreachable')
   try {
     const record = await ring.ledger.read(key)
-    if (record?.status !== 'opening') return
-    const client = await ring.clientFor(place.chainId)
+    if (record?.status !== 'opening') return false
     const { channelId } = channelOf(record)
-    const { deposit, block } = await sightChannel(client, {
-      channelId,
-      escrow: place.escrow,
-      ...referenceFor(ring, record),
-    })
-    if (deposit === 0n) return
+    const where = { channelId, escrow: place.escrow, ...referenceFor(ring, record) }
+    const sight = async () => sightChannel(await ring.clientFor(place.chainId), where)
+    const { deposit, block } = await within(chainMs, sight(), late)
+    if (deposit === 0n) return false
     await ring.ledger.apply(key, place, { type: 'OPEN_CONFIRMED', deposit: deposit.toString(), block }, { lease })
-    await dropLease(flow)
+    return true
   } catch {
     // Pending is the truth as far as it is known here; nothing that was signed is forgotten by it.
+    return false
   }
 }

@@ -89,6 +89,8 @@ async function signAndStore(
   const feeAtMost = topUp.feeAtMost.toString()
   const { additionalDeposit } = plan
   const reaching = (deposit + BigInt(additionalDeposit)).toString()
+  // Left while the account was thinking: its leases are given back, and nobody will send this.
+  scope.signal.throwIfAborted()
   const event = { type: 'TOP_UP_SIGNED', additionalDeposit, reaching, transactionHash, validBefore } as const
   const stored = await ring.ledger.apply(key, place, event, { lease, dependsOn, transaction })
   const session = await viewFor(ring, placed, stored)
@@ -155,7 +157,8 @@ async function depositReaching(
   const { channelId } = channelOf(record)
   const wanted = BigInt(record.session.pending?.reaching ?? '0')
   const client = await ring.clientFor(place.chainId)
-  for (let look = 0; look < LOOKS; look += 1) {
+  const until = ring.clock.now() + ring.policy.timeouts.topUpMs
+  for (let look = 0; look < LOOKS && ring.clock.now() <= until; look += 1) {
     const where = { channelId, escrow: place.escrow, ...referenceFor(ring, record) }
     // Which block it is in is asked once it has arrived.
     if ((await readChannel(client, where)).deposit >= wanted) {

@@ -13,7 +13,7 @@ export { Incoming } from './incoming.js'
 export { isSendable } from './plain-request.js'
 export { receivedResponse } from './received-response.js'
 export { whenAborted } from './shared-signal.js'
-export type { Exchange, OtherOptions, Outgoing, Transport } from './transport.js'
+export { aborted, type Exchange, type OtherOptions, type Outgoing, type Transport } from './transport.js'
 
 /** @param fetch the caller's; without one, the global fetch, or what is behind it */
 export function transportOver(fetch: typeof globalThis.fetch | undefined): Transport {
