@@ -1,7 +1,7 @@
 // The client for account-owned routes: lists models and sends chat requests with a Virtual Key's budget.
 // Must never throw for what a server does, and never send the key anywhere but to the configured origin.
 import { type Actor, type ActorOptions, createActor, type InspectionEvent, toPromise } from 'xstate'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type TraceStep, traceInto } from '../../machines/index.js'
 import { DEFAULT_RETRY_LIMITS, providerRouteMachine } from '../../machines/provider-route.machine.js'
 import type {

@@ -1,0 +1,3 @@
+// What `#undici` is outside of Node: there, fetch is the only way.
+
+export const getGlobalDispatcher = undefined
