@@ -1,3 +1,5 @@
 // What `#undici` is outside of Node: there, fetch is the only way.
 
-export const getGlobalDispatcher = undefined
+import type { Dispatcher } from './dispatcher.js'
+
+export const getGlobalDispatcher: (() => Dispatcher) | undefined = undefined
