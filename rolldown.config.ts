@@ -4,14 +4,19 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { defineConfig, type Plugin } from 'rolldown'
+import type { BuildOptions, OutputOptions, Plugin } from 'rolldown'
 
 const root = fileURLToPath(new URL('.', import.meta.url))
 const text = (path: string): string => readFileSync(join(root, path), 'utf8')
 const { dependencies, peerDependencies } = JSON.parse(text('package.json'))
 
 /** What stays a package of its own. `typescript` is asked for in a checkout alone, the last two are optional parts of `ws`. */
-const PACKAGES = [...Object.keys({ ...dependencies, ...peerDependencies }), 'typescript', 'bufferutil', 'utf-8-validate']
+const PACKAGES = [
+  ...Object.keys({ ...dependencies, ...peerDependencies }),
+  'typescript',
+  'bufferutil',
+  'utf-8-validate',
+]
 
 const isExternal = (id: string): boolean =>
   id.startsWith('#') || id === ELK || PACKAGES.some((name) => id === name || id.startsWith(`${name}/`))
@@ -34,7 +39,10 @@ function notices(folders: Set<string>): Plugin {
           if (folder !== undefined) folders.add(folder)
         }
       }
-      const source = [...folders].sort().map(noticeOf).join(`\n${'-'.repeat(80)}\n\n`)
+      const source = [...folders]
+        .sort()
+        .map(noticeOf)
+        .join(`\n${'-'.repeat(80)}\n\n`)
       this.emitFile({ type: 'asset', fileName: 'THIRD-PARTY-NOTICES.txt', source })
     },
   }
@@ -66,7 +74,11 @@ const strict: Plugin = {
   },
 }
 
-export default defineConfig([
+interface Config extends Omit<BuildOptions, 'output'> {
+  readonly output: OutputOptions & { readonly dir: string }
+}
+
+const configs: readonly Config[] = [
   {
     input: {
       index: 'src/index.ts',
@@ -113,4 +125,6 @@ export default defineConfig([
     ],
     output: { dir: 'dist/page', codeSplitting: false },
   },
-])
+]
+
+export default configs
