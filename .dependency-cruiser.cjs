@@ -32,6 +32,12 @@ module.exports = {
     layer('client', '^src/client/', ['^src/(sessions|options|tempo|protocol)/']),
     layer('provider', '^src/provider/', ['^src/(sessions|options|tempo|protocol)/']),
     {
+      name: 'main-entry-has-no-account-owned-routes',
+      severity: 'error',
+      from: { path: '^src/(index|client/)' },
+      to: { path: '^src/provider/' },
+    },
+    {
       name: 'sandbox-shares-wire-formats-not-decisions',
       severity: 'error',
       from: { path: '^src/sandbox/' },

@@ -3,7 +3,6 @@
 
 import { type Client, createClient, http } from 'viem'
 import { getChainId } from 'viem/actions'
-import { tempo, tempoLocalnet, tempoModerato } from 'viem/chains'
 import { ChainFailure, toChainFailure } from '../tempo/index.js'
 import { answeringClient } from './answering-chain.js'
 import { within } from './within.js'
@@ -14,11 +13,19 @@ export interface ChainSource {
   readonly rpcUrl?: string | undefined
 }
 
-const KNOWN_CHAINS = [tempo, tempoModerato]
+/**
+ * RPCs that anybody may use, by chain id. viem's own definitions of these chains have them too, together with ABIs and actions
+ * for everything else on Tempo: a third of a browser's bundle, of which nothing is used.
+ */
+export const PUBLIC_RPC: Readonly<Record<number, string>> = {
+  4217: 'https://rpc.tempo.xyz',
+  42431: 'https://rpc.moderato.tempo.xyz',
+}
+
+const LOCAL_RPC = 'http://localhost:8545'
 
 function defaultClient(chainId: number, rpcUrl: string | undefined): Client {
-  const chain = KNOWN_CHAINS.find((known) => known.id === chainId) ?? { ...tempoLocalnet, id: chainId }
-  return createClient({ chain, transport: http(rpcUrl) })
+  return createClient({ transport: http(rpcUrl ?? PUBLIC_RPC[chainId] ?? LOCAL_RPC) })
 }
 
 /** What is signed for a chain must be read from that chain: servers choose among the allowed ones, RPC URLs do not. */

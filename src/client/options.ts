@@ -2,7 +2,7 @@
 // Must never give back another object than the caller's where identity matters: accounts, stores and functions stay theirs.
 
 import type { LocalAccount } from 'viem'
-import { z } from 'zod'
+import * as z from 'zod'
 import {
   abortSignal,
   address,

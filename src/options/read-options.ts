@@ -1,7 +1,7 @@
 // Reads the options of a public call against a schema, and names the option that is wrong.
 // Must never put anything of the input into an error: neither a value, nor a key that is not nearly one of ours.
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { nearestName } from './nearest.js'
 import { OptionError } from './option-error.js'
 

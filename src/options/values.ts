@@ -1,7 +1,7 @@
 // What single options can be. The message of each schema completes the sentence "… must be …".
 // Must never name or quote a value.
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { MAX_UINT96, parseAddress, parseTokenAmount } from '../protocol/index.js'
 
 /** The longest time that a timer of a JavaScript engine can count, in milliseconds; a longer one ends at once. */

@@ -1,6 +1,6 @@
 // Reads and writes the credential that answers a challenge: `Payment <base64url JSON>`, the value of a request header.
 // Must never re-encode what it echoes, and never quote a credential in a refusal.
-import { z } from 'zod'
+import * as z from 'zod'
 import { FIELD_NAME, trimFieldSpace } from './auth-header.js'
 import { decodeJson, encodeBase64url } from './base64url.js'
 import type { Challenge } from './challenge.js'

@@ -1,6 +1,6 @@
 // The seven values that name a channel (TIP-1034), as they travel in credentials and snapshots.
 // Must never be trusted by itself: its channel id has to be computed again from it.
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Address, Hex } from './hex.js'
 import { address, hash32 } from './schema.js'
 

@@ -1,6 +1,6 @@
 // Reads and writes the receipt of a paid answer: `Payment-Receipt: <base64url JSON>`.
 // Must never decide whether a receipt may be believed: that takes the ledger, and is done where the ledger is.
-import { z } from 'zod'
+import * as z from 'zod'
 import { decodeJson, encodeBase64url } from './base64url.js'
 import type { Hex } from './hex.js'
 import { type Parsed, refused } from './parsed.js'

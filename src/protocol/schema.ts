@@ -1,6 +1,6 @@
 // The bridge between the wire schemas (zod) and the parsers of this folder.
 // Must never let a schema's message carry the value it refused.
-import { z } from 'zod'
+import * as z from 'zod'
 import { parseAmount } from './amount.js'
 import { parseAddress, parseHex } from './hex.js'
 import { type Parsed, parsed, refused } from './parsed.js'

@@ -1,6 +1,6 @@
 // The `request` of a challenge whose method is tempo and whose intent is session: what the server wants paid, and how.
 // Must never pass an earlier session protocol off as the one spoken here; that would sign for the wrong contract.
-import { z } from 'zod'
+import * as z from 'zod'
 import { decodeAnyBase64, decodeJsonBytes, encodeBase64url } from './base64url.js'
 import { type Challenge, MAX_CHALLENGE_HEADER_BYTES } from './challenge.js'
 import type { Address, Hex } from './hex.js'

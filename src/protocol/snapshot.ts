@@ -1,6 +1,6 @@
 // What a server says about a channel it knows: a hint that lets a client resume it.
 // Must never be taken as authority; checking it against the channel id, the chain and the caller's limits is not done here.
-import { z } from 'zod'
+import * as z from 'zod'
 import { decodeAnyBase64, decodeJsonBytes, encodeBase64url } from './base64url.js'
 import { type ChannelDescriptor, descriptorSchema } from './descriptor.js'
 import type { Address, Hex } from './hex.js'

@@ -1,7 +1,7 @@
 // The effects of the provider-route machine: they send, list and wait, and report what happened as named events.
 // Must never decide what follows from an outcome, and never put a key, a prompt or an answer's text into an event.
 import { fromCallback } from 'xstate'
-import { z } from 'zod'
+import * as z from 'zod'
 import {
   answerEventType,
   type ProviderAnswerFacts,

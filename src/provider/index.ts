@@ -1,5 +1,7 @@
-// What other parts of the package, and apps, may use of the client for account-owned routes.
+// Public entry `mpp-flow/provider`: the client for account-owned routes.
 // Must never export a holder of keys or prompts.
+
+export { OptionError } from '../options/index.js'
 export type { ChatBody, ProviderResponse } from './prompt-vault.js'
 export {
   type ChatOutcome,

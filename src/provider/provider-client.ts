@@ -1,7 +1,7 @@
 // The client for account-owned routes: lists models and sends chat requests with a Virtual Key's budget.
 // Must never throw for what a server does, and never send the key anywhere but to the configured origin.
 import { type Actor, type ActorOptions, createActor, type InspectionEvent, toPromise } from 'xstate'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type TraceStep, traceInto } from '../../machines/index.js'
 import { DEFAULT_RETRY_LIMITS, providerRouteMachine } from '../../machines/provider-route.machine.js'
 import type {
@@ -126,9 +126,21 @@ interface Flow {
 }
 
 /**
- * Creates a client.
+ * Creates a client for the account-owned routes of a gateway, which are paid for by a Virtual Key's budget.
  *
  * @throws OptionError naming the option that cannot be read: `baseUrl` must be an https address (loopback may be http).
+ *
+ * @example
+ * ```ts
+ * import { createProviderClient } from 'mpp-flow/provider'
+ *
+ * export async function ask(baseUrl: string, virtualKey: () => Promise<string>, prompt: string) {
+ *   const provider = createProviderClient({ baseUrl, virtualKey })
+ *   const outcome = await provider.chat({ model: 'small', messages: [{ role: 'user', content: prompt }] })
+ *   if (outcome.status === 'failed') throw new Error(outcome.failure.action)
+ *   return outcome.response
+ * }
+ * ```
  */
 export function createProviderClient(given: ProviderClientOptions): ProviderClient {
   const options = readOptions(providerOptions, given)

@@ -2,7 +2,7 @@
 // Must never name a file after unchecked text: a key may hold anything, and file systems differ in what they take.
 
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type ChannelState, NOTHING_KEPT } from './channel-state.js'
 import { read, readJson, readRecord, UnreadableRecord } from './record-format.js'
 

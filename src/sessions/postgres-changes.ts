@@ -1,7 +1,7 @@
 // Tells who watches a channel that something changed in the database: by notification, or by a modest look now and then.
 // Must never hold a connection that nobody needs, nor ask more often when the database is in trouble.
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { createListeners } from './listeners.js'
 import type { Connections } from './postgres-pool.js'
 import { read } from './record-format.js'

@@ -1,7 +1,7 @@
 // Creates the tables of the Postgres store and brings those of an older version up to date.
 // Must never change tables that a newer version made.
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { OptionError } from '../options/index.js'
 import { type Connections, type Queryable, quoted } from './postgres-pool.js'
 import { read } from './record-format.js'

@@ -1,7 +1,7 @@
 // Keeps channels in a PostgreSQL database, for processes of many machines.
 // Must never change a channel without its lock, nor decide by a clock other than the database's.
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { hasMethods, optionsOf, readOptions, text } from '../options/index.js'
 import { type ChannelState, type KeptLease, NOTHING_KEPT } from './channel-state.js'
 import { allOrRefuse, type Place, storeOf } from './durable-store.js'

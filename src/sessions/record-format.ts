@@ -1,7 +1,7 @@
 // Reads a stored record: checks every member, brings an older format up to date, and refuses a newer one.
 // Must never repair or guess: a record that is not exactly what was written is refused as damaged.
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Amount, add, exceeds, isSessionStatus, type SessionStatus } from '../../machines/index.js'
 import { amountText } from '../protocol/schema.js'
 import { RECORD_FORMAT, type SessionRecord } from './record.js'

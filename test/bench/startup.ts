@@ -2,11 +2,9 @@
 // Must never import it here: each import is measured in a new process.
 
 import { execFileSync } from 'node:child_process'
-import { cpSync } from 'node:fs'
-import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { bundle } from '../browser/bundle.js'
-import { installCopy } from '../browser/package-copy.js'
+import { installBuilt } from '../browser/package-copy.js'
 import type { Compiled } from './compile.js'
 import { type Effort, inBytes, type SectionResult, told } from './result.js'
 import { type Spread, spreadOf, turnOrder } from './statistics.js'
@@ -27,31 +25,27 @@ function sizeOf(code: string): readonly [number, number] {
 /** Measures imports and bundles. */
 export async function startup({ directory, module }: Compiled, { quick }: Effort): Promise<SectionResult> {
   const figures: Record<string, Spread> = {}
+  const copy = await installBuilt()
   const imported = [
-    ['mpp-flow', module('src/index.ts')],
-    ['viem alone, as far as mpp-flow needs it', module('test/bench/ground/viem-alone.ts')],
-    ['mppx/client', 'mppx/client'],
+    ['mpp-flow', copy.directory, 'mpp-flow'],
+    ['viem alone, as far as mpp-flow needs it', directory, module('test/bench/ground/viem-alone.ts')],
+    ['mppx/client', directory, 'mppx/client'],
   ] as const
-  const times = imported.map((): number[] => [])
-  for (let round = 0; round < (quick ? 1 : 12); round += 1) {
-    for (const at of turnOrder(imported.length, round)) {
-      const specifier = imported[at]?.[1]
-      if (specifier === undefined) throw new RangeError('no such import')
-      times[at]?.push(importTime(directory, specifier))
-    }
-  }
-  const imports = imported.map(([name], at): string[] => {
-    const spread = spreadOf(times[at] ?? [])
-    figures[`import of ${name} (ms)`] = spread
-    return [name, told(spread)]
-  })
-
-  const copy = installCopy((folder) => {
-    for (const part of ['package.json', 'dist/src', 'dist/machines']) {
-      cpSync(join(directory, part), join(folder, part), { recursive: true })
-    }
-  })
   try {
+    const times = imported.map((): number[] => [])
+    for (let round = 0; round < (quick ? 1 : 12); round += 1) {
+      for (const at of turnOrder(imported.length, round)) {
+        const subject = imported[at]
+        if (subject === undefined) throw new RangeError('no such import')
+        times[at]?.push(importTime(subject[1], subject[2]))
+      }
+    }
+    const imports = imported.map(([name], at): string[] => {
+      const spread = spreadOf(times[at] ?? [])
+      figures[`import of ${name} (ms)`] = spread
+      return [name, told(spread)]
+    })
+
     // Kept whole, as no tree is shaken that hangs on the global object.
     const program = "import * as client from 'mpp-flow'\nglobalThis.client = client\n"
     const whole = await bundle(copy.directory, program)

@@ -10,15 +10,15 @@ import { header, type Stage, setStage, type WatchedGateway } from '../client/sta
 import { payerKey } from '../ecosystem/payer-key.js'
 import { type Bundle, bundle } from './bundle.js'
 import { passedOver, startChromium } from './chromium.js'
-import { installCopy, type PackageCopy } from './package-copy.js'
+import { type BuiltCopy, installBuilt } from './package-copy.js'
 
 const program = readFileSync(new URL('./page.js', import.meta.url), 'utf8')
 
-let copy: PackageCopy
+let copy: BuiltCopy
 let bundled: Bundle
 
 beforeAll(async () => {
-  copy = installCopy()
+  copy = await installBuilt()
   bundled = await bundle(copy.directory, program)
 })
 
@@ -26,7 +26,7 @@ afterAll(() => copy.remove())
 
 describe('the bundle', () => {
   it('has the native codec instead of the npm package', () => {
-    expect(bundled.modules.some((path) => path.endsWith('/mpp-flow/dist/src/protocol/base64url-native.js'))).toBe(true)
+    expect(bundled.modules.some((path) => path.endsWith('/mpp-flow/dist/js/base64url-native.js'))).toBe(true)
     expect(bundled.modules.filter((path) => path.includes('/node_modules/base64url/'))).toEqual([])
   })
 
@@ -34,6 +34,11 @@ describe('the bundle', () => {
     expect(/\bBuffer\b/.test(bundled.code)).toBe(false)
     const polyfills = /\/node_modules\/(buffer|process|base64-js|ieee754|stream-browserify|[a-z-]*polyfills?[a-z-]*)\//
     expect(bundled.modules.filter((path) => polyfills.test(path))).toEqual([])
+  })
+
+  it('has no undici, which only Node needs', () => {
+    expect(bundled.modules.some((path) => path.endsWith('/mpp-flow/dist/js/no-undici.js'))).toBe(true)
+    expect(bundled.modules.filter((path) => path.includes('/node_modules/undici/'))).toEqual([])
   })
 
   it('asks for no module of Node; the one that Vite left out is only for the worker threads of another package', () => {
@@ -44,8 +49,12 @@ describe('the bundle', () => {
 
   it('has nothing of the sandbox, the tests or the command line', () => {
     const own = bundled.modules.filter((path) => path.includes('/mpp-flow/dist/'))
-    expect(own.length).toBeGreaterThan(30)
-    expect(own.filter((path) => /\/dist\/src\/(sandbox|testing|inspect|cli)\//.test(path))).toEqual([])
+    const sources = own.flatMap((path) => copy.sources.get(path) ?? [])
+    expect(sources.length).toBeGreaterThan(30)
+    expect(
+      sources.filter((path) => /\/src\/(sandbox|testing|inspect|cli|provider|files|postgres)\//.test(path)),
+    ).toEqual([])
+    expect(sources.filter((path) => path.includes('/node_modules/'))).toEqual([])
   })
 })
 

@@ -19,6 +19,7 @@ interface Example {
 const ENTRIES: Readonly<Record<string, string>> = {
   'mpp-flow': 'src/index.ts',
   'mpp-flow/machines': 'machines/index.ts',
+  'mpp-flow/provider': 'src/provider/index.ts',
   'mpp-flow/files': 'src/files/index.ts',
   'mpp-flow/postgres': 'src/postgres/index.ts',
   'mpp-flow/sandbox': 'src/sandbox/index.ts',

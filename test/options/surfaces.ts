@@ -12,19 +12,18 @@ import { type FileStoreOptions, fileStore, nodeFileLayer } from '../../src/files
 import {
   type CloseOptions,
   createMppClient,
-  createProviderClient,
   type FlowOptions,
   type ForceCloseOptions,
   type MemoryStoreOptions,
   type MppClientOptions,
   memoryStore,
   type Policy,
-  type ProviderClientOptions,
   type RecoverOptions,
   type Timeouts,
 } from '../../src/index.js'
 import { type Control, type InspectLocallyOptions, inspectLocally } from '../../src/inspect/index.js'
 import { type PostgresStoreOptions, postgresStore } from '../../src/postgres/index.js'
+import { createProviderClient, type ProviderClientOptions } from '../../src/provider/index.js'
 import { type LocalChainOptions, type SandboxOptions, startChain, startSandbox } from '../../src/sandbox/index.js'
 
 /** One call that takes options. */

@@ -1,5 +1,7 @@
-// The HTTP client that Node's fetch is made of: its shape, and where it is found.
-// Must never be found where fetch was replaced: whoever patches fetch wants to see the requests.
+// Undici's dispatcher, which Node's own fetch sends by: its shape, and when it may be used in the place of fetch.
+// Must never be used where fetch was replaced: whoever patches fetch wants to see the requests.
+
+import type { FetchInput } from './fetch-types.js'
 
 /** What fetch does with every request goes through this, also what an application has set with `setGlobalDispatcher`. */
 export interface Dispatcher {
@@ -10,7 +12,7 @@ export interface DispatchOptions {
   readonly origin: string
   readonly path: string
   readonly method: string
-  readonly headers: readonly string[]
+  readonly headers: string[]
   readonly body: Uint8Array | null
   readonly headersTimeout: number
 }
@@ -19,41 +21,96 @@ export interface DispatchOptions {
 export type RawField = Bytes | readonly Bytes[]
 type Bytes = string | { toString(encoding: 'latin1'): string }
 
-/** Version 1 of undici's handlers, which is what `undici.globalDispatcher.1` names. */
+/** The handlers that every version of undici takes which Node 20 to 26 are made of. */
 export interface DispatchHandler {
-  onConnect(abort: (reason?: unknown) => void): void
+  onConnect(abort: (reason?: Error) => void): void
   onHeaders(status: number, raw: readonly RawField[] | null, resume: () => void, statusText?: string): boolean
   onData(chunk: Uint8Array): boolean
   onComplete(): void
   onError(error: unknown): void
 }
 
-/** Undici's versioned name of it: another version of handlers has another number. */
-const DISPATCHER = Symbol.for('undici.globalDispatcher.1')
+const onNode = globalThis.process?.versions?.node !== undefined
+const ownFetches = new WeakSet<object>()
+const replacedFetches = new WeakSet<object>()
 
-function isDispatcher(value: unknown): value is Dispatcher {
-  return typeof value === 'object' && value !== null && 'dispatch' in value && typeof value.dispatch === 'function'
+type GlobalDispatcher = (() => Dispatcher) | null
+/** A promise while the package is being loaded. */
+let globalDispatcher: GlobalDispatcher | Promise<GlobalDispatcher> | undefined
+
+/**
+ * What a fetch sends by; null where that is not known yet, or where this fetch is not Node's own. A promise where it is known
+ * once undici is loaded.
+ */
+export function dispatcherBehind(fetch: object): Dispatcher | null | Promise<Dispatcher | null> {
+  if (!ownFetches.has(fetch)) return null
+  globalDispatcher ??= loadUndici()
+  return globalDispatcher instanceof Promise
+    ? globalDispatcher.then((get) => get?.() ?? null)
+    : (globalDispatcher?.() ?? null)
+}
+
+/** Calls a fetch, and notes by its first request whether it is Node's own. */
+export function fetchNoting(
+  fetch: typeof globalThis.fetch,
+  input: FetchInput,
+  init: RequestInit = {},
+): Promise<Response> {
+  if (!onNode || ownFetches.has(fetch) || replacedFetches.has(fetch)) return fetch(input, init)
+  const below = stackFrames().length
+  const { method } = init
+  let isOwn = false
+  let isCalling = true
+  // Whoever reads the method meanwhile stands on the stack above this function, and right above it stands what it called.
+  const observed = Object.defineProperty({ ...init }, 'method', {
+    enumerable: true,
+    get: () => {
+      if (isCalling) isOwn = isNodesFetch(stackFrames().at(-below))
+      return method
+    },
+  })
+  try {
+    return fetch(input, observed)
+  } finally {
+    isCalling = false
+    const noted = isOwn ? ownFetches : replacedFetches
+    noted.add(fetch)
+    // Loaded while this request is under way.
+    if (isOwn) globalDispatcher ??= loadUndici()
+  }
+}
+
+/** Node's modules have URLs of their own. A spy of Node's test runner has such a URL, too, but is no function `fetch`. */
+function isNodesFetch(frame: string | undefined): boolean {
+  return frame !== undefined && /^\s+at (?:async )?fetch \(node:/.test(frame)
+}
+
+/** All frames, the innermost first; none where they cannot be had. */
+function stackFrames(): readonly string[] {
+  try {
+    const limit = Error.stackTraceLimit
+    Error.stackTraceLimit = Number.POSITIVE_INFINITY
+    const error = new Error()
+    Error.stackTraceLimit = limit
+    const stack: unknown = error.stack
+    return typeof stack === 'string' ? stack.split('\n').filter((line) => /^\s+at /.test(line)) : []
+  } catch {
+    // Somebody has frozen or replaced what stacks are made with: fetch is used.
+    return []
+  }
 }
 
 /**
- * What Node's own fetch sends by; null when there is no such thing here, or when `fetch` is not Node's own: a patched fetch
- * (by a test, a tracer, a framework) is used.
+ * Loads the public package of undici. Its copies share one global dispatcher, that of Node's own among them. It is loaded
+ * after fetch was used: before, it would put a dispatcher of its own in the place of Node's.
  */
-export function dispatcherBehind(fetch: unknown): Dispatcher | null {
-  if (typeof fetch !== 'function' || !isNodesOwn(fetch)) return null
-  const dispatcher: unknown = Reflect.get(globalThis, DISPATCHER)
-  return isDispatcher(dispatcher) ? dispatcher : null
-}
-
-let lastSeen: { readonly fetch: object; readonly own: boolean } | null = null
-
-/** Its source names the module that it hands over to; no wrapper's does. */
-function isNodesOwn(fetch: object): boolean {
-  if (lastSeen?.fetch !== fetch) {
-    lastSeen = {
-      fetch,
-      own: Function.prototype.toString.call(fetch).includes("require('internal/deps/undici/undici')"),
-    }
-  }
-  return lastSeen.own
+async function loadUndici(): Promise<GlobalDispatcher> {
+  // The npm package `undici` in Node; elsewhere no-undici.ts.
+  const get = await import('#undici').then(
+    ({ getGlobalDispatcher }): GlobalDispatcher => getGlobalDispatcher ?? null,
+    // Left out of a bundle, or of an installation: fetch does the same.
+    () => null,
+  )
+  globalDispatcher = get
+  return get
 }

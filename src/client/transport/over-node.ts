@@ -1,4 +1,4 @@
-// Sends by the HTTP client that Node's fetch is made of, without what fetch itself adds to each request.
+// Sends by undici's dispatcher, which Node's fetch sends by, without what fetch itself adds to each request.
 // Must never be used where fetch was replaced, or asked for something that only fetch does.
 
 import { ArrivingBody } from './arriving-body.js'
@@ -43,6 +43,11 @@ function readable(fields: HeaderFields, body: ArrivingBody): BodySource {
   return codings.length === 0 ? body : decoded(body, codings)
 }
 
+/** A caller may give any reason; a dispatcher takes errors. */
+function errorOf(reason: unknown): Error | undefined {
+  return reason instanceof Error ? reason : undefined
+}
+
 /** Whoever waits for an answer. */
 interface Waiting {
   readonly resolve: (incoming: Incoming) => void
@@ -57,7 +62,7 @@ class NodeRequest implements DispatchHandler {
   readonly #outgoing: Outgoing
   /** Null when it has been told. */
   #waiting: Waiting | null
-  #close: ((reason?: unknown) => void) | null = null
+  #close: ((reason?: Error) => void) | null = null
   #deaf: (() => void) | null = null
   #ended: { readonly reason: unknown } | null = null
   #body: ArrivingBody | null = null
@@ -101,7 +106,7 @@ class NodeRequest implements DispatchHandler {
     if (this.#ended !== null) return
     this.#ended = { reason }
     this.#body?.stop(reason)
-    this.#close?.(reason)
+    this.#close?.(errorOf(reason))
     this.#over(reason)
   }
 
@@ -114,9 +119,9 @@ class NodeRequest implements DispatchHandler {
     this.#waiting = null
   }
 
-  onConnect(abort: (reason?: unknown) => void): void {
+  onConnect(abort: (reason?: Error) => void): void {
     if (this.#ended === null) this.#close = abort
-    else abort(this.#ended.reason)
+    else abort(errorOf(this.#ended.reason))
   }
 
   onHeaders(status: number, raw: readonly RawField[] | null, resume: () => void, statusText = ''): boolean {

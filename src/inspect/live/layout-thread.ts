@@ -12,6 +12,10 @@ const MOST_MEGABYTES = 256
 /** Graphs that wait for the thread. */
 const MOST_WAITING = 40
 
+/** Set in the built package, where ELK is a file beside the bundles. */
+declare const BUNDLED_ELK: string | undefined
+const ELK = typeof BUNDLED_ELK === 'undefined' ? 'elkjs/lib/elk.bundled.js' : BUNDLED_ELK
+
 /** It is a text, so that it runs the same from TypeScript and from the built package. */
 const PROGRAM = `
 const { parentPort, workerData } = require('node:worker_threads')
@@ -45,7 +49,7 @@ export function createLayoutThread(longestMs = LONGEST_MS): LayoutThread {
 
   function started(): Worker {
     if (worker !== null) return worker
-    const elk = createRequire(import.meta.url).resolve('elkjs/lib/elk.bundled.js')
+    const elk = createRequire(import.meta.url).resolve(ELK)
     worker = new Worker(PROGRAM, {
       eval: true,
       workerData: elk,

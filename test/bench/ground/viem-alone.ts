@@ -4,5 +4,4 @@
 import 'viem'
 import 'viem/accounts'
 import 'viem/actions'
-import 'viem/chains'
 import 'viem/tempo'

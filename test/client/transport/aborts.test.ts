@@ -2,9 +2,11 @@
 // Must never leave a listener on the caller's signal, nor a connection that nobody wants.
 import { getEventListeners } from 'node:events'
 import { gzipSync } from 'node:zlib'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { transportOver } from '../../../src/client/transport/index.js'
-import { outgoing, type RunningServer, rawServer, rejection, send, until } from './server.js'
+import { outgoing, type RunningServer, rawServer, rejection, send, undiciIsUsed, until } from './server.js'
+
+beforeAll(undiciIsUsed)
 
 let server: RunningServer
 afterEach(() => server?.stop())

@@ -2,7 +2,9 @@
 // Must never know what an answer should look like: fetch is the only measure.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { both } from './parity.js'
-import { type RunningServer, rawServer, send } from './server.js'
+import { type RunningServer, rawServer, send, undiciIsUsed } from './server.js'
+
+beforeAll(undiciIsUsed)
 
 const lines = (...all: string[]): string => `${all.join('\r\n')}\r\n\r\n`
 const ok = (...fields: string[]): string => lines('HTTP/1.1 200 OK', ...fields)

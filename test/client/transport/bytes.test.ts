@@ -5,7 +5,9 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Incoming } from '../../../src/client/transport/index.js'
 import { cases } from '../../extent.js'
-import { type RunningServer, rawServer, send } from './server.js'
+import { type RunningServer, rawServer, send, undiciIsUsed } from './server.js'
+
+beforeAll(undiciIsUsed)
 
 const CODINGS: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
   identity: (bytes) => bytes,

@@ -4,7 +4,9 @@ import { randomBytes } from 'node:crypto'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bodyOf, both } from './parity.js'
-import { type RunningServer, rawServer, rejection, send, until } from './server.js'
+import { type RunningServer, rawServer, rejection, send, undiciIsUsed, until } from './server.js'
+
+beforeAll(undiciIsUsed)
 
 const PLAIN = Buffer.from('Ein Text, mehr als einmal. '.repeat(300))
 /** What does not get smaller: many buffers of it pass through a decoder. */

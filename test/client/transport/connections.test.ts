@@ -4,8 +4,10 @@
 import type { Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { afterEach, describe, expect, it } from 'vitest'
-import { type RunningServer, rawServer, rejection, send, until } from './server.js'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { type RunningServer, rawServer, rejection, send, undiciIsUsed, until } from './server.js'
+
+beforeAll(undiciIsUsed)
 
 let server: RunningServer
 afterEach(() => server?.stop())

@@ -3,11 +3,13 @@
 import { once } from 'node:events'
 import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import { createServer, type Server } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { dispatcherBehind } from '../../../src/client/transport/dispatcher.js'
 import { connectionCode, neverConnected } from '../../../src/protocol/index.js'
 import { AUTHORITY, EXPIRED, KEY, OTHER, OWN } from './certificates.js'
-import { rejection, send } from './server.js'
+import { rejection, send, undiciIsUsed } from './server.js'
+
+beforeAll(undiciIsUsed)
 
 const servers: Server[] = []
 afterEach(async () => {

@@ -1,7 +1,9 @@
 // Requests as they go over the wire: what a server gets from the transport is what it gets from fetch.
 // Must never count the order of fields or the case of their names: neither says anything in HTTP.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type RunningServer, rawServer, rejection, type SeenRequest, send } from './server.js'
+import { type RunningServer, rawServer, rejection, type SeenRequest, send, undiciIsUsed } from './server.js'
+
+beforeAll(undiciIsUsed)
 
 let server: RunningServer
 beforeAll(async () => {

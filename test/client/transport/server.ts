@@ -2,6 +2,7 @@
 // Must never correct what a test says: wrong answers are half of what is tested.
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
+import { dispatcherBehind } from '../../../src/client/transport/dispatcher.js'
 import { HeaderFields, type Incoming, type Outgoing, transportOver } from '../../../src/client/transport/index.js'
 
 /** A request as its bytes came in. */
@@ -91,6 +92,18 @@ export function outgoing(
     body: init.body,
     options: init.options ?? {},
     signal: init.signal ?? null,
+  }
+}
+
+/** The transport uses undici from then on: it has seen that the global fetch is Node's own, and has loaded the package. */
+export async function undiciIsUsed(): Promise<void> {
+  const server = await rawServer((socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'))
+  try {
+    for (let n = 0; n < 2; n += 1) await (await transportOver(undefined)(outgoing(server.url)).answer).response.text()
+    if ((await dispatcherBehind(globalThis.fetch)) === null)
+      throw new Error('the global fetch is not taken for Node’s own')
+  } finally {
+    await server.stop()
   }
 }
 

@@ -4,7 +4,9 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:https'
 import { brotliCompressSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { listening, rejection, send } from './server.js'
+import { listening, rejection, send, undiciIsUsed } from './server.js'
+
+beforeAll(undiciIsUsed)
 
 const CERTIFICATE = `
 -----BEGIN CERTIFICATE-----

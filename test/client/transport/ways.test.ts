@@ -1,11 +1,15 @@
 // Which way a request goes: by the client behind Node's fetch, by a fetch that took its place, or by the caller's own.
 // Must never ask the transport itself which way it took: whoever stands on the way counts.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { mock } from 'node:test'
+import { getGlobalDispatcher, MockAgent, setGlobalDispatcher } from 'undici'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Outgoing, transportOver } from '../../../src/client/transport/index.js'
 import { createMppClient } from '../../../src/index.js'
-import { outgoing, type RunningServer, rawServer, rejection, send } from './server.js'
+import { outgoing, type RunningServer, rawServer, rejection, send, undiciIsUsed } from './server.js'
+
+beforeAll(undiciIsUsed)
 
 const SYMBOL = Symbol.for('undici.globalDispatcher.1')
 const nodes = globalThis.fetch
@@ -90,23 +94,77 @@ describe('the way of a request', () => {
     expect(server.seen.length).toBe(4)
   })
 
-  it.each([
-    ['bound', () => nodes.bind(globalThis)],
-    ['behind a proxy', () => new Proxy(nodes, {})],
-  ])('Node’s own fetch, but %s: that one is called', async (_name, make) => {
-    const spy = vi.fn()
-    const replaced = make()
-    globalThis.fetch = replaced
+  const calling = (input: RequestInfo | URL, init?: RequestInit) => nodes(input, init)
+  it.each<[string, () => typeof fetch]>([
+    ['in a function of the same name', () => ({ fetch: calling }).fetch],
+    ['in an async function', () => async (input, init) => nodes(input, init)],
+    ['in one that takes its time', () => async (input, init) => Promise.resolve().then(() => nodes(input, init))],
+    [
+      'behind a proxy that calls it',
+      () => new Proxy(nodes, { apply: (target, _self, [to, init]) => target(to, init) }),
+    ],
+    ['with a copy of the options', () => (input, init) => nodes(input, { ...init })],
+    ['in a spy of Node’s test runner', () => mock.fn(nodes)],
+    ['in a spy of Vitest', () => vi.fn(nodes)],
+  ])('Node’s own fetch, but %s: that one is called every time', async (_name, make) => {
+    const handlers: string[] = []
+    globalThis.fetch = make()
     const { dispatch } = dispatcherNow()
     Reflect.set(globalThis, SYMBOL, {
       dispatch(options: object, handler: { constructor: { name: string } }) {
-        spy(handler.constructor.name)
+        handlers.push(handler.constructor.name)
         return dispatch(options, handler)
       },
     })
-    await (await send(server.url)).response.text()
-    expect(spy).not.toHaveBeenCalledWith('NodeRequest')
-    expect(server.seen.length).toBe(1)
+    for (let n = 0; n < 3; n += 1) await (await send(server.url)).response.text()
+    expect(handlers).toHaveLength(3)
+    expect(handlers).not.toContain('NodeRequest')
+    expect(server.seen.length).toBe(3)
+  })
+
+  it.each<[string, () => typeof fetch]>([
+    ['bound', () => nodes.bind(globalThis)],
+    ['behind a proxy that does nothing', () => new Proxy(nodes, {})],
+  ])('Node’s own fetch %s: it is called once, and nobody can tell it from Node’s own', async (_name, make) => {
+    globalThis.fetch = make()
+    for (let n = 0; n < 3; n += 1) await (await send(server.url)).response.text()
+    expect([dispatched, server.seen.length]).toEqual([3, 3])
+  })
+
+  it('where no stack can be had: fetch, every time', async () => {
+    const { prepareStackTrace } = Error
+    const calls: unknown[] = []
+    const { dispatch } = dispatcherNow()
+    Reflect.set(globalThis, SYMBOL, {
+      dispatch(options: object, handler: { constructor: { name: string } }) {
+        calls.push(handler.constructor.name)
+        return dispatch(options, handler)
+      },
+    })
+    globalThis.fetch = nodes.bind(globalThis)
+    Error.prepareStackTrace = (_error, sites) => sites
+    try {
+      for (let n = 0; n < 3; n += 1) await (await send(server.url)).response.text()
+    } finally {
+      if (prepareStackTrace === undefined) Reflect.deleteProperty(Error, 'prepareStackTrace')
+      else Error.prepareStackTrace = prepareStackTrace
+    }
+    expect(calls).toHaveLength(3)
+    expect(calls).not.toContain('NodeRequest')
+  })
+
+  it('a dispatcher that another copy of undici has set', async () => {
+    const agent = new MockAgent()
+    agent.disableNetConnect()
+    agent.get('https://mocked.example').intercept({ path: '/paid', method: 'GET' }).reply(200, 'mocked')
+    const before = getGlobalDispatcher()
+    setGlobalDispatcher(agent)
+    try {
+      expect(await (await send('https://mocked.example/paid')).response.text()).toBe('mocked')
+    } finally {
+      setGlobalDispatcher(before)
+      await agent.close()
+    }
   })
 
   it('the fetch that the caller gave, also while Node’s own is in place', async () => {
