@@ -15,6 +15,7 @@ import { finalAnswer, repeatHabit } from './final-answer.js'
 import { createFlows, notesOf, type PaymentFlowActor, type RunningFlow } from './flows.js'
 import { forceClose } from './force-close.js'
 import type { ForceCloseOutcome } from './force-close-outcome.js'
+import { warnOnce } from './forgetful.js'
 import {
   type CloseOptions,
   clientOptions,
@@ -148,6 +149,7 @@ export function clientRunning(
     flows: new Map(),
     channels: new WeakMap(),
     concluding: new Set(),
+    noteOpening: options.store === undefined ? warnOnce() : () => undefined,
     clock,
   }
   const effects = createEffects(ring)

@@ -252,11 +252,16 @@ export function refuseChannel(policy: ResolvedPolicy, { chainId, escrow, token, 
 
 const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
+/** Whether a URL is one of this machine. */
+export function isLoopback({ hostname }: Readonly<URL>): boolean {
+  return LOOPBACK.test(hostname)
+}
+
 /** Why a URL may not be paid, or null. Https only, loopback apart. */
 export function refuseOrigin(policy: ResolvedPolicy, url: Readonly<URL>): string | null {
   if (policy.allowedOrigins !== null && !policy.allowedOrigins.has(url.origin)) {
     return `the origin ${url.origin} is not in allowedOrigins`
   }
-  if (url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname))) return null
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))) return null
   return `${url.origin} is not https`
 }

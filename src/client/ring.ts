@@ -18,6 +18,7 @@ import type { Reference } from '../tempo/index.js'
 import type { Answer } from './answer.js'
 import { type CapturedRequest, type Destination, queryOf } from './capture.js'
 import type { Clock } from './clock.js'
+import type { NoteOpening } from './forgetful.js'
 import type { ResolvedPolicy } from './policy.js'
 import type { Transport } from './transport/index.js'
 import { within } from './within.js'
@@ -70,6 +71,7 @@ export interface Ring {
   readonly channels: WeakMap<SessionRequest, OwnChannel>
   /** What goes on beside the flows: opens whose answer was handed over before the chain was asked. */
   readonly concluding: Set<Promise<void>>
+  readonly noteOpening: NoteOpening
   readonly clock: Clock
 }
 

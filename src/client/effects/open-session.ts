@@ -78,6 +78,7 @@ async function signAndStore(
   const signed = { voucher, transaction, access: accessOf(flow) }
   const stored = await ring.ledger.apply(key, place, event, { lease, dependsOn, ...signed })
   flow.known = cumulative
+  ring.noteOpening(flow.to.url)
   const session = await viewFor(ring, placed, stored)
   return { type: 'OPEN_SIGNED', session, deposit: plan.deposit, cumulative, feeAtMost }
 }
