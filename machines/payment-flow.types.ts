@@ -31,8 +31,9 @@ export type Bounds = Readonly<Partial<Record<string, number>>>
 
 /** What the accepted challenge asks for. */
 export interface ChallengeSummary {
-  readonly id: string
-  readonly realm: string
+  /** Null: it is of no form that ids have, or repeats what was sent or signed. So with the realm. */
+  readonly id: string | null
+  readonly realm: string | null
   readonly channelKey: string
   /** Price of a unit, or the size of a voucher bucket. */
   readonly amount: Amount
@@ -134,7 +135,8 @@ export interface AnswerFacts {
 
 /** A receipt that was checked, or why it was not believed. */
 export interface ReceiptSummary {
-  readonly challengeId: string
+  /** Null where the challenge's id is not shown. */
+  readonly challengeId: string | null
   readonly channelId: string
   readonly acceptedCumulative: Amount
   readonly spent: Amount

@@ -1,15 +1,9 @@
 // Names the event that an answer is: its code when it has one, its status otherwise.
 // Must never weigh one code against another; every code is passed on under its own name.
 
-import { MPP_CODES, type PaymentFlowEvent, PROBLEM_TYPES, type RejectionEvent } from '../../machines/index.js'
+import type { PaymentFlowEvent } from '../../machines/index.js'
 import type { Answer } from './answer.js'
-
-const REJECTIONS: ReadonlySet<string> = new Set([...MPP_CODES, ...PROBLEM_TYPES])
-
-/** Whether a code of the gateway, or a standard problem type, has an event of its own. */
-export function isKnownCode(code: string): code is RejectionEvent['type'] {
-  return REJECTIONS.has(code)
-}
+import { isKnownCode } from './known-code.js'
 
 /** Most servers give this status before they begin any work; a proxy may give it after an upstream was reset. */
 const SERVICE_UNAVAILABLE = 503

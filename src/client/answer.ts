@@ -9,6 +9,8 @@ import {
   parseChallenges,
   readProblem,
 } from '../protocol/index.js'
+import { isKnownCode } from './known-code.js'
+import { repeats, type Secrets, shownName } from './shown.js'
 import type { Incoming } from './transport/index.js'
 
 /** An answer, read as far as payment goes. */
@@ -53,12 +55,6 @@ export class Answer {
 const NO_CHALLENGES: ChallengeList = { challenges: [], refused: [] }
 const NO_PROBLEM: ProblemReading = {}
 const LAST_STATUS = 599
-const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/
-
-function requestIdOf(incoming: Incoming): string | null {
-  const id = incoming.header('x-request-id') ?? incoming.header('request-id')
-  return id !== null && REQUEST_ID.test(id) ? id : null
-}
 
 /** `Retry-After` in milliseconds: seconds, or an HTTP date. */
 function retryAfterMs(value: string | null, now: number): number | null {
@@ -74,14 +70,19 @@ export interface Asked {
   readonly cumulative?: string
   /** Whether a receipt says that it was charged. */
   readonly isCharged?: (receipt: string) => Promise<boolean>
+  /** What no name on the answer may repeat, if it is to be shown. */
+  readonly secretsOf: (offered: ChallengeList['challenges']) => Promise<Secrets>
 }
+
+/** Stands for a code that the server has made of something secret. */
+const UNSHOWN_CODE = 'a code that repeats what was sent'
 
 /**
  * Reads an answer. Only error answers have their body looked at; an answer that was paid for is not touched.
  *
  * @throws what the connection broke with, when it did so within the body of an error.
  */
-export async function readAnswer(incoming: Incoming, { cumulative, isCharged }: Asked): Promise<Answer> {
+export async function readAnswer(incoming: Incoming, { cumulative, isCharged, secretsOf }: Asked): Promise<Answer> {
   const { status } = incoming
   const receipt = status >= 400 && status <= LAST_STATUS ? incoming.header('payment-receipt') : null
   const charged = receipt !== null && (await isCharged?.(receipt)) === true
@@ -89,17 +90,26 @@ export async function readAnswer(incoming: Incoming, { cumulative, isCharged }: 
   const offered = list?.ok === true ? list.value : NO_CHALLENGES
   const offerProblem = list?.ok === false && list.reason !== 'absent' ? list.detail : null
   const problem = status >= 400 && !charged ? await readableProblem(incoming) : NO_PROBLEM
+  const code = problem.code ?? problem.problem ?? null
+  const ownCode = code !== null && !isKnownCode(code) ? code : null
+  const requestId = incoming.header('x-request-id') ?? incoming.header('request-id') ?? problem.requestId ?? null
+  const challengeId = offered.challenges[0]?.id ?? null
+  const isNamed = requestId !== null || challengeId !== null || ownCode !== null
+  const secrets = isNamed ? await secretsOf(offered.challenges) : null
+  const shown = (name: string | null): string | null =>
+    name === null || secrets === null ? null : shownName(name, secrets)
   const facts: AnswerFacts = {
     status,
-    requestId: requestIdOf(incoming) ?? problem.requestId ?? null,
-    challengeId: offered.challenges[0]?.id ?? null,
+    requestId: shown(requestId),
+    challengeId: shown(challengeId),
     challengesOffered: offered.challenges.length,
     cumulative: cumulative ?? null,
     requiredTopUp: problem.requiredTopUp?.toString() ?? null,
     retryAfterMs: retryAfterMs(incoming.header('retry-after'), Date.now()),
     contended: false,
   }
-  return new Answer(incoming, problem.code ?? problem.problem ?? null, offered, offerProblem, facts, charged)
+  const isSecret = ownCode !== null && secrets !== null && repeats(ownCode, secrets)
+  return new Answer(incoming, isSecret ? UNSHOWN_CODE : code, offered, offerProblem, facts, charged)
 }
 
 const UTF8 = new TextDecoder()

@@ -12,6 +12,7 @@ import { chainClients } from './chain-clients.js'
 import { type Clock, WALL_CLOCK } from './clock.js'
 import { asActors, createEffects } from './effects/index.js'
 import { finalAnswer, repeatHabit } from './final-answer.js'
+import { rememberingLedger } from './flow-secrets.js'
 import { createFlows, notesOf, type PaymentFlowActor, type RunningFlow } from './flows.js'
 import { forceClose } from './force-close.js'
 import type { ForceCloseOutcome } from './force-close-outcome.js'
@@ -38,6 +39,7 @@ import {
   type TokenTotals,
   totalSessions,
 } from './sessions.js'
+import { SignedSecrets } from './shown.js'
 import { type FetchInput, transportOver } from './transport/index.js'
 import { notStarted, unclosable } from './unstarted.js'
 
@@ -139,8 +141,9 @@ export function clientRunning(
   const { sessionMs, chainMs, leaseMs } = policy.timeouts
   // What is in this memory always answers.
   const store = options.store === undefined ? memoryStore() : answeringStore(options.store, sessionMs)
+  const signed = new SignedSecrets()
   const ring: Ring = {
-    ledger: createLedger({ store, leaseTtlMs: leaseMs }),
+    ledger: rememberingLedger(createLedger({ store, leaseTtlMs: leaseMs }), signed),
     policy,
     account: options.account,
     voucherSigner: options.voucherSigner ?? voucherSignerOf(options.account),
@@ -148,6 +151,8 @@ export function clientRunning(
     transport: transportOver(options.fetch),
     flows: new Map(),
     channels: new WeakMap(),
+    signed,
+    remembered: new Set(),
     concluding: new Set(),
     noteOpening: options.store === undefined ? warnOnce() : () => undefined,
     clock,

@@ -20,6 +20,7 @@ import { type CapturedRequest, type Destination, queryOf } from './capture.js'
 import type { Clock } from './clock.js'
 import type { NoteOpening } from './forgetful.js'
 import type { ResolvedPolicy } from './policy.js'
+import type { SignedSecrets } from './shown.js'
 import type { Transport } from './transport/index.js'
 import { within } from './within.js'
 
@@ -49,6 +50,8 @@ export interface FlowResources {
   reserved: boolean
   /** The highest voucher that was there when this flow first looked, or that it has signed or sent since. Base units. */
   known: Amount | null
+  /** What the request consists of, as names that its server gives are held against it; null before the first answer. */
+  letters: string | null
   ended: boolean
 }
 
@@ -69,6 +72,10 @@ export interface Ring {
   readonly flows: Map<string, FlowResources>
   /** The channel of each set of terms: a gateway asks for the same ones again and again. */
   readonly channels: WeakMap<SessionRequest, OwnChannel>
+  /** What was signed lately: no name that a server gives may repeat it. */
+  readonly signed: SignedSecrets
+  /** Channels of which the ledger was read for that. */
+  readonly remembered: Set<string>
   /** What goes on beside the flows: opens whose answer was handed over before the chain was asked. */
   readonly concluding: Set<Promise<void>>
   readonly noteOpening: NoteOpening
@@ -103,6 +110,7 @@ export function resourcesFor(id: string, request: CapturedRequest): FlowResource
     closesRefused: 0,
     reserved: false,
     known: null,
+    letters: null,
     ended: false,
   }
 }

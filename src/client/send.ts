@@ -5,6 +5,7 @@ import type { EffectInput } from '../../machines/index.js'
 import { type Challenge, connectionCode, credentialHeaderOf, neverConnected } from '../protocol/index.js'
 import { type Answer, readAnswer } from './answer.js'
 import type { EffectScope, Stoppable } from './effects/effect.js'
+import { secretsOf } from './flow-secrets.js'
 import type { FlowResources } from './ring.js'
 import {
   aborted,
@@ -92,7 +93,10 @@ async function exchange(
   const captured = flow.request.body
   const body = captured instanceof Promise ? await captured : captured
   const incoming = await sending.begin(ring.transport, outgoing(flow, options, body))
-  return readAnswer(incoming, options)
+  return readAnswer(incoming, {
+    ...options,
+    secretsOf: (offered) => secretsOf(ring, flow, body, offered),
+  })
 }
 
 function outgoing(flow: FlowResources, options: SendOptions, body: Uint8Array<ArrayBuffer> | undefined): Outgoing {

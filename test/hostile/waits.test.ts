@@ -34,6 +34,11 @@ async function relay(): Promise<RpcRelay> {
   return rpc
 }
 
+/** A client of a chain that waits for each answer for as long as it takes. */
+function patient(rpc: RpcRelay): Pick<MppClientOptions, 'getClient'> {
+  return { getClient: () => createClient({ chain: tempoModerato, transport: http(rpc.url, { timeout: 0 }) }) }
+}
+
 async function hostile(malice: Malice): Promise<HostileGateway> {
   const gateway = await startHostile(stage.chain, malice)
   stopping.push(gateway)
@@ -86,11 +91,7 @@ describe.concurrent('a chain that does not answer', () => {
   it.each<[string, (rpc: RpcRelay) => Partial<MppClientOptions>, (rpc: RpcRelay) => void]>([
     ['a getClient that never gives a client', () => ({ getClient: () => silence() }), () => undefined],
     ['a node that accepts and is silent', (rpc) => ({ rpcUrl: rpc.url }), (rpc) => rpc.set('hang')],
-    [
-      'a client whose transport waits for a day',
-      (rpc) => ({ getClient: () => createClient({ chain: tempoModerato, transport: http(rpc.url, { timeout: 0 }) }) }),
-      (rpc) => rpc.set('hang'),
-    ],
+    ['a client whose transport waits for ever', patient, (rpc) => rpc.set('hang')],
   ])('%s: nothing is signed, by the policy’s own timer', async (_, options, begin) => {
     const rpc = await relay()
     begin(rpc)
@@ -122,7 +123,7 @@ describe.concurrent('a chain that does not answer', () => {
       await honest(call, response, self)
     })
     const mpp = stage.client(payer.account, {
-      rpcUrl: rpc.url,
+      ...patient(rpc),
       policy: { timeouts: { chainMs: 2 ** 31 - 1, paidMs: 2 ** 31 - 1 } },
     })
     const outcome = await mpp.pay(gateway.chat, chat(500))
@@ -146,7 +147,7 @@ describe.concurrent('a chain that does not answer', () => {
       if (call.action === 'open') rpc.set('hang')
       await honest(call, response, self)
     })
-    const mpp = stage.client(payer.account, { rpcUrl: rpc.url, policy: { timeouts: { chainMs: 3_000 } } })
+    const mpp = stage.client(payer.account, { ...patient(rpc), policy: { timeouts: { chainMs: 3_000 } } })
     expect((await mpp.pay(gateway.chat, chat(500))).status).toBe('succeeded')
     expect(await mpp.sessions.list()).toMatchObject([{ status: 'opening', pending: 'open' }])
     rpc.set('up')

@@ -5,11 +5,12 @@ import type { EffectInput } from '../../../machines/index.js'
 import { type Challenge, parseSessionRequest } from '../../protocol/index.js'
 import { isBeside } from '../../sessions/index.js'
 import type { Answer } from '../answer.js'
-import { isKnownCode } from '../answer-events.js'
+import { isKnownCode } from '../known-code.js'
+import { channelFor } from '../own-channel.js'
 import type { PlacedFlow } from '../ring.js'
 import { SendFailure, type SendOptions, send } from '../send.js'
 import type { EffectScope } from './effect.js'
-import { channelFor, refuseChallenge, refuseTerms } from './parse-challenge.js'
+import { refuseChallenge, refuseTerms } from './parse-challenge.js'
 
 /** By these a server says that the resource takes no such method; HEAD, which every resource with GET has, may be taken. */
 const METHOD_REFUSED: ReadonlySet<number> = new Set([404, 405, 501])

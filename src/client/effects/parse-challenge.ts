@@ -13,11 +13,14 @@ import {
   sameBytes,
   sha256,
 } from '../../protocol/index.js'
-import { type ChannelPlace, channelKey, isBeside } from '../../sessions/index.js'
-import { computeChannelId, ZERO_ADDRESS } from '../../tempo/index.js'
+import { type ChannelPlace, isBeside } from '../../sessions/index.js'
+import { computeChannelId } from '../../tempo/index.js'
 import type { CapturedBody } from '../capture.js'
+import { secretsOf } from '../flow-secrets.js'
+import { channelFor } from '../own-channel.js'
 import { refuseChannel } from '../policy.js'
-import { type FlowResources, leaveChannel, type OwnChannel, type Ring } from '../ring.js'
+import { type FlowResources, leaveChannel, type Ring } from '../ring.js'
+import { shownName } from '../shown.js'
 import type { EffectScope } from './effect.js'
 
 /** Input of the `parseChallenge` effect. */
@@ -142,41 +145,45 @@ async function accept(
   const snapshot = terms.snapshot ?? (header.ok ? header.value : undefined)
   return {
     type: 'CHALLENGE_ACCEPTED',
-    challenge: summarise(challenge, { ...terms, ...(snapshot && { snapshot }) }, place, key),
+    challenge: summarise(
+      challenge,
+      { ...terms, ...(snapshot && { snapshot }) },
+      place,
+      key,
+      await namesOf(ring, flow, challenge, terms),
+    ),
     another: await hasAnother(ring, flow, challenge, key),
   }
 }
 
-/** Where this client's channel for some terms is. */
-export function channelFor(ring: Ring, terms: SessionRequest): OwnChannel {
-  const known = ring.channels.get(terms)
-  if (known !== undefined) return known
-  const place: ChannelPlace = {
-    chainId: terms.chainId,
-    escrow: terms.escrowContract,
-    payer: lower(ring.account.address),
-    signer: lower(ring.voucherSigner.address),
-    payee: terms.recipient,
-    token: terms.currency,
-    operator: terms.operator ?? ZERO_ADDRESS,
+/** What a challenge calls things, as far as it may be shown. */
+async function namesOf(
+  ring: Ring,
+  flow: FlowResources,
+  { id, realm }: Challenge,
+  { unitType }: SessionRequest,
+): Promise<Pick<ChallengeSummary, 'id' | 'realm' | 'unitType'>> {
+  const secrets = await secretsOf(ring, flow, await flow.request.body, [])
+  const { host, hostname } = flow.to.url
+  return {
+    id: shownName(id, secrets),
+    realm: realm === host || realm === hostname ? realm : shownName(realm, secrets),
+    unitType: unitType === undefined || unitType === 'request' ? (unitType ?? null) : shownName(unitType, secrets),
   }
-  const channel = { place, key: channelKey(place) }
-  ring.channels.set(terms, channel)
-  return channel
 }
 
-function lower(address: `0x${string}`): `0x${string}` {
-  return `0x${address.slice(2).toLowerCase()}`
-}
-
-function summarise(challenge: Challenge, terms: SessionRequest, place: ChannelPlace, key: string): ChallengeSummary {
+function summarise(
+  challenge: Challenge,
+  terms: SessionRequest,
+  place: ChannelPlace,
+  key: string,
+  names: Pick<ChallengeSummary, 'id' | 'realm' | 'unitType'>,
+): ChallengeSummary {
   const expires = expiresAt(challenge)
   return {
-    id: challenge.id,
-    realm: challenge.realm,
+    ...names,
     channelKey: key,
     amount: terms.amount.toString(),
-    unitType: terms.unitType ?? null,
     suggestedDeposit: terms.suggestedDeposit?.toString() ?? null,
     minVoucherDelta: (terms.minVoucherDelta ?? 0n).toString(),
     currency: terms.currency,

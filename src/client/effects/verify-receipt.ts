@@ -5,8 +5,10 @@ import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
 import { parseReceipt, type Receipt } from '../../protocol/index.js'
 import { IllegalChange } from '../../sessions/index.js'
 import { resourceOf } from '../capture.js'
+import { secretsOf } from '../flow-secrets.js'
 import { refuseReceipt } from '../receipt.js'
 import { accessOf, land, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
+import { shownName } from '../shown.js'
 import type { EffectScope } from './effect.js'
 
 export async function verifyReceipt({ ring, flow }: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {
@@ -53,9 +55,16 @@ async function believe(ring: Ring, placed: PlacedFlow, receipt: Receipt): Promis
       return refuse('the receipt claims more than was signed, or spent more than it accepted')
     throw error
   }
-  const { challengeId, channelId, txHash } = receipt
+  const { challengeId, channelId, txHash = null } = receipt
+  const secrets = await secretsOf(ring, flow, await flow.request.body, [])
   return {
     type: 'RECEIPT_VERIFIED',
-    receipt: { challengeId, channelId, acceptedCumulative: accepted, spent, txHash: txHash ?? null },
+    receipt: {
+      challengeId: shownName(challengeId, secrets),
+      channelId,
+      acceptedCumulative: accepted,
+      spent,
+      txHash: txHash === null ? null : shownName(txHash, secrets),
+    },
   }
 }

@@ -1,0 +1,28 @@
+// Which channel a client uses for the terms of a challenge.
+
+import type { SessionRequest } from '../protocol/index.js'
+import { type ChannelPlace, channelKey } from '../sessions/index.js'
+import { ZERO_ADDRESS } from '../tempo/index.js'
+import type { OwnChannel, Ring } from './ring.js'
+
+/** Where this client's channel for some terms is. */
+export function channelFor(ring: Ring, terms: SessionRequest): OwnChannel {
+  const known = ring.channels.get(terms)
+  if (known !== undefined) return known
+  const place: ChannelPlace = {
+    chainId: terms.chainId,
+    escrow: terms.escrowContract,
+    payer: lower(ring.account.address),
+    signer: lower(ring.voucherSigner.address),
+    payee: terms.recipient,
+    token: terms.currency,
+    operator: terms.operator ?? ZERO_ADDRESS,
+  }
+  const channel = { place, key: channelKey(place) }
+  ring.channels.set(terms, channel)
+  return channel
+}
+
+function lower(address: `0x${string}`): `0x${string}` {
+  return `0x${address.slice(2).toLowerCase()}`
+}
