@@ -72,6 +72,16 @@ const REASON_OF_ERROR: Readonly<Record<string, ChainFailureReason>> = {
   InvalidExpiringNonceExpiry: 'validity_expired',
 }
 
+/** Contracts whose errors bubble up from a channel call. */
+const ERRORS = [
+  ...Abis.tip20,
+  ...Abis.tip20ChannelReserve,
+  ...Abis.feeManager,
+  ...Abis.nonce,
+  ...Abis.accountKeychain,
+  ...Abis.tip403Registry,
+]
+
 /** JSON-RPC codes for too many requests: EIP-1474, those of providers, and the HTTP status where it stands in as the code. */
 const RATE_LIMIT_CODES: ReadonlySet<unknown> = new Set([-32005, -32007, 429])
 const inRateLimitRange = (code: unknown): boolean => typeof code === 'number' && code <= -32090 && code >= -32099
@@ -136,7 +146,7 @@ function errorName(link: unknown): string | undefined {
   const data = revertData(link)
   if (data === undefined) return undefined
   try {
-    return decodeErrorResult({ abi: Abis.coreErrors, data }).errorName
+    return decodeErrorResult({ abi: ERRORS, data }).errorName
   } catch {
     // An error of some other contract, or no error data at all: the node's words decide.
     return undefined
