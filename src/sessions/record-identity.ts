@@ -33,26 +33,38 @@ export function misfitOf(record: SessionRecord, key: string): string | null {
 /** How many keys are remembered: the channels that a process uses, not all that have ended. */
 const REMEMBERED = 4_096
 
+/** What was found to fit under a key: the very objects, and what is in them. */
+interface Fitting {
+  readonly place: SessionRecord['place']
+  readonly descriptor: SessionRecord['session']['descriptor']
+  readonly channelId: string | null
+  readonly parts: string
+}
+
 /**
  * The same question, asked anew only for what was not found to fit before: a hash takes longer than all else about a record.
- *
- * @returns a function that tells what does not fit.
+ * Changes of a record keep its place and its descriptor as they are, so that most are known by those; what was read from a
+ * disk is known by its text.
  */
 export function rememberingMisfits(): typeof misfitOf {
-  const objects = new WeakSet<SessionRecord>()
-  const fitting = new Map<string, string>()
+  const known = new Map<string, Fitting>()
   return (record, key) => {
-    const isKnown = objects.has(record) && record.key === key
-    if (isKnown) return null
     const { place, session } = record
-    const parts = JSON.stringify([record.key, place, session.channelId, session.descriptor])
-    if (fitting.get(key) !== parts) {
+    const { channelId, descriptor } = session
+    const before = known.get(key)
+    const isSame =
+      before?.place === place &&
+      before.descriptor === descriptor &&
+      before.channelId === channelId &&
+      record.key === key
+    if (isSame) return null
+    const parts = JSON.stringify([record.key, place, channelId, descriptor])
+    if (before?.parts !== parts) {
       const misfit = misfitOf(record, key)
       if (misfit !== null) return misfit
-      if (fitting.size >= REMEMBERED) fitting.clear()
-      fitting.set(key, parts)
+      if (known.size >= REMEMBERED) known.clear()
     }
-    objects.add(record)
+    known.set(key, { place, descriptor, channelId, parts })
     return null
   }
 }
