@@ -8,9 +8,11 @@ import {
   type ProblemReading,
   parseChallenges,
   readProblem,
+  repeats,
+  type Secrets,
+  shownName,
 } from '../protocol/index.js'
 import { isKnownCode } from './known-code.js'
-import { repeats, type Secrets, shownName } from './shown.js'
 import type { Incoming } from './transport/index.js'
 
 /** An answer, read as far as payment goes. */

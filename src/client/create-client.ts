@@ -39,7 +39,7 @@ import {
   type TokenTotals,
   totalSessions,
 } from './sessions.js'
-import { SignedSecrets } from './shown.js'
+import { SignedSecrets } from './signed-secrets.js'
 import { type FetchInput, transportOver } from './transport/index.js'
 import { notStarted, unclosable } from './unstarted.js'
 

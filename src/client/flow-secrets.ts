@@ -1,13 +1,12 @@
 // What a server knows of a client that it may not be shown to repeat: the request, and all that was signed lately.
 // Must never be kept longer than the flow, but for what the ledger keeps anyway.
 
-import type { Challenge } from '../protocol/index.js'
-import { parseSessionRequest } from '../protocol/index.js'
+import { type Challenge, lettersOf, parseSessionRequest, type Secrets } from '../protocol/index.js'
 import type { Ledger, SessionRecord } from '../sessions/index.js'
 import { queryOf } from './capture.js'
 import { channelFor } from './own-channel.js'
 import type { FlowResources, Ring } from './ring.js'
-import { lettersOf, type Secrets, type SignedSecrets } from './shown.js'
+import type { SignedSecrets } from './signed-secrets.js'
 
 /** Names that callers give their requests: servers answer with them, so that both sides can find them. */
 const NAMES_OF_REQUESTS = ['x-request-id', 'request-id', 'x-correlation-id', 'traceparent', 'idempotency-key']
@@ -48,7 +47,7 @@ export async function secretsOf(
     if (record !== undefined) ring.remembered.add(key)
   }
   flow.letters ??= lettersOfRequest(flow, body)
-  return { sent: flow.letters, signed: ring.signed }
+  return { sent: flow.letters, isSigned: (letters) => ring.signed.isIn(letters) }
 }
 
 function lettersOfRequest({ request, to }: FlowResources, body: Uint8Array | undefined): string {

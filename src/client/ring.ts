@@ -20,7 +20,7 @@ import { type CapturedRequest, type Destination, queryOf } from './capture.js'
 import type { Clock } from './clock.js'
 import type { NoteOpening } from './forgetful.js'
 import type { ResolvedPolicy } from './policy.js'
-import type { SignedSecrets } from './shown.js'
+import type { SignedSecrets } from './signed-secrets.js'
 import type { Transport } from './transport/index.js'
 import { within } from './within.js'
 

@@ -4,6 +4,7 @@
 import type { EffectInput } from '../../machines/index.js'
 import { type Challenge, connectionCode, credentialHeaderOf, neverConnected } from '../protocol/index.js'
 import { type Answer, readAnswer } from './answer.js'
+import { RequestInvalid } from './capture.js'
 import type { EffectScope, Stoppable } from './effects/effect.js'
 import { secretsOf } from './flow-secrets.js'
 import type { FlowResources } from './ring.js'
@@ -154,8 +155,9 @@ class Sending implements Stoppable {
     clearTimeout(this.#timer)
   }
 
-  failure(error: unknown): SendFailure {
-    if (error instanceof SendFailure) return error
+  /** What a request that broke is told as: its own body may have been the reason. */
+  failure(error: unknown): SendFailure | RequestInvalid {
+    if (error instanceof SendFailure || error instanceof RequestInvalid) return error
     const code = connectionCode(error)
     const reason = this.#late ? `no answer within ${this.#timeoutMs} ms` : `no answer (${code ?? 'connection failed'})`
     return new SendFailure(!neverConnected(error), reason)

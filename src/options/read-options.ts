@@ -15,7 +15,12 @@ function plain(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   const prototype: unknown = Object.getPrototypeOf(value)
   // An object of another realm has a prototype of its own, which is the end of its chain as well.
-  return prototype === null || Object.getPrototypeOf(prototype) === null ? value : null
+  return prototype === null || Object.getPrototypeOf(prototype) === null ? ownOf(value) : null
+}
+
+/** What an object itself has: not what others have put on the prototype of all objects. */
+function ownOf<T>(given: T): T {
+  return Object.assign(Object.create(null), given)
 }
 
 /** More names than that are no help in a message. */
@@ -29,7 +34,7 @@ const MOST_LISTED = 24
  */
 export function readOptions<T>(schema: z.ZodType<T>, given: unknown, at: readonly PropertyKey[] = []): T {
   const issue = firstIssue(schema, given)
-  if (issue.success) return issue.data
+  if (issue.success) return typeof issue.data === 'object' && issue.data !== null ? ownOf(issue.data) : issue.data
   const [first] = issue.issues
   const path = [...at, ...(first?.path ?? [])]
   if (first?.code !== 'unrecognized_keys') {

@@ -1,6 +1,7 @@
 // One HTTP exchange with the account-owned routes: what was answered, or how the answer failed to come.
 // Must never follow a redirect (the key would travel along), wait without end or read without limit.
 import { neverConnected } from '../protocol/connection-failure.js'
+import { lettersOf, shownName } from '../protocol/shown-name.js'
 import type { RouteUrl } from './base-url.js'
 
 export interface ExchangeOptions {
@@ -57,7 +58,7 @@ export async function exchange(
   return {
     kind: 'answered',
     status: response.status,
-    requestId: readRequestId(response.headers, request.key),
+    requestId: readRequestId(response.headers, request),
     retryAfterMs: readRetryAfter(response.headers.get('retry-after'), Date.now()),
     body: typeof text === 'string' ? { readable: false } : readJson(text.bytes),
   }
@@ -102,10 +103,12 @@ function readJson(bytes: Uint8Array): { readable: true; json: unknown } | { read
   }
 }
 
-/** Request ids go into logs, so only short visible ASCII counts, and never one that echoes the key. */
-function readRequestId(headers: Headers, key: string): string | null {
+/** Request ids go into logs, so only what looks like one counts, and none that repeats the key or the prompt. */
+function readRequestId(headers: Headers, request: ExchangeRequest): string | null {
   const id = headers.get('x-request-id') ?? headers.get('request-id')
-  return id !== null && /^[\x21-\x7e]{1,128}$/.test(id) && !id.includes(key) ? id : null
+  if (id === null) return null
+  const sent = request.route === 'models' ? [request.key] : [request.key, request.body]
+  return shownName(id, { sent: sent.map(lettersOf).join(' ') })
 }
 
 const ONE_WEEK_MS = 7 * 24 * 3600 * 1000

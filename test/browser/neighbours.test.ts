@@ -120,6 +120,75 @@ describe.skipIf(passedOver !== null)('a stranger’s page in Chromium', () => {
     expect(thrown).toEqual([])
   })
 
+  it('ends no process and reads nothing by images, forms, frames and navigations, of the gateway either', async () => {
+    const origins = [new URL(inspector.url).origin, new URL(sandbox.url).origin, new URL(sandbox.rpcUrl).origin]
+    const paths = ['/', '//', '/%', '/v1/mpp/chat/completions', '/v1/mpp/sessions/close', '/v1/models']
+    const urls = origins.flatMap((origin) => paths.map((path) => origin + path))
+    const read = await page.evaluate(async (targets) => {
+      const seen: string[] = []
+      const settled = (element: HTMLElement, label: string): Promise<void> =>
+        new Promise((resolve) => {
+          element.onload = () => {
+            if (element instanceof HTMLImageElement) seen.push(`${label} is an image`)
+            if (element instanceof HTMLIFrameElement) {
+              try {
+                seen.push(element.contentDocument?.body.textContent ?? '')
+              } catch {
+                // Of another origin: that is what is hoped for.
+              }
+            }
+            resolve()
+          }
+          element.onerror = () => resolve()
+          document.body.append(element)
+        })
+      for (const target of targets) {
+        const image = new Image()
+        image.src = target
+        await settled(image, target)
+        const frame = document.createElement('iframe')
+        frame.name = `frame-${targets.indexOf(target)}`
+        frame.src = target
+        await settled(frame, target)
+        // A form is sent without asking first.
+        const form = document.createElement('form')
+        form.method = 'POST'
+        form.enctype = 'text/plain'
+        form.action = target
+        form.target = frame.name
+        form.innerHTML =
+          '<input name=\'{"model":"sandbox-verbose","messages":[{"role":"user","content":"x\' value=\'"}]}\'>'
+        document.body.append(form)
+        const answered = new Promise<void>((resolve) => {
+          frame.onload = () => resolve()
+        })
+        form.submit()
+        await answered
+        frame.remove()
+      }
+      return seen.filter((text) => text !== '')
+    }, urls)
+    expect(read).toEqual([])
+    for (const path of paths) {
+      const url = new URL(sandbox.url).origin + path
+      const sent: RequestInit = { method: 'POST', body: '{', headers: { authorization: 'Payment e30' } }
+      // It is a public API: whoever asks is told to pay.
+      expect(await ask(url, sent)).toMatch(/^4\d\d |nothing/)
+      expect(await ask(url, { method: 'POST', body: '{', mode: 'no-cors' })).toMatch(/^0 $|nothing/)
+      expect(await open(url.replace('http:', 'ws:'))).toBe(false)
+    }
+    // By a name that was made to point here, the gateway is the page's own site: it holds nothing that the page has not.
+    const rebound = await browser.newPage()
+    const named = `http://${STRANGER}:${new URL(sandbox.url).port}/v1/mpp/chat/completions`
+    expect((await rebound.goto(named))?.status()).toBeGreaterThanOrEqual(400)
+    await rebound.close()
+    expect(
+      (await fetch(`${sandbox.url}/v1/mpp/chat/completions`, { method: 'POST', body: '{}' })).status,
+    ).toBeGreaterThan(399)
+    expect((await fetch(inspector.url)).status).toBe(200)
+    expect(thrown).toEqual([])
+  })
+
   it('a page of another program on this machine reads and writes nothing without the token', async () => {
     const { host } = new URL(inspector.url)
     await page.goto(`http://localhost:${portOf(pages)}/`)

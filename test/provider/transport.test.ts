@@ -161,6 +161,24 @@ describe('answers that cannot be used', () => {
   })
 })
 
+describe('request ids', () => {
+  const NAMES: readonly (readonly [string, string])[] = [
+    ['the key in hex', Buffer.from(KEY).toString('hex')],
+    ['the key in base64url', Buffer.from(KEY).toString('base64url')],
+    [
+      'the prompt with other signs',
+      JSON.stringify(CHAT)
+        .replaceAll(/[^a-z0-9]+/gi, '-')
+        .slice(0, 100),
+    ],
+    ['the prompt in base64', Buffer.from(JSON.stringify(CHAT)).toString('base64').slice(0, 100)],
+  ]
+  it.each(NAMES)('that are %s are dropped', async (_, name) => {
+    const server = await serving((_request, response) => response.writeHead(401, { 'x-request-id': name }).end())
+    expect(JSON.stringify(await clientAt(server.url).chat(CHAT))).not.toContain(name)
+  })
+})
+
 describe('a server that asks for time', () => {
   it('gets at least that, and an end instead of a wait past the cap', async () => {
     let asked = 0

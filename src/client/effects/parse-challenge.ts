@@ -12,6 +12,7 @@ import {
   type SessionRequest,
   sameBytes,
   sha256,
+  shownName,
 } from '../../protocol/index.js'
 import { type ChannelPlace, isBeside } from '../../sessions/index.js'
 import { computeChannelId } from '../../tempo/index.js'
@@ -20,7 +21,6 @@ import { secretsOf } from '../flow-secrets.js'
 import { channelFor } from '../own-channel.js'
 import { refuseChannel } from '../policy.js'
 import { type FlowResources, leaveChannel, type Ring } from '../ring.js'
-import { shownName } from '../shown.js'
 import type { EffectScope } from './effect.js'
 
 /** Input of the `parseChallenge` effect. */

@@ -2,13 +2,12 @@
 // Must never cost the caller the answer: whatever the receipt says, the response is delivered.
 
 import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
-import { parseReceipt, type Receipt } from '../../protocol/index.js'
+import { parseReceipt, type Receipt, shownName } from '../../protocol/index.js'
 import { IllegalChange } from '../../sessions/index.js'
 import { resourceOf } from '../capture.js'
 import { secretsOf } from '../flow-secrets.js'
 import { refuseReceipt } from '../receipt.js'
 import { accessOf, land, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
-import { shownName } from '../shown.js'
 import type { EffectScope } from './effect.js'
 
 export async function verifyReceipt({ ring, flow }: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {

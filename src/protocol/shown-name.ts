@@ -5,8 +5,6 @@
 // case and with any signs between them: as they are, in hex, or in base64 of either alphabet. What is turned around,
 // enciphered, or spread over several answers is not found.
 
-import { encodeBase64url } from '../protocol/index.js'
-
 /** As long as any name that servers are known to give. */
 const FORM = /^[A-Za-z0-9._:/+=@~-]{1,128}$/
 
@@ -15,7 +13,7 @@ const RUN = 12
 /** A name shorter than a run is compared as a whole, but not one that any text holds. */
 const SHORTEST = 6
 /** Each run holds one of the blocks that a name is cut into. */
-const BLOCK = RUN / 2
+export const BLOCK = RUN / 2
 
 /** Of a longer text, the beginning and the end are looked at. */
 const MOST_BYTES = 262_144
@@ -45,56 +43,12 @@ export function lettersOf(text: string | Uint8Array): string {
   return LATIN1.decode(kept.subarray(0, length))
 }
 
-/** So many signed things are remembered at most, and when there are more, the newer half. */
-const MOST_SIGNED = 32
-
-/** The signatures and transactions that a client has signed or found in its ledger lately, in all their spellings. */
-export class SignedSecrets {
-  readonly #spellings = new Map<string, string>()
-  #text = ''
-  readonly #blocks = new Set<string>()
-
-  /** @param hex with `0x` */
-  remember(hex: string): void {
-    if (this.#spellings.has(hex)) return
-    this.#spellings.set(hex, spellingsOf(hex))
-    if (this.#spellings.size <= MOST_SIGNED) {
-      this.#add(hex)
-      return
-    }
-    for (const older of [...this.#spellings.keys()].slice(0, MOST_SIGNED / 2)) this.#spellings.delete(older)
-    this.#text = ''
-    this.#blocks.clear()
-    for (const kept of this.#spellings.keys()) this.#add(kept)
-  }
-
-  #add(hex: string): void {
-    const spellings = this.#spellings.get(hex) ?? ''
-    this.#text += ` ${spellings}`
-    for (let at = 0; at + BLOCK <= spellings.length; at += 1) this.#blocks.add(spellings.slice(at, at + BLOCK))
-  }
-
-  /** Whether letters repeat one of them. */
-  isIn(letters: string): boolean {
-    for (let block = 0; block + BLOCK <= letters.length; block += BLOCK) {
-      if (this.#blocks.has(letters.slice(block, block + BLOCK))) return sharesRun(letters, this.#text)
-    }
-    return false
-  }
-}
-
-/** In hex, and in base64 wherever in a group it begins. */
-function spellingsOf(hex: string): string {
-  const bytes = bytesOfHex(hex.slice(2))
-  const shifted = [0, 1, 2].map((shift) => lettersOf(encodeBase64url(bytes.subarray(shift))))
-  return [hex.slice(2).toLowerCase(), ...shifted].join(' ')
-}
-
 /** What was sent or signed, as names are held against it. */
 export interface Secrets {
   /** What this request consists of, by `lettersOf`. */
   readonly sent: string
-  readonly signed: SignedSecrets
+  /** Whether letters repeat something that was signed. */
+  isSigned?(letters: string): boolean
 }
 
 /** The name, if it may be shown: of a form that names have, and no repetition of a secret. */
@@ -103,13 +57,14 @@ export function shownName(name: string, secrets: Secrets): string | null {
 }
 
 /** Whether a text holds something that was sent or signed. */
-export function repeats(text: string, { sent, signed }: Secrets): boolean {
+export function repeats(text: string, secrets: Secrets): boolean {
   const isSecret = (letters: string): boolean =>
-    letters.length >= SHORTEST && (signed.isIn(letters) || sharesRun(letters, sent))
+    letters.length >= SHORTEST && (secrets.isSigned?.(letters) === true || sharesRun(letters, secrets.sent))
   return isSecret(lettersOf(text)) || decodings(text).some((bytes) => isSecret(lettersOf(bytes)))
 }
 
-function sharesRun(letters: string, text: string): boolean {
+/** Whether letters and a text, both by `lettersOf`, have a run in common. */
+export function sharesRun(letters: string, text: string): boolean {
   if (letters.length < RUN) return text.includes(letters)
   for (let block = 0; block + BLOCK <= letters.length; block += BLOCK) {
     const found = letters.slice(block, block + BLOCK)
@@ -131,17 +86,21 @@ function runAround(letters: string, block: number, text: string, at: number): nu
   return before + after
 }
 
+const HEX_DIGITS = /[0-9a-f]{24,}/gi
+const BASE64_DIGITS = /[A-Za-z0-9+/_-]{8,}/g
+
 /** What a name may be an encoding of: of hex and of base64, wherever in it that begins. */
 function decodings(text: string): Uint8Array[] {
   const found: Uint8Array[] = []
-  for (const [digits] of text.matchAll(/[0-9a-f]{24,}/gi)) found.push(bytesOfHex(digits), bytesOfHex(digits.slice(1)))
-  for (const [digits] of text.matchAll(/[A-Za-z0-9+/_-]{8,}/g)) {
+  for (const [digits] of text.matchAll(HEX_DIGITS)) found.push(bytesOfHex(digits), bytesOfHex(digits.slice(1)))
+  for (const [digits] of text.matchAll(BASE64_DIGITS)) {
     for (let shift = 0; shift < 4; shift += 1) found.push(bytesOfBase64(digits, shift))
   }
   return found
 }
 
-function bytesOfHex(digits: string): Uint8Array {
+/** @param digits without `0x` */
+export function bytesOfHex(digits: string): Uint8Array {
   const bytes = new Uint8Array(digits.length >> 1)
   for (let at = 0; at < bytes.length; at += 1) bytes[at] = Number.parseInt(digits.slice(2 * at, 2 * at + 2), 16)
   return bytes
