@@ -23,9 +23,11 @@ const CJS_REQUIRE = `
 import { createMppClient, type MppClientOptions } from 'mpp-flow'
 import flows = require('mpp-flow/machines')
 import provider = require('mpp-flow/provider')
+import inspect = require('mpp-flow/inspect')
+import files = require('mpp-flow/files')
 export const client = (options: MppClientOptions) => createMppClient(options)
 export const machine: string = flows.paymentFlowMachine.id
-export const account = provider.createProviderClient
+export const others = [provider.createProviderClient, inspect.inspectLocally, files.fileStore]
 `
 
 interface Way {
