@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => stage?.stop())
 
-const NOTHING = { channelId: null, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 }
+const NOTHING = { channelId: null, deposit: '0', cumulative: '0', feeAtMost: '0', vouchersSigned: 0, paidSends: 0 }
 
 /** Pays once under a policy that does not allow it, and expects that nothing at all was authorised. */
 async function refusedBy(policy: Policy, gateway: WatchedGateway, url = gateway.chat) {

@@ -21,7 +21,7 @@ afterAll(async () => {
   await rm(above, { recursive: true, force: true })
 })
 
-const NOTHING = { channelId: null, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 }
+const NOTHING = { channelId: null, deposit: '0', cumulative: '0', feeAtMost: '0', vouchersSigned: 0, paidSends: 0 }
 
 let folders = 0
 function newFolder(): string {
