@@ -350,6 +350,8 @@ describe('approve', () => {
         escrow: '0x4d50500000000000000000000000000000000000',
         origin: gateway.url,
         channelId: null,
+        fee: '250000',
+        feeToken: gateway.token,
       },
     ])
   })
