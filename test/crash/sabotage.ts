@@ -125,7 +125,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     edits: [
       {
         file: 'src/client/recover.ts',
-        find: 'placesToSearch(ring, records, options).map(',
+        find: 'placesToSearch(runtime, records, options).map(',
         replace: '[].map(',
       },
     ],
