@@ -1,7 +1,7 @@
 // Checks the receipt of a paid answer before the ledger believes it.
 // Must never cost the caller the answer: whatever the receipt says, the response is delivered.
 
-import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
+import type { Amount, AnsweredInput, PaymentFlowEvent } from '../../../machines/index.js'
 import { parseReceipt, type Receipt, shownName } from '../../protocol/index.js'
 import { IllegalChange } from '../../sessions/index.js'
 import { resourceOf } from '../capture.js'
@@ -10,16 +10,17 @@ import { refuseReceipt } from '../receipt.js'
 import { accessOf, land, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
 import type { EffectScope } from './effect.js'
 
-export async function verifyReceipt({ ring, flow }: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {
+export async function verifyReceipt({ ring, flow, input }: EffectScope<AnsweredInput>): Promise<PaymentFlowEvent> {
+  const refused = input.usedUp === null ? {} : { usedUp: input.usedUp }
   const placed = placedFlow(ring, flow.id)
   try {
     const receipt = parseReceipt(flow.answer?.header('payment-receipt'))
     const event: PaymentFlowEvent = receipt.ok
-      ? await believe(ring, placed, receipt.value)
+      ? await believe(ring, placed, receipt.value, refused)
       : receipt.reason === 'absent'
         ? { type: 'RECEIPT_MISSING' }
         : { type: 'RECEIPT_REJECTED', reason: receipt.detail }
-    if (event.type !== 'RECEIPT_VERIFIED') await presume(ring, placed)
+    if (event.type !== 'RECEIPT_VERIFIED') await presume(ring, placed, refused)
     return event
   } catch {
     // The answer was paid for and is delivered; the next receipt brings the ledger up to date.
@@ -29,15 +30,18 @@ export async function verifyReceipt({ ring, flow }: EffectScope<EffectInput>): P
   }
 }
 
+/** What was refused as used up before the answer came. */
+type Refused = { readonly usedUp?: Amount }
+
 /** The request was answered, so that what was reserved for it counts as spent, although nothing acknowledges it. */
-async function presume(ring: Ring, { key, place, flow }: PlacedFlow): Promise<void> {
+async function presume(ring: Ring, { key, place, flow }: PlacedFlow, refused: Refused): Promise<void> {
   if (!flow.reserved) return
-  await ring.ledger.apply(key, place, { type: 'ANSWER_UNACKNOWLEDGED', flow: flow.id })
+  await ring.ledger.apply(key, place, { type: 'ANSWER_UNACKNOWLEDGED', flow: flow.id, ...refused })
   flow.reserved = false
 }
 
 /** Checks a receipt against the challenge, the channel and what was signed; moves the ledger when it holds. */
-async function believe(ring: Ring, placed: PlacedFlow, receipt: Receipt): Promise<PaymentFlowEvent> {
+async function believe(ring: Ring, placed: PlacedFlow, receipt: Receipt, refused: Refused): Promise<PaymentFlowEvent> {
   const { key, place, challenge, flow } = placed
   const refuse = (reason: string): PaymentFlowEvent => ({ type: 'RECEIPT_REJECTED', reason })
   const record = await ring.ledger.read(key)
@@ -46,7 +50,8 @@ async function believe(ring: Ring, placed: PlacedFlow, receipt: Receipt): Promis
   const accepted = receipt.acceptedCumulative.toString()
   const spent = receipt.spent.toString()
   try {
-    const event = { type: 'RECEIPT_ACCEPTED', accepted, spent, resource: resourceOf(flow.to), flow: flow.id } as const
+    const booked = { accepted, spent, resource: resourceOf(flow.to), flow: flow.id, ...refused }
+    const event = { type: 'RECEIPT_ACCEPTED', ...booked } as const
     await ring.ledger.apply(key, place, event, { access: accessOf(flow) })
     flow.reserved = false
   } catch (error) {
