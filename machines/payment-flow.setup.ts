@@ -18,7 +18,7 @@ import type {
 import * as update from './payment-flow.updates.js'
 import { plan as makePlan, needsApproval } from './planning.js'
 
-/** What every effect is told: the id under which the ring keeps the flow's bytes and secrets, and nothing secret. */
+/** What every effect is told: the id under which the client keeps the flow's bytes and secrets, and nothing secret. */
 export interface EffectInput {
   readonly flow: string
 }

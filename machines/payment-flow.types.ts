@@ -5,7 +5,7 @@ import type { Amount } from './amount.js'
 import type { FailureCode, MppCode, ProblemType } from './codes.js'
 import type { SessionStatus } from './session.types.js'
 
-/** What the machine may know of the request. The bytes stay in the effect ring, under the flow's id. */
+/** What the machine may know of the request. The bytes stay in the client's flow state, under the flow's id. */
 export interface RequestSummary {
   readonly method: string
   readonly origin: string
@@ -116,12 +116,12 @@ export type Plan =
   | { readonly kind: 'unavailable'; readonly reason: string }
   | { readonly kind: 'refuse'; readonly limit: PlanLimit; readonly wanted: Amount; readonly allowed: Amount }
 
-/** What the effect ring noticed about an answer, without its text. */
+/** What the client noticed about an answer, without its text. */
 export interface AnswerFacts {
   readonly status: number
   readonly requestId: string | null
   readonly challengeId: string | null
-  /** Challenges on the answer; the newest are kept in the ring. */
+  /** Challenges on the answer; the client keeps the newest. */
   readonly challengesOffered: number
   /** The cumulative amount the refused credential carried, if one was sent. */
   readonly cumulative: Amount | null
@@ -238,7 +238,7 @@ export interface PaymentFlowInput {
   readonly closing?: string
 }
 
-/** What a flow ends with. The response itself is kept by the ring, not by the machine. */
+/** What a flow ends with. The client keeps the response itself, not the machine. */
 export interface PaymentFlowOutput {
   readonly status: 'succeeded' | 'closed' | 'failed'
   readonly failure: Failure | null

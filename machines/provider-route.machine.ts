@@ -289,7 +289,7 @@ export const providerRouteMachine = providerRoute.createMachine({
       always: unlessSomebodyWaits,
       on: { ...endings, RETRY: send },
     },
-    succeeded: { type: 'final', description: 'The answer is in the effect ring.', tags: ['final'] },
+    succeeded: { type: 'final', description: 'The client keeps the answer.', tags: ['final'] },
     failed: {
       type: 'final',
       description: 'No answer to use; the output says why and what a person should do.',

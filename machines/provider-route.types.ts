@@ -1,5 +1,5 @@
 // What a request on an account-owned route remembers, which events may reach it and what it ends with.
-// Must never hold a Virtual Key, a prompt or an answer's text: those stay in the effect ring, referred to by `requestRef`.
+// Must never hold a Virtual Key, a prompt or an answer's text: those stay in the client, referred to by `requestRef`.
 
 /** The states that the 'Ando errors page' gives to an app on an account-owned route. */
 export const PRODUCT_STATES = [
@@ -26,7 +26,7 @@ export interface RetryLimits {
 }
 
 export interface ProviderRouteInput {
-  /** Where the effect ring keeps the prompt. */
+  /** Where the client keeps the prompt. */
   readonly requestRef: string
   /** Default: `chat`. */
   readonly purpose?: ProviderRoutePurpose
@@ -92,7 +92,7 @@ export type ProviderRouteReport =
 export type ProviderRouteDecision =
   | { readonly type: 'SUBMIT' }
   | { readonly type: 'RETRY' }
-  /** The new key is in the effect ring already; it is not in the event. */
+  /** The client has the new key already; it is not in the event. */
   | { readonly type: 'KEY_REPLACED' }
   | { readonly type: 'REFRESH_MODELS' }
   | { readonly type: 'MODEL_CHOSEN'; readonly model: string }

@@ -2,7 +2,7 @@
 // Must never ask again for what was signed: it is for reads.
 
 import { ChainFailure } from '../tempo/index.js'
-import type { Ring } from './ring.js'
+import type { Runtime } from './runtime.js'
 
 /** The first pause, doubled each time. */
 const PAUSE_MS = 250
@@ -16,7 +16,7 @@ const PATIENCE_MS = 10_000
  * @throws what `ask` threw last; the signal's reason when it is aborted during a pause.
  */
 export async function askAgain<T>(
-  { clock }: Pick<Ring, 'clock'>,
+  { clock }: Pick<Runtime, 'clock'>,
   signal: AbortSignal,
   ask: () => Promise<T>,
 ): Promise<T> {

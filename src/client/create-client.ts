@@ -30,7 +30,7 @@ import { type CloseOutcome, closeOutcome, type FlowNotes, type PaymentOutcome, p
 import { resolvePolicy } from './policy.js'
 import { type RecoverOptions, recover } from './recover.js'
 import type { RecoveryReport } from './recover-report.js'
-import type { Ring } from './ring.js'
+import type { Runtime } from './runtime.js'
 import {
   closeTarget,
   findSession,
@@ -142,7 +142,7 @@ export function clientRunning(
   // What is in this memory always answers.
   const store = options.store === undefined ? memoryStore() : answeringStore(options.store, sessionMs)
   const signed = new SignedSecrets()
-  const ring: Ring = {
+  const runtime: Runtime = {
     ledger: rememberingLedger(createLedger({ store, leaseTtlMs: leaseMs }), signed),
     policy,
     account: options.account,
@@ -157,7 +157,7 @@ export function clientRunning(
     noteOpening: options.store === undefined ? warnOnce() : () => undefined,
     clock,
   }
-  const effects = createEffects(ring)
+  const effects = createEffects(runtime)
   const machine = base.provide({
     actors: asActors(effects),
     actions: {
@@ -168,7 +168,7 @@ export function clientRunning(
       }),
     },
   })
-  const flows = createFlows(ring, machine, effects, options.inspect)
+  const flows = createFlows(runtime, machine, effects, options.inspect)
 
   async function outcomeOf(running: RunningFlow): Promise<PaymentOutcome> {
     return paymentOutcome(await running.done, notesOf(running))
@@ -201,31 +201,31 @@ export function clientRunning(
     },
     sessions: {
       async list() {
-        await Promise.all(ring.concluding)
-        return listSessions(ring.ledger)
+        await Promise.all(runtime.concluding)
+        return listSessions(runtime.ledger)
       },
       async totals() {
-        await Promise.all(ring.concluding)
-        return totalSessions(ring.ledger)
+        await Promise.all(runtime.concluding)
+        return totalSessions(runtime.ledger)
       },
       async close(channelId, more = {}) {
         let running: RunningFlow
         try {
           const { url, headers = {} } = readOptions(closeOptions, more)
-          const record = await findSession(ring.ledger, channelId)
+          const record = await findSession(runtime.ledger, channelId)
           const target = record === undefined ? null : closeTarget(record, url)
           if (record === undefined || target === null) return closeOutcome(unclosable(channelId, record), NO_NOTES)
           const request = capture(target.url, { method: target.method, headers })
-          running = flows.start(request, { purpose: 'close', closing: channelId }, (resources) => {
-            resources.recordKey = record.key
+          running = flows.start(request, { purpose: 'close', closing: channelId }, (state) => {
+            state.recordKey = record.key
           })
         } catch (error) {
           return closeOutcome(unclosable(channelId, undefined, error), NO_NOTES)
         }
         return closeOutcome(await running.done, notesOf(running))
       },
-      forceClose: (channelId, options) => forceClose(ring, channelId, options),
-      recover: (options) => recover(ring, options),
+      forceClose: (channelId, options) => forceClose(runtime, channelId, options),
+      recover: (options) => recover(runtime, options),
     },
   }
 }

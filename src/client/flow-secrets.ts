@@ -4,8 +4,9 @@
 import { type Challenge, lettersOf, parseSessionRequest, type Secrets } from '../protocol/index.js'
 import type { Ledger, SessionRecord } from '../sessions/index.js'
 import { queryOf } from './capture.js'
+import type { FlowState } from './flow-state.js'
 import { channelFor } from './own-channel.js'
-import type { FlowResources, Ring } from './ring.js'
+import type { Runtime } from './runtime.js'
 import type { SignedSecrets } from './signed-secrets.js'
 
 /** Names that callers give their requests: servers answer with them, so that both sides can find them. */
@@ -32,25 +33,25 @@ export function rememberingLedger(ledger: Ledger, signed: SignedSecrets): Ledger
  * in the ledger: it is read once.
  */
 export async function secretsOf(
-  ring: Ring,
-  flow: FlowResources,
+  runtime: Runtime,
+  flow: FlowState,
   body: Uint8Array | undefined,
   offered: readonly Challenge[],
 ): Promise<Secrets> {
   for (const challenge of offered) {
     const terms = parseSessionRequest(challenge)
     if (!terms.ok) continue
-    const { key } = channelFor(ring, terms.value)
-    if (ring.remembered.has(key)) continue
+    const { key } = channelFor(runtime, terms.value)
+    if (runtime.remembered.has(key)) continue
     // A ledger that cannot be read is told of by whoever needs it; until then nothing of it was sent.
-    const record = await ring.ledger.read(key).catch(() => undefined)
-    if (record !== undefined) ring.remembered.add(key)
+    const record = await runtime.ledger.read(key).catch(() => undefined)
+    if (record !== undefined) runtime.remembered.add(key)
   }
   flow.letters ??= lettersOfRequest(flow, body)
-  return { sent: flow.letters, isSigned: (letters) => ring.signed.isIn(letters) }
+  return { sent: flow.letters, isSigned: (letters) => runtime.signed.isIn(letters) }
 }
 
-function lettersOfRequest({ request, to }: FlowResources, body: Uint8Array | undefined): string {
+function lettersOfRequest({ request, to }: FlowState, body: Uint8Array | undefined): string {
   const headers = request.headers.without(...NAMES_OF_REQUESTS).flat()
   const values = headers.filter((_, at) => at % 2 === 1)
   const queries = [queryOf(request.to), queryOf(to)].filter((query) => query !== '')

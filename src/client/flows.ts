@@ -1,5 +1,5 @@
 // Starts flows: by the tables of the chart when nobody watches, as XState actors otherwise.
-// Must never start one without its resources, nor end one without giving back what it holds.
+// Must never start one without its state, nor end one without giving back what it holds.
 
 import { Actor, type ActorOptions, type InspectionEvent, type Observer, type SnapshotFrom, transition } from 'xstate'
 import {
@@ -13,9 +13,11 @@ import {
 } from '../../machines/index.js'
 import type { CapturedRequest } from './capture.js'
 import type { Effects } from './effects/index.js'
+import { endFlow, openFlow } from './flow-holdings.js'
 import { FlowRun, START } from './flow-run.js'
+import { createFlowState, type FlowState } from './flow-state.js'
 import type { FlowNotes } from './outcome.js'
-import { endFlow, type FlowResources, openFlow, type Ring, resourcesFor } from './ring.js'
+import type { Runtime } from './runtime.js'
 import { whenAborted } from './transport/index.js'
 import { UnwatchedFlow } from './unwatched-flow.js'
 
@@ -30,7 +32,7 @@ export type FlowPurpose = Pick<PaymentFlowInput, 'purpose' | 'closing'>
 
 /** A flow under way. */
 export interface RunningFlow {
-  readonly resources: FlowResources
+  readonly state: FlowState
   readonly trace: readonly TraceStep[]
   readonly timing: readonly number[]
   /** Settles no earlier than the flow is started, or stopped. Rejected when its machine broke. */
@@ -43,22 +45,22 @@ export interface Flows {
   /** @throws Error for an actor that was not created here. */
   runningOf(actor: PaymentFlowActor): RunningFlow
   /** Runs a flow to its end. `prepare` is given what the flow keeps, before anything is done with it. */
-  start(request: CapturedRequest, purpose: FlowPurpose, prepare?: (resources: FlowResources) => void): RunningFlow
+  start(request: CapturedRequest, purpose: FlowPurpose, prepare?: (state: FlowState) => void): RunningFlow
 }
 
 /** What the client noted about a flow while it ran. */
-export function notesOf({ resources, trace, timing }: RunningFlow): FlowNotes {
-  return { response: resources.answer?.response ?? null, trace, timing }
+export function notesOf({ state, trace, timing }: RunningFlow): FlowNotes {
+  return { response: state.answer?.response ?? null, trace, timing }
 }
 
 /** @param watching sees every flow; then all of them are actors */
 export function createFlows(
-  ring: Ring,
+  runtime: Runtime,
   machine: typeof paymentFlowMachine,
   effects: Effects,
   watching: Inspector | undefined,
 ): Flows {
-  const { limits, bounds } = ring.policy
+  const { limits, bounds } = runtime.policy
   // An inspector is shown XState's own actors; flows that nobody watches need none.
   const chart = watching === undefined ? chartOf(machine) : null
   // Names that no other process gives: other processes see them in the ledger.
@@ -79,7 +81,7 @@ export function createFlows(
 
   function createActorOf(request: CapturedRequest, purpose: FlowPurpose, inspect?: Inspector): PaymentFlowActor {
     const id = crypto.randomUUID()
-    const resources = resourcesFor(id, request)
+    const state = createFlowState(id, request)
     const trace: TraceStep[] = []
     const timing: number[] = []
     const note = traceInto(trace)
@@ -90,8 +92,8 @@ export function createFlows(
     const begin = (): void => {
       started = true
       // Stopped before: its effects find nothing to work with.
-      if (resources.ended) return
-      openFlow(ring, resources)
+      if (state.ended) return
+      openFlow(runtime, state)
       const cancel = (): void => actor.send({ type: 'CANCEL' })
       if (signal?.aborted === true) cancel()
       else if (signal !== null) deaf = whenAborted(signal, cancel)
@@ -114,7 +116,7 @@ export function createFlows(
     // Ends the flow's hold on things before anybody hears of its end.
     const over = (): Promise<void> => {
       deaf?.()
-      return endFlow(ring, resources)
+      return endFlow(runtime, state)
     }
     const done = new Promise<PaymentFlowOutput>((resolve, reject) => {
       actor.subscribe({
@@ -133,34 +135,30 @@ export function createFlows(
       })
       // XState tells nobody of a stop before the start.
       stopped = () => {
-        if (started || resources.ended) return
-        resources.ended = true
+        if (started || state.ended) return
+        state.ended = true
         resolve(cancelledAt(machine, actor.getSnapshot()))
       }
     })
     done.catch(() => undefined)
-    actors.set(actor, { resources, trace, timing, done })
+    actors.set(actor, { state, trace, timing, done })
     return actor
   }
 
-  function start(
-    request: CapturedRequest,
-    purpose: FlowPurpose,
-    prepare?: (resources: FlowResources) => void,
-  ): RunningFlow {
+  function start(request: CapturedRequest, purpose: FlowPurpose, prepare?: (state: FlowState) => void): RunningFlow {
     if (chart === null) {
       const actor = createActorOf(request, purpose)
       const run = runningOf(actor)
-      prepare?.(run.resources)
+      prepare?.(run.state)
       actor.start()
       return run
     }
     started += 1
     const id = `${series}.${started}`
-    const resources = resourcesFor(id, request)
-    openFlow(ring, resources)
-    prepare?.(resources)
-    const unwatched = new UnwatchedFlow(ring, resources)
+    const state = createFlowState(id, request)
+    openFlow(runtime, state)
+    prepare?.(state)
+    const unwatched = new UnwatchedFlow(runtime, state)
     unwatched.start((watch) => new FlowRun(chart, effects, inputOf(id, request, purpose), watch))
     return unwatched
   }

@@ -4,7 +4,7 @@
 import type { HeldLease, SessionRecord } from '../sessions/index.js'
 import { mayPassByItself, toChainFailure } from '../tempo/index.js'
 import { reconcile } from './effects/reconcile.js'
-import type { Ring } from './ring.js'
+import type { Runtime } from './runtime.js'
 
 const LOOK_EVERY_MS = 200
 const LOOKS = 20
@@ -17,7 +17,7 @@ const LOOKS = 20
  * @throws ChainFailure when the chain cannot be asked; the transaction stays stored.
  */
 export async function sendAndLook(
-  ring: Ring,
+  runtime: Runtime,
   lease: HeldLease,
   record: SessionRecord,
   signal: AbortSignal,
@@ -25,7 +25,7 @@ export async function sendAndLook(
   const { key, place, secrets } = record
   const { pendingTransaction } = secrets
   if (pendingTransaction === null) throw new Error('the ledger holds no signed transaction')
-  const client = await ring.clientFor(place.chainId)
+  const client = await runtime.clientFor(place.chainId)
   let refusal: string | null = null
   try {
     await client.request({ method: 'eth_sendRawTransaction', params: [pendingTransaction] })
@@ -36,13 +36,13 @@ export async function sendAndLook(
     refusal = failure.message
   }
   for (let look = 0; look < LOOKS; look += 1) {
-    const result = await reconcile(ring, { key, place }, lease)
+    const result = await reconcile(runtime, { key, place }, lease)
     if (
       'record' in result &&
       result.record?.session.pending?.transactionHash !== record.session.pending?.transactionHash
     )
       return { decided: true, refusal }
-    await ring.clock.pause(LOOK_EVERY_MS, signal)
+    await runtime.clock.pause(LOOK_EVERY_MS, signal)
   }
   return { decided: false, refusal }
 }

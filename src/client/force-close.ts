@@ -11,7 +11,7 @@ import { reconcile } from './effects/reconcile.js'
 import { causeOf, type ForceCloseOutcome, type ForceCloseStep, forceCloseFailure } from './force-close-outcome.js'
 import { sendAndLook } from './force-close-send.js'
 import { type ForceCloseOptions, forceCloseOptions } from './options.js'
-import type { Ring } from './ring.js'
+import type { Runtime } from './runtime.js'
 import { findSession } from './sessions.js'
 
 const LOOK_EVERY_MS = 5_000
@@ -22,7 +22,7 @@ const MOST_SIGNED = 3
 
 /** One call of {@link forceClose}, as it goes on. */
 interface Run {
-  readonly ring: Ring
+  readonly runtime: Runtime
   readonly channelId: string
   readonly options: { readonly [K in keyof ForceCloseOptions]: ForceCloseOptions[K] | undefined }
   readonly signal: AbortSignal
@@ -80,7 +80,7 @@ function mayPass(error: unknown): boolean {
  * ```
  */
 export async function forceClose(
-  ring: Ring,
+  runtime: Runtime,
   channelId: string,
   given: ForceCloseOptions = {},
 ): Promise<ForceCloseOutcome> {
@@ -94,7 +94,7 @@ export async function forceClose(
     })
   }
   const run: Run = {
-    ring,
+    runtime,
     channelId,
     options,
     signal: options.signal ?? new AbortController().signal,
@@ -125,12 +125,12 @@ export async function forceClose(
 }
 
 async function untilOver(run: Run): Promise<ForceCloseOutcome> {
-  const { ring, channelId, signal } = run
+  const { runtime, channelId, signal } = run
   for (let looks = 0; ; looks += 1) {
     signal.throwIfAborted()
-    const record = await findSession(ring.ledger, channelId)
+    const record = await findSession(runtime.ledger, channelId)
     if (record === undefined) return unknown(run, looks)
-    if (record.place.payer !== ring.account.address.toLowerCase()) {
+    if (record.place.payer !== runtime.account.address.toLowerCase()) {
       return forceCloseFailure(channelId, 'session_unavailable', 'another account pays for this channel', null)
     }
     if (isEnded(record)) return over(run, record)
@@ -142,13 +142,13 @@ async function untilOver(run: Run): Promise<ForceCloseOutcome> {
       const feeAtMost = run.feeAtMost.toString()
       return forceCloseFailure(channelId, 'session_unavailable', why, null, { advice, feeAtMost })
     }
-    if (waitMs > 0) await ring.clock.pause(waitMs, signal)
+    if (waitMs > 0) await runtime.clock.pause(waitMs, signal)
   }
 }
 
 /** A failure that may pass is waited out, as long as the policy's patience for a session goes. */
 async function patiently(run: Run, work: () => Promise<number>): Promise<number> {
-  const { ring, options, signal } = run
+  const { runtime, options, signal } = run
   try {
     const waitMs = await work()
     run.failingSince = null
@@ -156,18 +156,18 @@ async function patiently(run: Run, work: () => Promise<number>): Promise<number>
   } catch (error) {
     if (signal.aborted || !mayPass(error)) throw error
     run.failingSince ??= Date.now()
-    if (Date.now() - run.failingSince >= ring.policy.timeouts.sessionMs) throw error
+    if (Date.now() - run.failingSince >= runtime.policy.timeouts.sessionMs) throw error
     return Math.min(options.lookEveryMs ?? LOOK_EVERY_MS, 1_000)
   }
 }
 
 /** Takes the next step that the record's state asks for. @returns how long to wait before the next look, in milliseconds. */
 async function advance(run: Run, before: SessionRecord): Promise<number> {
-  const { ring, signal } = run
+  const { runtime, signal } = run
   const { key, place } = before
-  const lease = await ring.ledger.lease(key, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
+  const lease = await runtime.ledger.lease(key, { signal, timeoutMs: runtime.policy.timeouts.sessionMs })
   try {
-    const result = await reconcile(ring, { key, place }, lease)
+    const result = await reconcile(runtime, { key, place }, lease)
     if ('undecidedMs' in result) {
       await tell(run, before, 'deciding')
       return result.undecidedMs
@@ -214,34 +214,34 @@ const STEPS: Readonly<Record<SessionStatus, Step>> = {
 async function request(run: Run, lease: HeldLease, record: SessionRecord): Promise<number> {
   const { transaction, transactionHash, validBefore } = await sign(run, record, 'requestClose')
   const event = { type: 'REQUEST_CLOSE_SIGNED', transactionHash, validBefore } as const
-  const stored = await run.ring.ledger.apply(record.key, record.place, event, { lease, transaction })
+  const stored = await run.runtime.ledger.apply(record.key, record.place, event, { lease, transaction })
   return send(run, lease, stored, 'requesting')
 }
 
 async function withdraw(run: Run, lease: HeldLease, record: SessionRecord): Promise<number> {
   const { transaction, transactionHash, validBefore } = await sign(run, record, 'withdraw')
   const event = { type: 'WITHDRAW_SIGNED', transactionHash, validBefore } as const
-  const stored = await run.ring.ledger.apply(record.key, record.place, event, { lease, transaction })
+  const stored = await run.runtime.ledger.apply(record.key, record.place, event, { lease, transaction })
   return send(run, lease, stored, 'withdrawing')
 }
 
 async function sign(run: Run, record: SessionRecord, kind: 'requestClose' | 'withdraw') {
-  const { ring, options, signed } = run
+  const { runtime, options, signed } = run
   if (signed[kind] >= MOST_SIGNED) {
     const said = run.refusal === null ? '' : `: ${run.refusal}`
     throw new NotIncluded(`the chain did not include any of ${MOST_SIGNED} ${kind} transactions${said}`)
   }
   const { chainId, escrow } = record.place
   const { withdrawableAt } = record.session
-  const client = await ring.clientFor(chainId)
+  const client = await runtime.clientFor(chainId)
   const { descriptor } = channelOf(record)
   const terms = {
-    account: ring.account,
+    account: runtime.account,
     chainId,
     escrow,
     descriptor,
-    maxFee: BigInt(ring.policy.maxFee),
-    clock: ring.clock,
+    maxFee: BigInt(runtime.policy.maxFee),
+    clock: runtime.clock,
     ...(options.feeToken !== undefined && { feeToken: options.feeToken }),
     ...(withdrawableAt !== null && { notBefore: withdrawableAt }),
   }
@@ -257,7 +257,7 @@ async function sign(run: Run, record: SessionRecord, kind: 'requestClose' | 'wit
 async function send(run: Run, lease: HeldLease, record: SessionRecord, step: ForceCloseStep): Promise<number> {
   await tell(run, record, step)
   if (step === 'withdrawing') run.withdrawal = record.session.pending?.transactionHash ?? null
-  const { decided, refusal } = await sendAndLook(run.ring, lease, record, run.signal)
+  const { decided, refusal } = await sendAndLook(run.runtime, lease, record, run.signal)
   run.refusal = refusal
   return decided ? 0 : 1_000
 }
@@ -273,8 +273,8 @@ async function tell(run: Run, record: SessionRecord, step: ForceCloseStep): Prom
   const { withdrawableAt, pending } = record.session
   let secondsLeft: number | null = null
   if (withdrawableAt !== null) {
-    const { blockTime } = await readNewestBlock(await run.ring.clientFor(record.place.chainId), {
-      clock: run.ring.clock,
+    const { blockTime } = await readNewestBlock(await run.runtime.clientFor(record.place.chainId), {
+      clock: run.runtime.clock,
     })
     secondsLeft = Math.max(0, withdrawableAt - blockTime)
   }
@@ -296,19 +296,22 @@ function unknown({ channelId, feeAtMost }: Run, looks: number): ForceCloseOutcom
 }
 
 /** How the channel ended, whoever ended it. */
-async function over({ ring, channelId, withdrawal, ...run }: Run, record: SessionRecord): Promise<ForceCloseOutcome> {
+async function over(
+  { runtime, channelId, withdrawal, ...run }: Run,
+  record: SessionRecord,
+): Promise<ForceCloseOutcome> {
   const { settled, refunded, seenAtBlock } = record.session
   const status = record.status === 'withdrawn' ? 'withdrawn' : 'closed'
   const feeAtMost = run.feeAtMost.toString()
   if (refunded === null) return { status, channelId, settlement: null, feeAtMost }
   const known = status === 'withdrawn' ? withdrawal : null
-  const txHash = known ?? (await closingHash(ring, record, seenAtBlock))
+  const txHash = known ?? (await closingHash(runtime, record, seenAtBlock))
   return { status, channelId, settlement: { settled, refunded, txHash }, feeAtMost }
 }
 
-async function closingHash(ring: Ring, record: SessionRecord, fromBlock: number | null): Promise<string | null> {
+async function closingHash(runtime: Runtime, record: SessionRecord, fromBlock: number | null): Promise<string | null> {
   try {
-    const client = await ring.clientFor(record.place.chainId)
+    const client = await runtime.clientFor(record.place.chainId)
     const where = { channelId: channelOf(record).channelId, escrow: record.place.escrow, fromBlock }
     return (await findClosing(client, where))?.txHash ?? null
   } catch {

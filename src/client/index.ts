@@ -1,5 +1,5 @@
 // What the client offers to callers.
-// Must never export the ring: it holds the secrets of running flows.
+// Must never export the runtime: it holds the secrets of running flows.
 
 export { OptionError } from '../options/index.js'
 export { createMppClient, type MppClient } from './create-client.js'

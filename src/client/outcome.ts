@@ -104,7 +104,7 @@ function ended(output: PaymentFlowOutput, { response, trace, timing }: FlowNotes
   }
 }
 
-/** The outcome of a payment, from the machine's output and the answer that the ring kept. */
+/** The outcome of a payment, from the machine's output and the answer that the runtime kept. */
 export function paymentOutcome(output: PaymentFlowOutput, notes: FlowNotes): PaymentOutcome {
   const rest = ended(output, notes)
   const { response } = notes

@@ -3,23 +3,23 @@
 import type { SessionRequest } from '../protocol/index.js'
 import { type ChannelPlace, channelKey } from '../sessions/index.js'
 import { ZERO_ADDRESS } from '../tempo/index.js'
-import type { OwnChannel, Ring } from './ring.js'
+import type { OwnChannel, Runtime } from './runtime.js'
 
 /** Where this client's channel for some terms is. */
-export function channelFor(ring: Ring, terms: SessionRequest): OwnChannel {
-  const known = ring.channels.get(terms)
+export function channelFor(runtime: Runtime, terms: SessionRequest): OwnChannel {
+  const known = runtime.channels.get(terms)
   if (known !== undefined) return known
   const place: ChannelPlace = {
     chainId: terms.chainId,
     escrow: terms.escrowContract,
-    payer: lower(ring.account.address),
-    signer: lower(ring.voucherSigner.address),
+    payer: lower(runtime.account.address),
+    signer: lower(runtime.voucherSigner.address),
     payee: terms.recipient,
     token: terms.currency,
     operator: terms.operator ?? ZERO_ADDRESS,
   }
   const channel = { place, key: channelKey(place) }
-  ring.channels.set(terms, channel)
+  runtime.channels.set(terms, channel)
   return channel
 }
 

@@ -4,7 +4,7 @@
 import { exceeds } from '../../machines/index.js'
 import { parseReceipt, type Receipt } from '../protocol/index.js'
 import type { Ledger, SessionRecord } from '../sessions/index.js'
-import type { PlacedFlow } from './ring.js'
+import type { PlacedFlow } from './flow-state.js'
 
 /** Why a receipt is not one for this paid send; null when it is. */
 export function refuseReceipt(receipt: Receipt, challengeId: string, record: SessionRecord | undefined): string | null {

@@ -33,7 +33,7 @@ import {
   type RecoverProgress,
   reportOf,
 } from './recover-report.js'
-import type { Ring } from './ring.js'
+import type { Runtime } from './runtime.js'
 
 /** Where to look. */
 export interface SearchPlace {
@@ -62,25 +62,25 @@ export interface Searched {
  * Never throws, except when it is aborted.
  */
 export async function searchChain(
-  ring: Ring,
+  runtime: Runtime,
   where: SearchPlace,
   records: readonly SessionRecord[],
   options: SearchOptions,
 ): Promise<Searched> {
   const { chainId, escrow } = where
-  const payer = lowerCase(ring.account.address)
+  const payer = lowerCase(runtime.account.address)
   try {
     const { signal, fromBlock, onProgress } = options
-    const client = await askAgain(ring, signal, () => ring.clientFor(chainId))
+    const client = await askAgain(runtime, signal, () => runtime.clientFor(chainId))
     const range = fromBlock === undefined ? {} : { fromBlock }
     const onPart = (left: number, of: number): void => onProgress?.({ step: 'searching', chainId, escrow, left, of })
-    const found = await askAgain(ring, signal, () =>
+    const found = await askAgain(runtime, signal, () =>
       findOpenings(client, { payer, escrow, chainId, signal, onPart, ...range }),
     )
     const unknown = found.openings.filter(({ channelId }) => isUnknown(records, channelId))
     const channelIds = unknown.map(({ channelId }) => channelId)
-    const sightings = await askAgain(ring, signal, () =>
-      sightChannels(client, { channelIds, escrow, clock: ring.clock }),
+    const sightings = await askAgain(runtime, signal, () =>
+      sightChannels(client, { channelIds, escrow, clock: runtime.clock }),
     )
     const channels: RecoveredChannel[] = []
     // One after the other: of two in the same place, the first one found takes it.
@@ -88,7 +88,7 @@ export async function searchChain(
       const sighting = sightings[index]
       if (sighting === undefined || sighting.deposit === 0n) continue
       const known = records.find((record) => record.session.channelId === opening.channelId)
-      channels.push(await takeIn(ring, where, { opening, sighting, known }, options))
+      channels.push(await takeIn(runtime, where, { opening, sighting, known }, options))
     }
     const blocks = { from: found.fromBlock, to: found.toBlock }
     return { search: { chainId, escrow, blocks, opened: found.openings.length, detail: null }, channels }
@@ -114,7 +114,7 @@ interface Found {
 }
 
 async function takeIn(
-  ring: Ring,
+  runtime: Runtime,
   where: SearchPlace,
   { opening, sighting, known }: Found,
   options: SearchOptions,
@@ -139,9 +139,9 @@ async function takeIn(
   try {
     const contradiction = contradictionIn(known, sighting.settled)
     if (contradiction !== null && !options.trustNode) throw new ChainFailure('contradiction', contradiction)
-    const usable = options.reuse || mayPayWithAdopted(amounts, ring.policy.limits)
+    const usable = options.reuse || mayPayWithAdopted(amounts, runtime.policy.limits)
     const keys = usable ? [own, keyBeside(own, channelId)] : [keyBeside(own, channelId)]
-    const record = await adopt(ring, place, event, {
+    const record = await adopt(runtime, place, event, {
       keys: known === undefined ? keys : [known.key],
       signal: options.signal,
     })
@@ -149,7 +149,7 @@ async function takeIn(
       source: 'chain',
       found: 'funded',
       action: 'adopted',
-      detail: adviceOn(ring, record, own),
+      detail: adviceOn(runtime, record, own),
     })
   } catch (error) {
     if (options.signal.aborted) throw error
@@ -161,7 +161,7 @@ async function takeIn(
 
 /** Takes the channel in under the first of `keys` that no other channel stands at, and whose record can be read. */
 async function adopt(
-  ring: Ring,
+  runtime: Runtime,
   place: ChannelPlace,
   event: Extract<SessionEvent, { type: 'CHANNEL_ADOPTED' }>,
   p: { readonly keys: readonly string[]; readonly signal: AbortSignal },
@@ -169,14 +169,14 @@ async function adopt(
   let refusal: unknown = new Error('no place in the ledger took the channel')
   for (const key of p.keys) {
     try {
-      const lease = await ring.ledger.lease(key, { signal: p.signal, timeoutMs: ring.policy.timeouts.sessionMs })
+      const lease = await runtime.ledger.lease(key, { signal: p.signal, timeoutMs: runtime.policy.timeouts.sessionMs })
       try {
-        const standing = await ring.ledger.read(key)
+        const standing = await runtime.ledger.read(key)
         if (standing !== undefined && !isEnded(standing)) continue
-        await ring.ledger.apply(key, place, event, { lease })
+        await runtime.ledger.apply(key, place, event, { lease })
         // A forced close may be under way.
-        await askAgain(ring, p.signal, () => reconcile(ring, { key, place }, lease))
-        const record = await ring.ledger.read(key)
+        await askAgain(runtime, p.signal, () => reconcile(runtime, { key, place }, lease))
+        const record = await runtime.ledger.read(key)
         if (record !== undefined) return record
       } finally {
         await lease.release()
@@ -190,10 +190,10 @@ async function adopt(
   throw refusal
 }
 
-function adviceOn(ring: Ring, record: SessionRecord, own: string): string {
+function adviceOn(runtime: Runtime, record: SessionRecord, own: string): string {
   const forced = forcedClose(record)
   if (forced !== null) return forced
-  if (!sameHex(record.place.signer, ring.voucherSigner.address)) {
+  if (!sameHex(record.place.signer, runtime.voucherSigner.address)) {
     return `its vouchers are signed by ${record.place.signer}, which is not this client: get its deposit back with forceClose`
   }
   if (record.key === own) return 'requests to its payee are paid with it from now on'

@@ -7,7 +7,7 @@ import { reconcile } from './effects/reconcile.js'
 import { causeOf } from './force-close-outcome.js'
 import { type RecoveredChannel, type RecoverProgress, reportOf, told, withNotes } from './recover-report.js'
 import { undoLies } from './recover-vouched.js'
-import type { Ring } from './ring.js'
+import type { Runtime } from './runtime.js'
 
 export interface SettleOptions {
   readonly signal: AbortSignal
@@ -18,17 +18,17 @@ export interface SettleOptions {
 
 /** Brings every record that is not over in line with the chain. Never throws, except when it is aborted. */
 export function settleLedger(
-  ring: Ring,
+  runtime: Runtime,
   records: readonly SessionRecord[],
   options: SettleOptions,
 ): Promise<readonly RecoveredChannel[]> {
   const { onProgress } = options
-  const payer = ring.account.address.toLowerCase()
+  const payer = runtime.account.address.toLowerCase()
   const live = records.filter((record) => record.place.payer === payer && !isEnded(record))
   let left = live.length
   return Promise.all(
     live.map(async (record) => {
-      const channel = await settle(ring, record, options)
+      const channel = await settle(runtime, record, options)
       left -= 1
       onProgress?.({ step: 'settling', left, of: live.length })
       return channel
@@ -37,25 +37,27 @@ export function settleLedger(
 }
 
 async function settle(
-  ring: Ring,
+  runtime: Runtime,
   known: SessionRecord,
   { signal, trustNode }: SettleOptions,
 ): Promise<RecoveredChannel> {
   const { key, place } = known
   try {
-    const lease = await ring.ledger.lease(key, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
+    const lease = await runtime.ledger.lease(key, { signal, timeoutMs: runtime.policy.timeouts.sessionMs })
     try {
-      const before = (await ring.ledger.read(key)) ?? known
+      const before = (await runtime.ledger.read(key)) ?? known
       if (before.session.channelId !== known.session.channelId)
         return aside(known, 'somebody else has ended it meanwhile')
-      const undone = trustNode ? await askAgain(ring, signal, () => undoLies(ring, before, lease, signal)) : null
+      const undone = trustNode ? await askAgain(runtime, signal, () => undoLies(runtime, before, lease, signal)) : null
       const notes = undone?.notes ?? []
       if (undone !== null && undone.aside !== null) {
         const rest = { source: 'ledger', found: 'undecided', action: 'kept', detail: null } as const
         return withNotes(reportOf(before, undone.aside, rest), notes)
       }
-      const result = await askAgain(ring, signal, () => reconcile(ring, { key, place }, lease, { vouched: trustNode }))
-      const after = await ring.ledger.read(key)
+      const result = await askAgain(runtime, signal, () =>
+        reconcile(runtime, { key, place }, lease, { vouched: trustNode }),
+      )
+      const after = await runtime.ledger.read(key)
       const report = reportOf(before, after, { source: 'ledger', ...told(before, after, 'undecidedMs' in result) })
       const contradiction = 'contradiction' in result ? result.contradiction : undefined
       return contradiction === undefined ? withNotes(report, notes) : contradicted(report, contradiction, trustNode)

@@ -5,7 +5,7 @@ import type { PendingOperation, SessionEvent } from '../../machines/index.js'
 import { amountOf } from '../../machines/index.js'
 import { channelKey, type HeldLease, isBeside, isEnded, type SessionRecord } from '../sessions/index.js'
 import { ChainFailure, readNewestBlock, type SeenBlock, timeOf } from '../tempo/index.js'
-import type { Ring } from './ring.js'
+import type { Runtime } from './runtime.js'
 
 /** A node that is further behind than this has not caught up, and cannot be vouched for. */
 const CAUGHT_UP_SECONDS = 60
@@ -42,23 +42,23 @@ const DROPS: Readonly<Record<PendingOperation['kind'], (SessionEvent['type'] & `
  * @throws ChainFailure `behind` when the node has not caught up with this machine's clock.
  */
 export async function undoLies(
-  ring: Ring,
+  runtime: Runtime,
   record: SessionRecord,
   lease: HeldLease,
   signal: AbortSignal,
 ): Promise<Vouched> {
   if (isEnded(record)) return { notes: [], aside: null }
   const { key, place, session } = record
-  const newest = await readNewestBlock(await ring.clientFor(place.chainId), { clock: ring.clock })
-  holdCaughtUp(ring, newest)
+  const newest = await readNewestBlock(await runtime.clientFor(place.chainId), { clock: runtime.clock })
+  holdCaughtUp(runtime, newest)
   const notes: string[] = []
   const { seenAtBlock } = session
   if (seenAtBlock !== null && seenAtBlock > newest.block) {
-    await ring.ledger.apply(key, place, { type: 'SIGHTING_RESET' }, { lease })
+    await runtime.ledger.apply(key, place, { type: 'SIGHTING_RESET' }, { lease })
     notes.push(
       `it was last seen in block ${seenAtBlock}, which the node does not have (its newest is ${newest.block}): that sighting was reset`,
     )
-    await ring.clock.pause(NEXT_BLOCK_MS, signal)
+    await runtime.clock.pause(NEXT_BLOCK_MS, signal)
   }
   const { pending } = session
   if (pending === null || (pending.validBefore ?? 0) <= newest.blockTime + LONGEST_WAIT_SECONDS)
@@ -67,7 +67,7 @@ export async function undoLies(
   const moves = amountOf(pending.amount, place.token)
   const drop = DROPS[pending.kind]
   if (drop !== null) {
-    await ring.ledger.apply(key, place, { type: drop }, { lease })
+    await runtime.ledger.apply(key, place, { type: drop }, { lease })
     const still =
       pending.kind === 'topUp'
         ? `: it may still add ${moves} to the deposit then, unless the channel is closed before`
@@ -82,10 +82,10 @@ export async function undoLies(
   notes.push(
     `its open can be included shortly before ${until} only: it is kept apart, its deposit of ${moves} counts in maxTotalDeposit until then, and another channel may be opened`,
   )
-  return { notes, aside: await ring.ledger.setOpenAside(key, place, lease) }
+  return { notes, aside: await runtime.ledger.setOpenAside(key, place, lease) }
 }
 
-function holdCaughtUp({ clock }: Ring, { blockTime }: SeenBlock): void {
+function holdCaughtUp({ clock }: Runtime, { blockTime }: SeenBlock): void {
   const now = Math.floor(clock.now() / 1000)
   if (blockTime >= now - CAUGHT_UP_SECONDS) return
   const both = `the time of its newest block is ${timeOf(blockTime)}, that of this machine is ${timeOf(now)}`

@@ -7,7 +7,7 @@ import type { SessionRecord } from '../sessions/index.js'
 import { type SearchPlace, searchChain } from './recover-chain.js'
 import { settleLedger } from './recover-ledger.js'
 import type { RecoveredChannel, RecoverProgress, RecoveryReport } from './recover-report.js'
-import type { Ring } from './ring.js'
+import type { Runtime } from './runtime.js'
 import { readableRecords } from './sessions.js'
 
 export interface RecoverOptions {
@@ -63,16 +63,16 @@ const recoverOptions = optionsOf({
  * }
  * ```
  */
-export async function recover(ring: Ring, given: RecoverOptions = {}): Promise<RecoveryReport> {
+export async function recover(runtime: Runtime, given: RecoverOptions = {}): Promise<RecoveryReport> {
   const options = readOptions(recoverOptions, given)
   const signal = options.signal ?? new AbortController().signal
-  const { records, unreadable } = await readableRecords(ring.ledger)
+  const { records, unreadable } = await readableRecords(runtime.ledger)
   const { onProgress, trustNode = false } = options
-  const settled = await settleLedger(ring, records, { signal, trustNode, onProgress })
-  const after = await readableRecords(ring.ledger)
+  const settled = await settleLedger(runtime, records, { signal, trustNode, onProgress })
+  const after = await readableRecords(runtime.ledger)
   const found = await Promise.all(
-    placesToSearch(ring, records, options).map((where) =>
-      searchChain(ring, where, after.records, {
+    placesToSearch(runtime, records, options).map((where) =>
+      searchChain(runtime, where, after.records, {
         signal,
         fromBlock: options.fromBlock,
         reuse: options.reuse ?? false,
@@ -95,7 +95,7 @@ function withoutRepeats(channels: readonly RecoveredChannel[]): readonly Recover
 
 /** Every chain and escrow that the policy allows or the ledger has used. */
 function placesToSearch(
-  { policy, account }: Ring,
+  { policy, account }: Runtime,
   records: readonly SessionRecord[],
   { chainIds }: { readonly chainIds?: readonly number[] | undefined },
 ): readonly SearchPlace[] {

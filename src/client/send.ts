@@ -7,7 +7,7 @@ import { type Answer, readAnswer } from './answer.js'
 import { RequestInvalid } from './capture.js'
 import type { EffectScope, Stoppable } from './effects/effect.js'
 import { secretsOf } from './flow-secrets.js'
-import type { FlowResources } from './ring.js'
+import type { FlowState } from './flow-state.js'
 import {
   aborted,
   type Exchange,
@@ -52,7 +52,7 @@ const OF_THE_BODY = ['content-type', 'content-encoding', 'content-length', 'cont
 /** The key of the request that is paid for: what is answered about the channel is not its answer. */
 const KEY_OF_THE_REQUEST = 'idempotency-key'
 
-function headersFor(flow: FlowResources, options: SendOptions): HeaderFields {
+function headersFor(flow: FlowState, options: SendOptions): HeaderFields {
   const { credential, challenge = flow.challenge, withBody, aboutChannel = !withBody } = options
   const { headers } = flow.request
   const described = withBody ? headers : headers.without(...OF_THE_BODY)
@@ -87,20 +87,20 @@ export async function send(scope: EffectScope<EffectInput>, options: SendOptions
 }
 
 async function exchange(
-  { flow, ring }: EffectScope<EffectInput>,
+  { flow, runtime }: EffectScope<EffectInput>,
   options: SendOptions,
   sending: Sending,
 ): Promise<Answer> {
   const captured = flow.request.body
   const body = captured instanceof Promise ? await captured : captured
-  const incoming = await sending.begin(ring.transport, outgoing(flow, options, body))
+  const incoming = await sending.begin(runtime.transport, outgoing(flow, options, body))
   return readAnswer(incoming, {
     ...options,
-    secretsOf: (offered) => secretsOf(ring, flow, body, offered),
+    secretsOf: (offered) => secretsOf(runtime, flow, body, offered),
   })
 }
 
-function outgoing(flow: FlowResources, options: SendOptions, body: Uint8Array<ArrayBuffer> | undefined): Outgoing {
+function outgoing(flow: FlowState, options: SendOptions, body: Uint8Array<ArrayBuffer> | undefined): Outgoing {
   const { method, options: others, signal } = flow.request
   const headers = headersFor(flow, options)
   return options.withBody

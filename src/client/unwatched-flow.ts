@@ -2,25 +2,27 @@
 // Must never be told apart from a watched one by its outcome.
 
 import type { PaymentFlowOutput, TraceStep } from '../../machines/index.js'
+import { endFlow } from './flow-holdings.js'
 import type { FlowRun, FlowWatch } from './flow-run.js'
-import { endFlow, type FlowResources, type Ring } from './ring.js'
+import type { FlowState } from './flow-state.js'
+import type { Runtime } from './runtime.js'
 import { whenAborted } from './transport/index.js'
 
 /** A flow under way. */
 export class UnwatchedFlow implements FlowWatch {
-  readonly resources: FlowResources
+  readonly state: FlowState
   trace: readonly TraceStep[] = []
   timing: readonly number[] = []
   readonly done: Promise<PaymentFlowOutput>
-  readonly #ring: Ring
+  readonly #runtime: Runtime
   #run: FlowRun | null = null
   #deaf: (() => void) | null = null
   #resolve: (output: PaymentFlowOutput) => void = () => undefined
   #reject: (error: unknown) => void = () => undefined
 
-  constructor(ring: Ring, resources: FlowResources) {
-    this.#ring = ring
-    this.resources = resources
+  constructor(runtime: Runtime, state: FlowState) {
+    this.#runtime = runtime
+    this.state = state
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -29,7 +31,7 @@ export class UnwatchedFlow implements FlowWatch {
 
   /** @param run starts it */
   start(run: (watch: FlowWatch) => FlowRun): void {
-    const { signal } = this.resources.request
+    const { signal } = this.state.request
     if (signal !== null) this.#deaf = whenAborted(signal, () => this.#run?.send({ type: 'CANCEL' }))
     this.#run = run(this)
     if (signal?.aborted === true) this.#run.send({ type: 'CANCEL' })
@@ -53,6 +55,6 @@ export class UnwatchedFlow implements FlowWatch {
 
   #letGo(): Promise<void> {
     this.#deaf?.()
-    return endFlow(this.#ring, this.resources)
+    return endFlow(this.#runtime, this.state)
   }
 }

@@ -2,7 +2,7 @@
 // Must never export what is inside a record's secrets by any other way than the ledger itself.
 
 export type { Freshness } from './deposits.js'
-export { type Flights, FlightTimeout, type Slot, type TurnGrant } from './flights.js'
+export { type Flights, FlightTimeout, type Slot, type TurnGrant, type WaitOptions } from './flights.js'
 export type { HeldLease, LeaseOptions } from './lease.js'
 export { type ChangeOptions, createLedger, IllegalChange, type Ledger, type LedgerOptions } from './ledger.js'
 export { type MemoryStoreOptions, memoryStore } from './memory-store.js'

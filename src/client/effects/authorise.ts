@@ -15,8 +15,10 @@ import {
 import type { ChannelDescriptor } from '../../protocol/index.js'
 import type { ChannelPlace, HeldLease, SessionRecord } from '../../sessions/index.js'
 import { effectiveSigner, sameHex } from '../../tempo/index.js'
+import { acquireLease, releaseLease } from '../flow-holdings.js'
+import type { PlacedFlow } from '../flow-state.js'
 import { refuseChannel } from '../policy.js'
-import { dropLease, holdLease, type PlacedFlow, placedFlow, type Ring, viewFor } from '../ring.js'
+import { placedFlow, type Runtime, viewFor } from '../runtime.js'
 import { unlessAborted } from '../within.js'
 import type { EffectScope } from './effect.js'
 
@@ -44,21 +46,21 @@ export async function authorise<Kind extends Plan['kind']>(
   scope: EffectScope<PlannedInput>,
   kind: Kind,
 ): Promise<Authorisation<Kind> | Changed> {
-  const { ring, flow, signal } = scope
-  const placed = placedFlow(ring, flow.id)
-  const lease = await holdLease(ring, flow, placed.key, signal)
-  const record = await ring.ledger.read(placed.key)
+  const { runtime, flow, signal } = scope
+  const placed = placedFlow(runtime, flow.id)
+  const lease = await acquireLease(runtime, flow, placed.key, signal)
+  const record = await runtime.ledger.read(placed.key)
   // Others may have deposited since anybody looked.
-  const view = await viewFor(ring, placed, record, 'now')
+  const view = await viewFor(runtime, placed, record, 'now')
   const { made } = planAgain(scope, view, kind)
   if (made !== null) return { placed, lease, record, view, plan: made }
-  await dropLease(flow)
+  await releaseLease(flow)
   return { changed: view }
 }
 
 /** The plan as it is made of the channel now: the one that is wanted, or another. */
 export function planAgain<Kind extends Plan['kind']>(
-  { ring, input }: Pick<EffectScope<PlannedInput>, 'ring' | 'input'>,
+  { runtime, input }: Pick<EffectScope<PlannedInput>, 'runtime' | 'input'>,
   session: SessionView,
   kind: Kind,
 ):
@@ -66,7 +68,7 @@ export function planAgain<Kind extends Plan['kind']>(
   | { readonly made: null; readonly other: Plan | null } {
   const { challenge, ...context } = input.context
   if (challenge === null) return { made: null, other: null }
-  const again = plan({ ...context, challenge, session }, ring.policy.strategy)
+  const again = plan({ ...context, challenge, session }, runtime.policy.strategy)
   return isPlan(again, kind) ? { made: again, other: null } : { made: null, other: again }
 }
 
@@ -97,7 +99,7 @@ export class ChannelRefused extends Error {
  * @throws ChannelRefused
  */
 export function holdChannelPolicy(
-  { policy, account, voucherSigner }: Ring,
+  { policy, account, voucherSigner }: Runtime,
   { chainId, escrow }: Pick<ChannelPlace, 'chainId' | 'escrow'>,
   descriptor: Omit<ChannelDescriptor, 'salt' | 'expiringNonceHash'>,
 ): void {
@@ -134,7 +136,7 @@ export function holdDepositLimit(limits: FlowLimits, view: SessionView, deposit:
  * that lost it cannot write, and what it signed never leaves it.
  */
 export async function withinTotal<T>(
-  ring: Ring,
+  runtime: Runtime,
   { place }: PlacedFlow,
   limits: FlowLimits,
   signal: AbortSignal,
@@ -142,7 +144,7 @@ export async function withinTotal<T>(
 ): Promise<T> {
   if (limits.maxTotalDeposit === null) return work([])
   const all = `deposits:${place.chainId}:${place.payer}:${place.token}`
-  const lease = await ring.ledger.lease(all, { signal, timeoutMs: ring.policy.timeouts.sessionMs })
+  const lease = await runtime.ledger.lease(all, { signal, timeoutMs: runtime.policy.timeouts.sessionMs })
   try {
     // Whoever was left while an account thinks keeps nobody waiting: what it signs after that is neither stored nor sent.
     return await unlessAborted(signal, work([lease]))

@@ -13,7 +13,7 @@ import {
 } from '../../protocol/index.js'
 import type { SessionRecord } from '../../sessions/index.js'
 import type { Clock } from '../clock.js'
-import type { PlacedFlow } from '../ring.js'
+import type { PlacedFlow } from '../flow-state.js'
 
 /** Whether a challenge must not be answered any more. */
 export function isExpired(challenge: Challenge, clock: Clock): boolean {

@@ -6,12 +6,13 @@ import type { EffectInput, PaymentFlowEvent } from '../../../machines/index.js'
 import { StoreError } from '../../sessions/index.js'
 import { ChainFailure, type ChainFailureReason } from '../../tempo/index.js'
 import { RequestInvalid } from '../capture.js'
-import { type FlowResources, flowOf, type Ring } from '../ring.js'
+import type { FlowState } from '../flow-state.js'
+import { flowOf, type Runtime } from '../runtime.js'
 
 /** What an effect works with. */
 export interface EffectScope<Input extends EffectInput> {
-  readonly ring: Ring
-  readonly flow: FlowResources
+  readonly runtime: Runtime
+  readonly flow: FlowState
   readonly input: Input
   /** Aborted when the state is left. Made when it is first looked at. */
   readonly signal: AbortSignal
@@ -123,9 +124,9 @@ export interface Listener {
 export type StartEffect<Input extends EffectInput> = (input: Input, listener: Listener) => Stoppable
 
 /** Makes an effect of its work: reports reach the machine for as long as its state is not left. */
-export function effect<Input extends EffectInput>(ring: Ring, run: EffectRun<Input>): StartEffect<Input> {
+export function effect<Input extends EffectInput>(runtime: Runtime, run: EffectRun<Input>): StartEffect<Input> {
   return (input, listener) => {
-    const running = new Running(ring, input, listener)
+    const running = new Running(runtime, input, listener)
     run(running).then(
       (event) => running.end(event),
       (error: unknown) => running.end(eventOf(error)),
@@ -143,15 +144,15 @@ class Running<Input extends EffectInput> implements EffectScope<Input>, Stoppabl
   #over = false
 
   constructor(
-    readonly ring: Ring,
+    readonly runtime: Runtime,
     readonly input: Input,
     listener: Listener,
   ) {
     this.#listener = listener
   }
 
-  get flow(): FlowResources {
-    return flowOf(this.ring, this.input.flow)
+  get flow(): FlowState {
+    return flowOf(this.runtime, this.input.flow)
   }
 
   get signal(): AbortSignal {

@@ -12,7 +12,9 @@ import {
   sightChannel,
   type TopUpTerms,
 } from '../../tempo/index.js'
-import { dropLease, type PlacedFlow, type Ring, referenceFor } from '../ring.js'
+import { releaseLease } from '../flow-holdings.js'
+import type { PlacedFlow } from '../flow-state.js'
+import { type Runtime, referenceFor } from '../runtime.js'
 import { type Authorisation, authorise, type Changed, planAgain } from './authorise.js'
 import { channelOf } from './credential.js'
 import type { EffectScope } from './effect.js'
@@ -35,22 +37,22 @@ export async function authoriseDeposit<Kind extends FundingKind>(
   scope: EffectScope<PlannedInput>,
   kind: Kind,
 ): Promise<Authorisation<Kind> | Changed | Unfunded> {
-  const { ring, flow } = scope
+  const { runtime, flow } = scope
   const authorised = await authorise(scope, kind)
   if ('changed' in authorised || isResumed(authorised.plan)) return authorised
   const { placed, record } = authorised
   try {
-    const { balance, fee } = await spendableFor(ring, placed, kind, record)
+    const { balance, fee } = await spendableFor(runtime, placed, kind, record)
     const spendable = balance > fee ? balance - fee : 0n
     const view = { ...authorised.view, spendable: spendable.toString() }
     const plan = planAgain(scope, view, kind)
     if (plan.made !== null) return { ...authorised, view, plan: plan.made }
-    await dropLease(flow)
+    await releaseLease(flow)
     if (plan.other?.kind !== 'unfunded') return { changed: view }
     const { payer: owner, token } = placed.place
     return { lacks: describeShortage({ owner, token, needed: BigInt(plan.other.needed), fee, held: balance }) }
   } catch (error) {
-    await dropLease(flow)
+    await releaseLease(flow)
     throw error
   }
 }
@@ -72,15 +74,15 @@ export function isAsPlanned({ plan }: Authorisation<FundingKind>, { plan: planne
 }
 
 async function spendableFor(
-  ring: Ring,
+  runtime: Runtime,
   placed: PlacedFlow,
   kind: FundingKind,
   record: SessionRecord | undefined,
 ): Promise<Spendable> {
-  const client = await ring.clientFor(placed.place.chainId)
-  if (kind === 'open') return readSpendableForOpen(client, openTerms(ring, placed))
+  const client = await runtime.clientFor(placed.place.chainId)
+  if (kind === 'open') return readSpendableForOpen(client, openTerms(runtime, placed))
   try {
-    return await readSpendableForTopUp(client, topUpTerms(ring, placed, record))
+    return await readSpendableForTopUp(client, topUpTerms(runtime, placed, record))
   } catch (error) {
     // A node from before the channel was opened refuses to top it up: that says nothing about the channel.
     const { channelId } = channelOf(record)
@@ -89,28 +91,28 @@ async function spendableFor(
       channelId,
       escrow: placed.place.escrow,
       notBefore,
-      ...referenceFor(ring, record),
+      ...referenceFor(runtime, record),
     })
     throw error
   }
 }
 
 /** The terms of an open, apart from its deposit. */
-export function openTerms(ring: Ring, placed: PlacedFlow): Omit<OpenTerms, 'deposit'> {
+export function openTerms(runtime: Runtime, placed: PlacedFlow): Omit<OpenTerms, 'deposit'> {
   const { payee, operator, token, signer } = placed.place
-  return { ...transactionTerms(ring, placed), payee, operator, token, authorizedSigner: signer }
+  return { ...transactionTerms(runtime, placed), payee, operator, token, authorizedSigner: signer }
 }
 
 /** The terms of a top-up, apart from what it adds. */
 export function topUpTerms(
-  ring: Ring,
+  runtime: Runtime,
   placed: PlacedFlow,
   record: SessionRecord | undefined,
 ): Omit<TopUpTerms, 'additionalDeposit'> {
-  return { ...transactionTerms(ring, placed), descriptor: channelOf(record).descriptor }
+  return { ...transactionTerms(runtime, placed), descriptor: channelOf(record).descriptor }
 }
 
-function transactionTerms({ account, policy, clock }: Ring, { place, terms }: PlacedFlow) {
+function transactionTerms({ account, policy, clock }: Runtime, { place, terms }: PlacedFlow) {
   const { chainId, escrow } = place
   return {
     account,

@@ -1,7 +1,7 @@
 // Puts the effects together under the names that the machine invokes them by.
 // Must never add a decision: an effect does one thing and reports what came of it.
 
-import type { Ring } from '../ring.js'
+import type { Runtime } from '../runtime.js'
 import { acquireSession, awaitAcknowledgement } from './acquire-session.js'
 import { asActor, effect } from './effect.js'
 import { openSession } from './open-session.js'
@@ -20,22 +20,22 @@ import { wait } from './wait.js'
 export type Effects = ReturnType<typeof createEffects>
 
 /** Every effect that the machine invokes. */
-export function createEffects(ring: Ring) {
+export function createEffects(runtime: Runtime) {
   return {
-    sendUnpaid: effect(ring, sendUnpaid),
-    parseChallenge: effect(ring, parseChallenge),
-    acquireSession: effect(ring, acquireSession),
-    awaitAcknowledgement: effect(ring, awaitAcknowledgement),
-    requestApproval: effect(ring, requestApproval),
-    openSession: effect(ring, openSession),
-    topUpSession: effect(ring, topUpSession),
-    signVoucher: effect(ring, signVoucher),
-    reconcileSession: effect(ring, reconcileSession),
-    sendPaid: effect(ring, sendPaid),
-    resendPaid: effect(ring, resendPaid),
-    verifyReceipt: effect(ring, verifyReceipt),
-    wait: effect(ring, wait),
-    sendClose: effect(ring, sendClose),
+    sendUnpaid: effect(runtime, sendUnpaid),
+    parseChallenge: effect(runtime, parseChallenge),
+    acquireSession: effect(runtime, acquireSession),
+    awaitAcknowledgement: effect(runtime, awaitAcknowledgement),
+    requestApproval: effect(runtime, requestApproval),
+    openSession: effect(runtime, openSession),
+    topUpSession: effect(runtime, topUpSession),
+    signVoucher: effect(runtime, signVoucher),
+    reconcileSession: effect(runtime, reconcileSession),
+    sendPaid: effect(runtime, sendPaid),
+    resendPaid: effect(runtime, resendPaid),
+    verifyReceipt: effect(runtime, verifyReceipt),
+    wait: effect(runtime, wait),
+    sendClose: effect(runtime, sendClose),
   }
 }
 

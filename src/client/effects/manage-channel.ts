@@ -5,9 +5,9 @@ import type { EffectInput } from '../../../machines/index.js'
 import { type Challenge, parseSessionRequest } from '../../protocol/index.js'
 import { isBeside } from '../../sessions/index.js'
 import type { Answer } from '../answer.js'
+import type { PlacedFlow } from '../flow-state.js'
 import { isKnownCode } from '../known-code.js'
 import { channelFor } from '../own-channel.js'
-import type { PlacedFlow } from '../ring.js'
 import { SendFailure, type SendOptions, send } from '../send.js'
 import type { EffectScope } from './effect.js'
 import { refuseChallenge, refuseTerms } from './parse-challenge.js'
@@ -65,10 +65,10 @@ async function bodylessChallenge(scope: Scope, placed: PlacedFlow): Promise<Chal
   try {
     for (const challenge of answer.offered.challenges) {
       const terms = parseSessionRequest(challenge)
-      if (!terms.ok || refuseTerms(scope.ring, terms.value) !== null) continue
-      const { key } = channelFor(scope.ring, terms.value)
+      if (!terms.ok || refuseTerms(scope.runtime, terms.value) !== null) continue
+      const { key } = channelFor(scope.runtime, terms.value)
       if (placed.key !== key && !isBeside(placed.key, key)) continue
-      if ((await refuseChallenge(scope.ring, undefined, challenge)) === null) return challenge
+      if ((await refuseChallenge(scope.runtime, undefined, challenge)) === null) return challenge
     }
     return null
   } finally {
@@ -79,7 +79,7 @@ async function bodylessChallenge(scope: Scope, placed: PlacedFlow): Promise<Chal
 /** @throws SendFailure of a request that left nothing behind: no credential is in it. */
 async function askForChallenge(scope: Scope): Promise<Answer> {
   try {
-    return await sendBodyless(scope, { timeoutMs: scope.ring.policy.timeouts.unpaidMs })
+    return await sendBodyless(scope, { timeoutMs: scope.runtime.policy.timeouts.unpaidMs })
   } catch (error) {
     throw error instanceof SendFailure ? new SendFailure(false, error.message) : error
   }

@@ -5,7 +5,9 @@ import { needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../.
 import type { HeldLease } from '../../sessions/index.js'
 import { signOpen, signVoucher } from '../../tempo/index.js'
 import { resourceOf } from '../capture.js'
-import { accessOf, dropLease, viewFor } from '../ring.js'
+import { releaseLease } from '../flow-holdings.js'
+import { accessOf } from '../flow-state.js'
+import { viewFor } from '../runtime.js'
 import {
   type Authorisation,
   authorise,
@@ -18,7 +20,7 @@ import { type EffectScope, signing } from './effect.js'
 import { authoriseDeposit, insteadOfDeposit, openTerms } from './funding.js'
 
 export async function openSession(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent> {
-  const { ring, flow, input, signal } = scope
+  const { runtime, flow, input, signal } = scope
   const first = await authorise(scope, 'open')
   if ('changed' in first) return { type: 'SESSION_CHANGED', session: first.changed }
   const { placed, record, view } = first
@@ -26,25 +28,25 @@ export async function openSession(scope: EffectScope<PlannedInput>): Promise<Pay
   if (record?.status === 'opening') return { type: 'OPEN_RESUMED', session: view }
   const { limits } = input.context
   try {
-    return await withinTotal(ring, placed, limits, signal, async (dependsOn) => {
+    return await withinTotal(runtime, placed, limits, signal, async (dependsOn) => {
       // Planned once more: another channel may have taken the room while this one waited.
       const authorised = await authoriseDeposit(scope, 'open')
       if (!('plan' in authorised)) return insteadOfDeposit(authorised)
       // More than was approved: it is asked for again.
       if (needsApproval(authorised.plan, limits, input.context.approvedDeposit)) {
-        await dropLease(flow)
+        await releaseLease(flow)
         return { type: 'SESSION_CHANGED', session: authorised.view }
       }
       return signAndStore(scope, authorised, dependsOn)
     })
   } catch (error) {
-    await dropLease(flow)
+    await releaseLease(flow)
     throw error
   }
 }
 
 async function signAndStore(
-  { ring, flow, input, signal }: EffectScope<PlannedInput>,
+  { runtime, flow, input, signal }: EffectScope<PlannedInput>,
   { placed, lease, view, plan }: Authorisation<'open'>,
   dependsOn: readonly HeldLease[],
 ): Promise<PaymentFlowEvent> {
@@ -53,16 +55,16 @@ async function signAndStore(
   const { limits } = input.context
   holdVoucherLimit(limits, view, plan.cumulative)
   holdDepositLimit(limits, view, plan.deposit)
-  holdChannelPolicy(ring, place, { ...place, authorizedSigner: place.signer })
-  const client = await ring.clientFor(chainId)
+  holdChannelPolicy(runtime, place, { ...place, authorizedSigner: place.signer })
+  const client = await runtime.clientFor(chainId)
   const open = await signing('open', () =>
-    signOpen(client, { ...openTerms(ring, placed), deposit: BigInt(plan.deposit) }),
+    signOpen(client, { ...openTerms(runtime, placed), deposit: BigInt(plan.deposit) }),
   )
   const { channelId, descriptor, transaction, transactionHash, validBefore } = open
   const feeAtMost = open.feeAtMost.toString()
   const cumulative = plan.cumulative
   const first = { channelId, cumulative: BigInt(cumulative), chainId, escrow }
-  const voucher = await signing('voucher', () => signVoucher(ring.voucherSigner, first))
+  const voucher = await signing('voucher', () => signVoucher(runtime.voucherSigner, first))
   // Left while the account was thinking: its leases are given back, and nobody will send this.
   signal.throwIfAborted()
   const event = {
@@ -76,9 +78,9 @@ async function signAndStore(
     validBefore,
   } as const
   const signed = { voucher, transaction, access: accessOf(flow) }
-  const stored = await ring.ledger.apply(key, place, event, { lease, dependsOn, ...signed })
-  flow.known = cumulative
-  ring.noteOpening(flow.to.url)
-  const session = await viewFor(ring, placed, stored)
+  const stored = await runtime.ledger.apply(key, place, event, { lease, dependsOn, ...signed })
+  flow.lastSeenCumulative = cumulative
+  runtime.noteOpening(flow.to.url)
+  const session = await viewFor(runtime, placed, stored)
   return { type: 'OPEN_SIGNED', session, deposit: plan.deposit, cumulative, feeAtMost }
 }

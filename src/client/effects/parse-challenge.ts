@@ -17,10 +17,12 @@ import {
 import { type ChannelPlace, isBeside } from '../../sessions/index.js'
 import { computeChannelId } from '../../tempo/index.js'
 import type { CapturedBody } from '../capture.js'
+import { leaveChannel } from '../flow-holdings.js'
 import { secretsOf } from '../flow-secrets.js'
+import type { FlowState } from '../flow-state.js'
 import { channelFor } from '../own-channel.js'
 import { refuseChannel } from '../policy.js'
-import { type FlowResources, leaveChannel, type Ring } from '../ring.js'
+import type { Runtime } from '../runtime.js'
 import type { EffectScope } from './effect.js'
 
 /** Input of the `parseChallenge` effect. */
@@ -40,7 +42,7 @@ type Refusal = Exclude<
 >
 
 export async function parseChallenge(scope: EffectScope<ParseChallengeInput>): Promise<PaymentFlowEvent> {
-  const { ring, flow, input } = scope
+  const { runtime, flow, input } = scope
   const { answer } = flow
   if (answer === null) return { type: 'CHALLENGE_UNSUPPORTED', reason: 'the answer carries no challenge' }
   if (answer.offerProblem !== null) return { type: 'CHALLENGE_REJECTED', reason: answer.offerProblem }
@@ -53,25 +55,25 @@ export async function parseChallenge(scope: EffectScope<ParseChallengeInput>): P
       if (terms.reason === 'malformed') refusal = { type: 'CHALLENGE_REJECTED', reason: terms.detail }
       continue
     }
-    const refused = await refuse(ring, flow, challenge, terms.value, input.committed)
+    const refused = await refuse(runtime, flow, challenge, terms.value, input.committed)
     if (refused !== null) refusal = refused
     else if (passOver > 0) passOver -= 1
-    else return accept(ring, flow, challenge, terms.value)
+    else return accept(runtime, flow, challenge, terms.value)
   }
   return refusal
 }
 
 /** Why a challenge is not answered, or null. */
 async function refuse(
-  ring: Ring,
-  flow: FlowResources,
+  runtime: Runtime,
+  flow: FlowState,
   challenge: Challenge,
   terms: SessionRequest,
   committed: boolean,
 ): Promise<Refusal | null> {
-  const refused = refuseTerms(ring, terms) ?? (await refuseChallenge(ring, flow.request.body, challenge))
+  const refused = refuseTerms(runtime, terms) ?? (await refuseChallenge(runtime, flow.request.body, challenge))
   const own = flow.key ?? flow.recordKey
-  if (refused !== null || !committed || own === null || own === keyFor(ring, flow, terms)) return refused
+  if (refused !== null || !committed || own === null || own === keyFor(runtime, flow, terms)) return refused
   return {
     type: 'CHALLENGE_REJECTED',
     reason: 'the challenge is for another channel than the one this flow is about',
@@ -79,18 +81,18 @@ async function refuse(
 }
 
 /** Whether a challenge for another channel comes after the accepted one, and would be accepted in its place. */
-async function hasAnother(ring: Ring, flow: FlowResources, accepted: Challenge, key: string): Promise<boolean> {
+async function hasAnother(runtime: Runtime, flow: FlowState, accepted: Challenge, key: string): Promise<boolean> {
   const offered = flow.answer?.offered.challenges ?? []
   for (const challenge of offered.slice(offered.indexOf(accepted) + 1)) {
     const terms = parseSessionRequest(challenge)
-    if (!terms.ok || keyFor(ring, flow, terms.value) === key) continue
-    if ((await refuse(ring, flow, challenge, terms.value, false)) === null) return true
+    if (!terms.ok || keyFor(runtime, flow, terms.value) === key) continue
+    if ((await refuse(runtime, flow, challenge, terms.value, false)) === null) return true
   }
   return false
 }
 
 /** Holds what the challenge asks for against the policy. */
-export function refuseTerms({ policy }: Ring, terms: SessionRequest): Refusal | null {
+export function refuseTerms({ policy }: Runtime, terms: SessionRequest): Refusal | null {
   const denied = (reason: string): Refusal => ({ type: 'POLICY_DENIED', reason })
   const { chainId, escrowContract: escrow, currency: token, recipient: payee } = terms
   const refused = refuseChannel(policy, { chainId, escrow, token, payee })
@@ -105,7 +107,7 @@ export function refuseTerms({ policy }: Ring, terms: SessionRequest): Refusal | 
 
 /** Holds the challenge against the clock and the bytes that its credential would be sent with. */
 export async function refuseChallenge(
-  { clock }: Pick<Ring, 'clock'>,
+  { clock }: Pick<Runtime, 'clock'>,
   sent: CapturedBody,
   challenge: Challenge,
 ): Promise<Refusal | null> {
@@ -122,20 +124,20 @@ export async function refuseChallenge(
 }
 
 /** The key of the record that a challenge is about; for a close, it may stand beside the channel in use. */
-function keyFor(ring: Ring, flow: FlowResources, terms: SessionRequest): string {
-  const { key } = channelFor(ring, terms)
+function keyFor(runtime: Runtime, flow: FlowState, terms: SessionRequest): string {
+  const { key } = channelFor(runtime, terms)
   return flow.recordKey !== null && isBeside(flow.recordKey, key) ? flow.recordKey : key
 }
 
 async function accept(
-  ring: Ring,
-  flow: FlowResources,
+  runtime: Runtime,
+  flow: FlowState,
   challenge: Challenge,
   terms: SessionRequest,
 ): Promise<PaymentFlowEvent> {
-  const { place } = channelFor(ring, terms)
-  const key = keyFor(ring, flow, terms)
-  if (flow.key !== key) await leaveChannel(ring, flow)
+  const { place } = channelFor(runtime, terms)
+  const key = keyFor(runtime, flow, terms)
+  if (flow.key !== key) await leaveChannel(runtime, flow)
   flow.challenge = challenge
   flow.terms = terms
   flow.place = place
@@ -150,20 +152,20 @@ async function accept(
       { ...terms, ...(snapshot && { snapshot }) },
       place,
       key,
-      await namesOf(ring, flow, challenge, terms),
+      await namesOf(runtime, flow, challenge, terms),
     ),
-    another: await hasAnother(ring, flow, challenge, key),
+    another: await hasAnother(runtime, flow, challenge, key),
   }
 }
 
 /** What a challenge calls things, as far as it may be shown. */
 async function namesOf(
-  ring: Ring,
-  flow: FlowResources,
+  runtime: Runtime,
+  flow: FlowState,
   { id, realm }: Challenge,
   { unitType }: SessionRequest,
 ): Promise<Pick<ChallengeSummary, 'id' | 'realm' | 'unitType'>> {
-  const secrets = await secretsOf(ring, flow, await flow.request.body, [])
+  const secrets = await secretsOf(runtime, flow, await flow.request.body, [])
   const { host, hostname } = flow.to.url
   return {
     id: shownName(id, secrets),

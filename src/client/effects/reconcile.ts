@@ -14,7 +14,9 @@ import {
   readWithdrawalDelay,
   sightChannel,
 } from '../../tempo/index.js'
-import { dropLease, holdLease, type PlacedFlow, placedFlow, type Ring, referenceFor, viewFor } from '../ring.js'
+import { acquireLease, releaseLease } from '../flow-holdings.js'
+import type { PlacedFlow } from '../flow-state.js'
+import { placedFlow, type Runtime, referenceFor, viewFor } from '../runtime.js'
 import { contradictionIn } from './contradiction.js'
 import { channelOf } from './credential.js'
 import type { EffectScope } from './effect.js'
@@ -31,22 +33,22 @@ export type Reconciled =
     }
   | { readonly undecidedMs: number }
 
-export async function reconcileSession({ ring, flow, signal }: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {
-  const placed = placedFlow(ring, flow.id)
-  const lease = await holdLease(ring, flow, placed.key, signal)
+export async function reconcileSession({ runtime, flow, signal }: EffectScope<EffectInput>): Promise<PaymentFlowEvent> {
+  const placed = placedFlow(runtime, flow.id)
+  const lease = await acquireLease(runtime, flow, placed.key, signal)
   try {
-    const result = await reconcile(ring, placed, lease)
+    const result = await reconcile(runtime, placed, lease)
     if ('undecidedMs' in result) {
-      await dropLease(flow)
+      await releaseLease(flow)
       return { type: 'OPERATION_UNDECIDED', waitMs: result.undecidedMs }
     }
     // Nothing is signed on the word of a node that contradicts what is known.
     if (result.contradiction !== undefined) throw new ChainFailure('contradiction', result.contradiction)
     // An open that is to be sent again keeps the lease until the server has answered.
-    if (result.record?.status !== 'opening') await dropLease(flow)
-    return { type: 'SESSION_RECONCILED', session: await viewFor(ring, placed, result.record) }
+    if (result.record?.status !== 'opening') await releaseLease(flow)
+    return { type: 'SESSION_RECONCILED', session: await viewFor(runtime, placed, result.record) }
   } catch (error) {
-    await dropLease(flow)
+    await releaseLease(flow)
     throw error
   }
 }
@@ -60,18 +62,18 @@ export async function reconcileSession({ ring, flow, signal }: EffectScope<Effec
  * channel that contradicts what was signed; nothing is changed then.
  */
 export async function reconcile(
-  ring: Ring,
+  runtime: Runtime,
   { key, place }: Pick<PlacedFlow, 'key' | 'place'>,
   lease: HeldLease,
   { vouched = false }: { readonly vouched?: boolean } = {},
 ): Promise<Reconciled> {
-  const record = await ring.ledger.read(key)
+  const record = await runtime.ledger.read(key)
   if (record === undefined || record.session.channelId === null || isEnded(record)) return { record }
   const { channelId } = channelOf(record)
-  const client = await ring.clientFor(place.chainId)
+  const client = await runtime.clientFor(place.chainId)
   const where = { channelId, escrow: place.escrow }
   const { pending, seenAtBlock, withdrawableAt } = record.session
-  const sighting = await sightChannel(client, { ...where, notBefore: seenAtBlock, ...referenceFor(ring, record) })
+  const sighting = await sightChannel(client, { ...where, notBefore: seenAtBlock, ...referenceFor(runtime, record) })
   const { block } = sighting
   const deposit = sighting.deposit.toString()
   // A ledger that believes in more than the chain holds (restored from another machine, say) keeps its belief: a deposit
@@ -81,12 +83,12 @@ export async function reconcile(
   const named = contradiction === null ? {} : { contradiction }
   const settled = contradiction === null || vouched ? sighting.settled.toString() : record.session.settled
   const apply = async (event: SessionEvent): Promise<Reconciled> => ({
-    record: await ring.ledger.apply(key, place, event, { lease }),
+    record: await runtime.ledger.apply(key, place, event, { lease }),
     ...named,
   })
   /** What is to be done about a transaction that the chain does not show: wait for it, or go on without it. */
   const unless = async (tooLate: SessionEvent): Promise<Reconciled> =>
-    (await undecided(ring, record, client, sighting)) ?? apply(tooLate)
+    (await undecided(runtime, record, client, sighting)) ?? apply(tooLate)
 
   if (sighting.deposit === 0n) {
     if (record.status === 'opening') {
@@ -188,13 +190,13 @@ export async function reconcile(
  * @throws ChainFailure when the chain cannot be asked, or answers from before the channel was last seen.
  */
 export async function isGone(
-  ring: Pick<Ring, 'clock'>,
+  runtime: Pick<Runtime, 'clock'>,
   client: Client,
   where: { readonly channelId: Hex; readonly escrow: Address },
   record: SessionRecord,
 ): Promise<boolean> {
   const notBefore = record.session.seenAtBlock
-  const sighting = await sightChannel(client, { ...where, notBefore, ...referenceFor(ring, record) })
+  const sighting = await sightChannel(client, { ...where, notBefore, ...referenceFor(runtime, record) })
   if (sighting.deposit !== 0n) return false
   refuseOldAbsence(record, sighting)
   return true
@@ -212,7 +214,7 @@ function refuseOldAbsence({ session, usedAt }: SessionRecord, { block, blockTime
 
 /** While a transaction may still be included: send it again, or wait when it is about to expire. Null: it is too late. */
 async function undecided(
-  { clock }: Pick<Ring, 'clock'>,
+  { clock }: Pick<Runtime, 'clock'>,
   record: SessionRecord,
   client: Client,
   { blockTime }: ChannelSighting,

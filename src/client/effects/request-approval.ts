@@ -2,25 +2,26 @@
 // Must never take silence for an approval.
 
 import { type Amount, movedBy, type PaymentFlowEvent, type Plan, type PlannedInput } from '../../../machines/index.js'
+import { releaseLease } from '../flow-holdings.js'
+import type { FlowState, PlacedFlow } from '../flow-state.js'
 import type { PaymentIntent, Policy } from '../policy.js'
-import { dropLease, type FlowResources, type PlacedFlow } from '../ring.js'
 import type { EffectScope } from './effect.js'
 import { authoriseDeposit, insteadOfDeposit, isAsPlanned } from './funding.js'
 
 export async function requestApproval(scope: EffectScope<PlannedInput>): Promise<PaymentFlowEvent | null> {
-  const { ring, flow, input, signal } = scope
+  const { runtime, flow, input, signal } = scope
   const kind = input.plan?.kind
   if (kind !== 'open' && kind !== 'topUp') return { type: 'EFFECT_FAILED', reason: 'there is nothing to approve' }
   const authorised = await authoriseDeposit(scope, kind)
   if (!('plan' in authorised)) return insteadOfDeposit(authorised)
   // The wallet can pay less: that is planned first, so that what is approved is what will be signed.
   if (!isAsPlanned(authorised, input)) {
-    await dropLease(flow)
+    await releaseLease(flow)
     return { type: 'SESSION_CHANGED', session: authorised.view }
   }
   const { placed, plan, view } = authorised
-  const intent = intentOf(flow, placed, plan, { channelId: view.channelId, maxFee: ring.policy.maxFee })
-  const event = await askedOf(ring.policy.approve, intent)
+  const intent = intentOf(flow, placed, plan, { channelId: view.channelId, maxFee: runtime.policy.maxFee })
+  const event = await askedOf(runtime.policy.approve, intent)
   signal.throwIfAborted()
   return event
 }
@@ -39,7 +40,7 @@ async function askedOf(approve: Policy['approve'], intent: PaymentIntent): Promi
 }
 
 function intentOf(
-  flow: FlowResources,
+  flow: FlowState,
   { place, terms }: PlacedFlow,
   plan: Extract<Plan, { kind: 'open' | 'topUp' }>,
   { channelId, maxFee }: { readonly channelId: string | null; readonly maxFee: Amount },

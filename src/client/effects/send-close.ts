@@ -7,7 +7,9 @@ import { type ChannelPlace, type HeldLease, isEnded, type SessionRecord } from '
 import { ChainFailure, findClosing, readChannel, readClosing, signVoucher } from '../../tempo/index.js'
 import type { Answer } from '../answer.js'
 import { paidEvent } from '../answer-events.js'
-import { type FlowResources, holdLease, keepAnswer, type PlacedFlow, placedFlow, type Ring } from '../ring.js'
+import { acquireLease } from '../flow-holdings.js'
+import { type FlowState, keepAnswer, type PlacedFlow } from '../flow-state.js'
+import { placedFlow, type Runtime } from '../runtime.js'
 import { SendFailure } from '../send.js'
 import { holdChannelPolicy } from './authorise.js'
 import { contradictionIn } from './contradiction.js'
@@ -28,10 +30,10 @@ const LOOK_EVERY_MS = 250
 const LOOKS = 12
 
 export async function sendClose(scope: EffectScope<SendCloseInput>): Promise<PaymentFlowEvent> {
-  const { ring, flow, signal } = scope
-  const placed = placedFlow(ring, flow.id)
-  const lease = await holdLease(ring, flow, placed.key, signal)
-  const reconciled = await reconcile(ring, placed, lease)
+  const { runtime, flow, signal } = scope
+  const placed = placedFlow(runtime, flow.id)
+  const lease = await acquireLease(runtime, flow, placed.key, signal)
+  const reconciled = await reconcile(runtime, placed, lease)
   if ('undecidedMs' in reconciled) {
     return { type: 'CLOSE_UNCONFIRMED', reason: 'a transaction of this channel is not decided yet' }
   }
@@ -43,7 +45,7 @@ export async function sendClose(scope: EffectScope<SendCloseInput>): Promise<Pay
   if (!CLOSABLE.has(record.status) || record.session.pending !== null) {
     return { type: 'SESSION_UNAVAILABLE', reason: `the channel is ${record.status}, it cannot be closed now` }
   }
-  if (isExpired(placed.challenge, ring.clock)) return { type: 'CHALLENGE_EXPIRED' }
+  if (isExpired(placed.challenge, runtime.clock)) return { type: 'CHALLENGE_EXPIRED' }
   return closeAtSigned(scope, placed, lease, record)
 }
 
@@ -59,13 +61,13 @@ async function closeAtSigned(
   lease: HeldLease,
   record: SessionRecord,
 ): Promise<PaymentFlowEvent> {
-  const { ring, flow, signal } = scope
-  const voucher = await voucherOf(ring, placed, await grown(ring, flow, placed, lease, record))
+  const { runtime, flow, signal } = scope
+  const voucher = await voucherOf(runtime, placed, await grown(runtime, flow, placed, lease, record))
   const event = { type: 'CLOSE_SIGNED', cumulative: voucher.cumulative } as const
-  const closing = await ring.ledger.apply(placed.key, placed.place, event, { lease, voucher: voucher.signature })
+  const closing = await runtime.ledger.apply(placed.key, placed.place, event, { lease, voucher: voucher.signature })
   // From here on nobody sends with this channel any more; what is under way is waited for.
-  const { closeMs, paidMs } = ring.policy.timeouts
-  if (!(await ring.ledger.flights.quiet(placed.key, { signal, timeoutMs: paidMs }))) {
+  const { closeMs, paidMs } = runtime.policy.timeouts
+  if (!(await runtime.ledger.flights.quiet(placed.key, { signal, timeoutMs: paidMs }))) {
     return { type: 'SESSION_UNAVAILABLE', reason: 'paid requests of this channel are still outstanding' }
   }
   const { cumulative } = voucher
@@ -85,7 +87,7 @@ async function closeAtSigned(
   if (status >= 400 && status < 500) flow.closesRefused += 1
   // A resource that is asked by GET may answer with content, and without end: the head says all that a close says.
   if (answer.ok) await answer.discard()
-  return answer.ok ? confirmClose(ring, placed, lease, closing, answer, signal) : paidEvent(answer)
+  return answer.ok ? confirmClose(runtime, placed, lease, closing, answer, signal) : paidEvent(answer)
 }
 
 /**
@@ -93,23 +95,23 @@ async function closeAtSigned(
  * the known amount, the next close credential authorises as much as the policy lets be exposed; what was spent is captured.
  */
 async function grown(
-  ring: Ring,
-  { closesRefused }: FlowResources,
+  runtime: Runtime,
+  { closesRefused }: FlowState,
   { key, place }: PlacedFlow,
   lease: HeldLease,
   record: SessionRecord,
 ): Promise<SessionRecord> {
   const { session, status } = record
   if (!session.adopted || closesRefused === 0 || status !== 'open') return record
-  const cumulative = mostForClose(session, ring.policy.limits)
+  const cumulative = mostForClose(session, runtime.policy.limits)
   if (!exceeds(cumulative, session.signed)) return record
-  const voucher = await signedAt(ring, place, record, cumulative)
-  return ring.ledger.apply(key, place, { type: 'VOUCHER_SIGNED', cumulative }, { lease, voucher })
+  const voucher = await signedAt(runtime, place, record, cumulative)
+  return runtime.ledger.apply(key, place, { type: 'VOUCHER_SIGNED', cumulative }, { lease, voucher })
 }
 
 /** The highest voucher; a channel that was never used is closed at zero. */
 async function voucherOf(
-  ring: Ring,
+  runtime: Runtime,
   { place }: PlacedFlow,
   record: SessionRecord,
 ): Promise<{ readonly cumulative: string; readonly signature: Hex }> {
@@ -117,23 +119,23 @@ async function voucherOf(
     return record.secrets.voucher
   }
   const cumulative = record.session.signed
-  return { cumulative, signature: await signedAt(ring, place, record, cumulative) }
+  return { cumulative, signature: await signedAt(runtime, place, record, cumulative) }
 }
 
 async function signedAt(
-  ring: Ring,
+  runtime: Runtime,
   { chainId, escrow }: ChannelPlace,
   record: SessionRecord,
   cumulative: string,
 ): Promise<Hex> {
   const { channelId, descriptor } = channelOf(record)
-  holdChannelPolicy(ring, { chainId, escrow }, descriptor)
+  holdChannelPolicy(runtime, { chainId, escrow }, descriptor)
   const last = { channelId, cumulative: BigInt(cumulative), chainId, escrow }
-  return signing('close', () => signVoucher(ring.voucherSigner, last))
+  return signing('close', () => signVoucher(runtime.voucherSigner, last))
 }
 
 async function confirmClose(
-  ring: Ring,
+  runtime: Runtime,
   { key, place }: PlacedFlow,
   lease: HeldLease,
   record: SessionRecord,
@@ -141,14 +143,14 @@ async function confirmClose(
   signal: AbortSignal,
 ): Promise<PaymentFlowEvent> {
   const { channelId } = channelOf(record)
-  const client = await ring.clientFor(place.chainId)
+  const client = await runtime.clientFor(place.chainId)
   const where = { channelId, escrow: place.escrow }
   const receipt = parseReceipt(answer.header('payment-receipt'))
   const txHash = receipt.ok ? receipt.value.txHash : undefined
   let gone = false
-  const until = ring.clock.now() + ring.policy.timeouts.closeMs
-  for (let look = 0; look < LOOKS && ring.clock.now() <= until; look += 1) {
-    gone = (await readChannel(client, where)).deposit === 0n && (await isGone(ring, client, where, record))
+  const until = runtime.clock.now() + runtime.policy.timeouts.closeMs
+  for (let look = 0; look < LOOKS && runtime.clock.now() <= until; look += 1) {
+    gone = (await readChannel(client, where)).deposit === 0n && (await isGone(runtime, client, where, record))
     const reported = !gone || txHash === undefined ? undefined : await readClosing(client, { ...where, txHash })
     const found = reported === undefined && gone ? await findClosing(client, where) : undefined
     const closing = reported === undefined ? found : { ...reported, txHash: txHash ?? null }
@@ -157,14 +159,14 @@ async function confirmClose(
       if (contradiction !== null) throw new ChainFailure('contradiction', contradiction)
       const settled = closing.settledToPayee.toString()
       const refunded = closing.refundedToPayer.toString()
-      await ring.ledger.apply(key, place, { type: 'CLOSE_CONFIRMED', settled, refunded }, { lease })
+      await runtime.ledger.apply(key, place, { type: 'CLOSE_CONFIRMED', settled, refunded }, { lease })
       return { type: 'CLOSE_CONFIRMED', settled, refunded, txHash: closing.txHash }
     }
-    await ring.clock.pause(LOOK_EVERY_MS, signal)
+    await runtime.clock.pause(LOOK_EVERY_MS, signal)
   }
   if (gone) {
     // It is over, but the node does not say what was settled: no figure is better than a made-up one.
-    await ring.ledger.apply(key, place, { type: 'CHANNEL_GONE' }, { lease })
+    await runtime.ledger.apply(key, place, { type: 'CHANNEL_GONE' }, { lease })
     return { type: 'ALREADY_CLOSED' }
   }
   return { type: 'CLOSE_UNCONFIRMED', reason: 'the gateway reports a close that the chain does not show' }

@@ -6,8 +6,9 @@ import { isEnded } from '../../sessions/index.js'
 import type { Answer } from '../answer.js'
 import { unpaidEvent } from '../answer-events.js'
 import { destinationOf, isAccountOwned } from '../capture.js'
+import { type FlowState, keepAnswer } from '../flow-state.js'
 import { refuseOrigin } from '../policy.js'
-import { type FlowResources, keepAnswer, type Ring } from '../ring.js'
+import type { Runtime } from '../runtime.js'
 import { SendFailure, send } from '../send.js'
 import { findSession } from '../sessions.js'
 import type { EffectScope } from './effect.js'
@@ -23,10 +24,10 @@ export interface SendUnpaidInput extends EffectInput {
 }
 
 export async function sendUnpaid(scope: EffectScope<SendUnpaidInput>): Promise<PaymentFlowEvent> {
-  const { ring, flow, input } = scope
-  const refusal = refuseOrigin(ring.policy, flow.to.url)
+  const { runtime, flow, input } = scope
+  const refusal = refuseOrigin(runtime.policy, flow.to.url)
   if (refusal !== null) return { type: 'POLICY_DENIED', reason: refusal }
-  if (input.closing !== null && (await hasEnded(ring, input.closing))) return { type: 'ALREADY_CLOSED' }
+  if (input.closing !== null && (await hasEnded(runtime, input.closing))) return { type: 'ALREADY_CLOSED' }
   if (flow.request.mayAskForStream && (await asksForStream(flow)))
     return { type: 'mpp_streaming_unavailable', ...NOT_SENT }
   try {
@@ -53,13 +54,13 @@ const NOT_SENT = {
   contended: false,
 } as const
 
-async function hasEnded(ring: Ring, channelId: string): Promise<boolean> {
-  const record = await findSession(ring.ledger, channelId)
+async function hasEnded(runtime: Runtime, channelId: string): Promise<boolean> {
+  const record = await findSession(runtime.ledger, channelId)
   return record !== undefined && isEnded(record)
 }
 
 /** The route answers buffered only: a request for a stream is not worth paying for. */
-async function asksForStream(flow: FlowResources): Promise<boolean> {
+async function asksForStream(flow: FlowState): Promise<boolean> {
   if (!flow.to.path.endsWith('/v1/mpp/chat/completions')) return false
   const body = await flow.request.body
   if (body === undefined) return false
@@ -77,7 +78,7 @@ async function asksForStream(flow: FlowResources): Promise<boolean> {
 /** Follows redirects that keep method, body, origin and kind of route; any other redirect is the caller's answer. */
 async function sendFollowing(scope: EffectScope<SendUnpaidInput>): Promise<Answer> {
   const { flow } = scope
-  const timeoutMs = scope.ring.policy.timeouts.unpaidMs
+  const timeoutMs = scope.runtime.policy.timeouts.unpaidMs
   const isClose = scope.input.purpose === 'close'
   for (let hops = 0; ; hops += 1) {
     const answer = isClose ? await sendBodyless(scope, { timeoutMs }) : await send(scope, { withBody: true, timeoutMs })

@@ -6,7 +6,9 @@ import { type Challenge, formatCredential, formatSource } from '../../protocol/i
 import type { HeldLease, SessionRecord } from '../../sessions/index.js'
 import { ChainFailure, readChannel, sightChannel, signTopUp } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
-import { dropLease, keepAnswer, type PlacedFlow, type Ring, referenceFor, viewFor } from '../ring.js'
+import { releaseLease } from '../flow-holdings.js'
+import { keepAnswer, type PlacedFlow } from '../flow-state.js'
+import { type Runtime, referenceFor, viewFor } from '../runtime.js'
 import { SendFailure } from '../send.js'
 import { type Authorisation, authorise, holdChannelPolicy, holdDepositLimit, withinTotal } from './authorise.js'
 import { contradictionIn } from './contradiction.js'
@@ -24,10 +26,10 @@ export async function topUpSession(scope: EffectScope<PlannedInput>): Promise<Pa
   const first = await authorise(scope, 'topUp')
   if ('changed' in first) return { type: 'SESSION_CHANGED', session: first.changed }
   try {
-    if (isExpired(first.placed.challenge, scope.ring.clock)) return { type: 'CHALLENGE_EXPIRED' }
+    if (isExpired(first.placed.challenge, scope.runtime.clock)) return { type: 'CHALLENGE_EXPIRED' }
     const { limits } = scope.input.context
     const signed = await withinTotal(
-      scope.ring,
+      scope.runtime,
       first.placed,
       limits,
       scope.signal,
@@ -46,7 +48,7 @@ export async function topUpSession(scope: EffectScope<PlannedInput>): Promise<Pa
     if ('event' in signed) return signed.event
     return await sendAndConfirm(scope, first, signed.record)
   } finally {
-    await dropLease(flow)
+    await releaseLease(flow)
   }
 }
 
@@ -57,33 +59,33 @@ async function signAndStore(
   { placed, lease, record, view, plan }: Authorisation<'topUp'>,
   dependsOn: readonly HeldLease[],
 ): Promise<Signed> {
-  const { ring, input } = scope
+  const { runtime, input } = scope
   // Signed before and still valid: the same transaction is sent again.
   if (record?.status === 'toppingUp' && record.secrets.pendingTransaction !== null) return { record }
   const wanted = BigInt(view.deposit) + BigInt(plan.additionalDeposit)
   holdDepositLimit(input.context.limits, view, wanted.toString())
   const { channelId, descriptor } = channelOf(record)
   const { place, key } = placed
-  holdChannelPolicy(ring, place, descriptor)
-  const client = await ring.clientFor(place.chainId)
+  holdChannelPolicy(runtime, place, descriptor)
+  const client = await runtime.clientFor(place.chainId)
   // An older deposit than the one that is known would make a top-up seem to have arrived before it was sent.
   const notBefore = record?.session.seenAtBlock ?? null
   const { deposit, settled, block } = await sightChannel(client, {
     channelId,
     escrow: place.escrow,
     notBefore,
-    ...referenceFor(ring, record),
+    ...referenceFor(runtime, record),
   })
   const contradiction = contradictionIn(record, settled)
   if (contradiction !== null) throw new ChainFailure('contradiction', contradiction)
   if (deposit > BigInt(view.deposit)) {
     // The ledger is older than the chain (restored from a copy, say): limits hold for what the channel really has.
     const seen = { type: 'DEPOSIT_SEEN', deposit: deposit.toString(), settled: settled.toString(), block } as const
-    const known = await ring.ledger.apply(key, place, seen, { lease })
-    return { event: { type: 'SESSION_CHANGED', session: await viewFor(ring, placed, known) } }
+    const known = await runtime.ledger.apply(key, place, seen, { lease })
+    return { event: { type: 'SESSION_CHANGED', session: await viewFor(runtime, placed, known) } }
   }
   const topUp = await signing('top-up', () =>
-    signTopUp(client, { ...topUpTerms(ring, placed, record), additionalDeposit: BigInt(plan.additionalDeposit) }),
+    signTopUp(client, { ...topUpTerms(runtime, placed, record), additionalDeposit: BigInt(plan.additionalDeposit) }),
   )
   const { transaction, transactionHash, validBefore } = topUp
   const feeAtMost = topUp.feeAtMost.toString()
@@ -92,8 +94,8 @@ async function signAndStore(
   // Left while the account was thinking: its leases are given back, and nobody will send this.
   scope.signal.throwIfAborted()
   const event = { type: 'TOP_UP_SIGNED', additionalDeposit, reaching, transactionHash, validBefore } as const
-  const stored = await ring.ledger.apply(key, place, event, { lease, dependsOn, transaction })
-  const session = await viewFor(ring, placed, stored)
+  const stored = await runtime.ledger.apply(key, place, event, { lease, dependsOn, transaction })
+  const session = await viewFor(runtime, placed, stored)
   scope.tell({ type: 'TOP_UP_SIGNED', session, additionalDeposit, feeAtMost })
   return { record: stored }
 }
@@ -103,12 +105,12 @@ async function sendAndConfirm(
   { placed, lease }: Authorisation<'topUp'>,
   record: SessionRecord,
 ): Promise<PaymentFlowEvent> {
-  const { ring, flow, signal } = scope
+  const { runtime, flow, signal } = scope
   const { key, place } = placed
   try {
     const answer = await manageChannel(scope, placed, {
       credentialFor: (challenge) => credentialOf(placed, challenge, record),
-      timeoutMs: ring.policy.timeouts.topUpMs,
+      timeoutMs: runtime.policy.timeouts.topUpMs,
     })
     if (!answer.ok) {
       keepAnswer(flow, answer)
@@ -121,12 +123,12 @@ async function sendAndConfirm(
     if (!error.left) return { type: 'CONNECTION_FAILED', reason: error.message }
     // It may have arrived: only the chain can tell.
   }
-  const reached = await depositReaching(ring, placed, record, signal)
+  const reached = await depositReaching(runtime, placed, record, signal)
   if (reached === null) return { type: 'TOP_UP_UNCONFIRMED' }
   const { block } = reached
   const event = { type: 'TOP_UP_CONFIRMED', deposit: max(reached.deposit, record.session.deposit), block } as const
-  const confirmed = await ring.ledger.apply(key, place, event, { lease })
-  return { type: 'TOPPED_UP', session: await viewFor(ring, placed, confirmed) }
+  const confirmed = await runtime.ledger.apply(key, place, event, { lease })
+  return { type: 'TOPPED_UP', session: await viewFor(runtime, placed, confirmed) }
 }
 
 function credentialOf({ place }: PlacedFlow, challenge: Challenge, record: SessionRecord): string {
@@ -149,23 +151,23 @@ function credentialOf({ place }: PlacedFlow, challenge: Challenge, record: Sessi
 
 /** The deposit on the chain once it includes the top-up, and in which block; null when it does not in time. */
 async function depositReaching(
-  ring: Ring,
+  runtime: Runtime,
   { place }: PlacedFlow,
   record: SessionRecord,
   signal: AbortSignal,
 ): Promise<{ readonly deposit: string; readonly block: number } | null> {
   const { channelId } = channelOf(record)
   const wanted = BigInt(record.session.pending?.reaching ?? '0')
-  const client = await ring.clientFor(place.chainId)
-  const until = ring.clock.now() + ring.policy.timeouts.topUpMs
-  for (let look = 0; look < LOOKS && ring.clock.now() <= until; look += 1) {
-    const where = { channelId, escrow: place.escrow, ...referenceFor(ring, record) }
+  const client = await runtime.clientFor(place.chainId)
+  const until = runtime.clock.now() + runtime.policy.timeouts.topUpMs
+  for (let look = 0; look < LOOKS && runtime.clock.now() <= until; look += 1) {
+    const where = { channelId, escrow: place.escrow, ...referenceFor(runtime, record) }
     // Which block it is in is asked once it has arrived.
     if ((await readChannel(client, where)).deposit >= wanted) {
       const { deposit, block } = await sightChannel(client, where)
       if (deposit >= wanted) return { deposit: deposit.toString(), block }
     }
-    await ring.clock.pause(LOOK_EVERY_MS, signal)
+    await runtime.clock.pause(LOOK_EVERY_MS, signal)
   }
   return null
 }

@@ -12,7 +12,7 @@ export interface WaitInput extends EffectInput {
 /** The share of a wait that is drawn by lot on top of it, so that clients do not come back all at once. */
 const JITTER = 0.2
 
-export async function wait({ ring, input, signal }: EffectScope<WaitInput>): Promise<PaymentFlowEvent> {
-  await ring.clock.pause(input.ms * (1 + Math.random() * JITTER), signal)
+export async function wait({ runtime, input, signal }: EffectScope<WaitInput>): Promise<PaymentFlowEvent> {
+  await runtime.clock.pause(input.ms * (1 + Math.random() * JITTER), signal)
   return { type: 'WAITED' }
 }

@@ -144,7 +144,7 @@ async function cpu({ quick }: Task): Promise<SectionResult> {
   const machine = await note('machine alone', runAlone)
   const exchange = await note('gateway in memory alone', () => exchangeAlone(gateway, authorization))
   const whole = await note('client over the gateway in memory', pay)
-  const ring = whole.median - exchange.median
+  const own = whole.median - exchange.median
   return {
     section: 'cpu',
     tables: [
@@ -155,7 +155,7 @@ async function cpu({ quick }: Task): Promise<SectionResult> {
           ['the machine alone, with effects that report at once', told(machine)],
           ['the gateway in memory, asked twice', told(exchange)],
           ['the client over it', told(whole)],
-          ['machine and ring: the difference of the two', ring.toFixed(1)],
+          ['machine and runtime: the difference of the two', own.toFixed(1)],
         ],
       },
     ],
