@@ -55,6 +55,7 @@ const LEASED: ReadonlySet<SessionEvent['type']> = new Set([
   'WITHDRAWN',
   'CHANNEL_GONE',
   'SIGHTING_RESET',
+  'DEPOSIT_RESET',
 ])
 
 /** What a change may carry besides its event. */
