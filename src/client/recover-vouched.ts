@@ -3,7 +3,7 @@
 
 import type { PendingOperation, SessionEvent } from '../../machines/index.js'
 import { amountOf } from '../../machines/index.js'
-import { channelKey, type HeldLease, isBeside, isEnded, type SessionRecord } from '../sessions/index.js'
+import { channelKey, type HeldLease, isEnded, isSecondary, type SessionRecord } from '../sessions/index.js'
 import { ChainFailure, readNewestBlock, type SeenBlock, timeOf } from '../tempo/index.js'
 import type { Runtime } from './runtime.js'
 
@@ -23,7 +23,7 @@ const NEXT_BLOCK_MS = 1_500
 export interface Vouched {
   readonly notes: readonly string[]
   /** Where the channel is now, when it was moved out of the way. */
-  readonly aside: SessionRecord | null
+  readonly secondary: SessionRecord | null
 }
 
 /** What becomes of a transaction that no node includes for a long time. An open stays a liability, and is moved instead. */
@@ -47,7 +47,7 @@ export async function undoLies(
   lease: HeldLease,
   signal: AbortSignal,
 ): Promise<Vouched> {
-  if (isEnded(record)) return { notes: [], aside: null }
+  if (isEnded(record)) return { notes: [], secondary: null }
   const { key, place, session } = record
   const newest = await readNewestBlock(await runtime.clientFor(place.chainId), { clock: runtime.clock })
   holdCaughtUp(runtime, newest)
@@ -62,7 +62,7 @@ export async function undoLies(
   }
   const { pending } = session
   if (pending === null || (pending.validBefore ?? 0) <= newest.blockTime + LONGEST_WAIT_SECONDS)
-    return { notes, aside: null }
+    return { notes, secondary: null }
   const until = timeOf(pending.validBefore ?? 0)
   const moves = amountOf(pending.amount, place.token)
   const drop = DROPS[pending.kind]
@@ -75,14 +75,14 @@ export async function undoLies(
     notes.push(
       `what was signed for it can be included shortly before ${until} only, and is no longer waited for${still}`,
     )
-    return { notes, aside: null }
+    return { notes, secondary: null }
   }
   // Beside the place already, it keeps nothing waiting.
-  if (pending.kind !== 'open' || isBeside(key, channelKey(place))) return { notes, aside: null }
+  if (pending.kind !== 'open' || isSecondary(key, channelKey(place))) return { notes, secondary: null }
   notes.push(
     `its open can be included shortly before ${until} only: it is kept apart, its deposit of ${moves} counts in maxTotalDeposit until then, and another channel may be opened`,
   )
-  return { notes, aside: await runtime.ledger.setOpenAside(key, place, lease) }
+  return { notes, secondary: await runtime.ledger.makeOpenSecondary(key, place, lease) }
 }
 
 function holdCaughtUp({ clock }: Runtime, { blockTime }: SeenBlock): void {

@@ -4,7 +4,7 @@
 import * as z from 'zod'
 import { hasMethods, optionsOf, readOptions, text } from '../options/index.js'
 import { type ChannelState, type KeptLease, NOTHING_KEPT } from './channel-state.js'
-import { allOrRefuse, type Place, storeOf } from './durable-store.js'
+import { allOrRefuse, type StoreBackend, storeOf } from './durable-store.js'
 import { createChanges } from './postgres-changes.js'
 import {
   type Connections,
@@ -85,7 +85,7 @@ const COLUMNS = `key, record::text AS record, lease_holder AS holder, lease_toke
 /** Not \`now()\`: that is when the transaction began, which may have waited for a lock since. */
 const CLOCK = 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now'
 
-function createTable(connections: Connections, name: string, tell: (key: string) => void): Omit<Place, 'watch'> {
+function createTable(connections: Connections, name: string, tell: (key: string) => void): Omit<StoreBackend, 'watch'> {
   const table = `${quoted(name)}.channels`
   const select = `SELECT ${COLUMNS} FROM ${table} WHERE key = $1`
   const selectWithClock = `SELECT * FROM (${CLOCK}) AS clock LEFT JOIN (${select}) AS kept ON true`

@@ -46,7 +46,7 @@ export interface Ground {
   readonly lines: readonly Line[]
   /** Runs steps with a new client: in a process of their own when it is to die, or in one that lives on. */
   run(steps: readonly Step[], options?: RunOptions): Promise<Ended>
-  /** Does what an operator does with records that were set aside. @returns how many there were. */
+  /** Does what an operator does with records that were quarantined. @returns how many there were. */
   removeDamaged(): Promise<number>
   /** The node takes the next transaction and drops the connection instead of answering. */
   loseTransactionAnswer(): void
@@ -141,9 +141,9 @@ export async function openGround({ world, program, survivors, slots, heard }: St
         return victim.ended
       }),
     async removeDamaged() {
-      const aside = (await readdir(records)).filter((name) => name.includes('.damaged'))
-      await Promise.all(aside.map((name) => rm(join(records, name))))
-      return aside.length
+      const quarantined = (await readdir(records)).filter((name) => name.includes('.damaged'))
+      await Promise.all(quarantined.map((name) => rm(join(records, name))))
+      return quarantined.length
     },
     loseTransactionAnswer: arrivals.loseNext,
     async answered() {

@@ -53,8 +53,8 @@ export const SABOTAGES: readonly Sabotage[] = [
       },
       {
         file: 'src/sessions/ledger.ts',
-        find: '  const flights = createFlights()',
-        replace: '  const store = forgetful(kept)\n  const flights = createFlights()',
+        find: '  const inFlight = createInFlightRequests()',
+        replace: '  const store = forgetful(kept)\n  const inFlight = createInFlightRequests()',
       },
     ],
     at: ['open', 'after send of open'],
@@ -149,9 +149,9 @@ export const SABOTAGES: readonly Sabotage[] = [
     edits: [
       {
         file: 'src/sessions/file-store.ts',
-        find: '      await file.write(fileText(key, after))\n      await file.close()\n      placed = await layer.rename(at(draft), at(recordFile(stem)))\n',
+        find: '      await file.write(fileText(key, after))\n      await file.close()\n      placed = await layer.rename(at(temporary), at(recordFile(stem)))\n',
         replace:
-          '      placed = await layer.rename(at(draft), at(recordFile(stem)))\n      await file.write(fileText(key, after))\n      await file.close()\n',
+          '      placed = await layer.rename(at(temporary), at(recordFile(stem)))\n      await file.write(fileText(key, after))\n      await file.close()\n',
       },
     ],
     at: ['voucher', 'write 2 of the disk is torn'],
