@@ -83,7 +83,12 @@ describe('summarise', () => {
     reserveAfter: '0',
   } as const
   const settlement = { settled: '1000', refunded: '2000' }
-  const good: Findings = { acts: [act], books: { channels: [channel], counts, rejections: {} }, accounts, settlement }
+  const good: Findings = {
+    acts: [act],
+    accounting: { channels: [channel], counts, rejections: {} },
+    accounts,
+    settlement,
+  }
 
   it('finds nothing wrong when everything agrees', () => {
     const { summary, problems } = summarise(good)
@@ -95,12 +100,18 @@ describe('summarise', () => {
     ['the payer lost one unit more', { ...good, accounts: { ...accounts, payerAfter: '7999' } }],
     ['the payee got one unit less', { ...good, accounts: { ...accounts, payeeAfter: '999' } }],
     ['the reserve still holds one unit', { ...good, accounts: { ...accounts, reserveAfter: '1' } }],
-    ['the books refund less', { ...good, books: { ...good.books, channels: [{ ...channel, refunded: '1999' }] } }],
+    [
+      'the books refund less',
+      { ...good, accounting: { ...good.accounting, channels: [{ ...channel, refunded: '1999' }] } },
+    ],
     [
       'the books captured more than was spent',
-      { ...good, books: { ...good.books, channels: [{ ...channel, spent: '999' }] } },
+      { ...good, accounting: { ...good.accounting, channels: [{ ...channel, spent: '999' }] } },
     ],
-    ['a channel is still open', { ...good, books: { ...good.books, channels: [{ ...channel, status: 'open' }] } }],
+    [
+      'a channel is still open',
+      { ...good, accounting: { ...good.accounting, channels: [{ ...channel, status: 'open' }] } },
+    ],
     ['the chain settled otherwise', { ...good, settlement: { settled: '1', refunded: '2999' } }],
     ['nothing was closed', { ...good, settlement: null }],
     ['receipts claim less', { ...good, acts: [{ ...act, spent: '900' }] }],
@@ -118,16 +129,19 @@ describe('summarise', () => {
       {
         ...good,
         acts: [{ ...act, signatures: 3, reuses: 4 }],
-        books: { ...good.books, counts: { ...counts, opens: 2 } },
+        accounting: { ...good.accounting, counts: { ...counts, opens: 2 } },
       },
     ],
-    ['the deposit was never topped up', { ...good, books: { ...good.books, counts: { ...counts, topUps: 0 } } }],
+    [
+      'the deposit was never topped up',
+      { ...good, accounting: { ...good.accounting, counts: { ...counts, topUps: 0 } } },
+    ],
     ['no voucher was ever refreshed', { ...good, acts: [{ ...act, signatures: 1 }] }],
     ['there were not more reuses than signatures', { ...good, acts: [{ ...act, reuses: 2 }] }],
     ['1 of 5 requests failed', { ...good, acts: [{ ...act, succeeded: 4 }] }],
     [
       'the gateway counted 7 paid sends, the client 6',
-      { ...good, books: { ...good.books, counts: { ...counts, paidSends: 7 } } },
+      { ...good, accounting: { ...good.accounting, counts: { ...counts, paidSends: 7 } } },
     ],
   ]
   it.each(unmet)('is not content when %s', (problem, findings) => {

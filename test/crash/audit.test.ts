@@ -3,13 +3,13 @@
 
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import type { BookCharge } from '../../src/sandbox/index.js'
+import type { AccountedCharge } from '../../src/sandbox/index.js'
 import { compareRequests } from './audit.js'
 import { requestFor } from './request.js'
 import { SABOTAGES } from './sabotage.js'
 import type { Line } from './task.js'
 
-const charge = (id: string): BookCharge => ({
+const charge = (id: string): AccountedCharge => ({
   channelId: `0x${'c'.repeat(64)}`,
   body: new TextEncoder().encode(requestFor(id, 50).body),
   cost: 10_000n,

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseCredential } from '../../src/protocol/index.js'
 import {
-  type BookCharge,
+  type AccountedCharge,
   type GatewayExchange,
   type GatewayOptions,
   type LocalChain,
@@ -94,7 +94,7 @@ export async function openGround({ world, program, survivors, slots, heard }: St
   const payer = world.payer()
   const lines: Line[] = []
   const beyond: string[] = []
-  const charges: BookCharge[] = []
+  const charges: AccountedCharge[] = []
   let victim: Victim | undefined
   let paidFor = 0
   const gateway: Sandbox = await startSandbox({
@@ -149,7 +149,7 @@ export async function openGround({ world, program, survivors, slots, heard }: St
     async answered() {
       const deadline = Date.now() + ANSWERED_WITHIN_MS
       for (;;) {
-        const { completions, rejectedCredentials, topUps, closes, replays } = gateway.books().counts
+        const { completions, rejectedCredentials, topUps, closes, replays } = gateway.accounting().counts
         if (completions + rejectedCredentials + topUps + closes + replays >= paidFor) return
         if (Date.now() > deadline) throw new Error('the gateway did not answer everything that was paid for')
         await new Promise((resolve) => setTimeout(resolve, 50))
@@ -190,7 +190,7 @@ export function excessOf(exchange: GatewayExchange, gateway: Sandbox, policy: Ta
   const read = parseCredential(headerOf(exchange, 'authorization'))
   if (!read.ok || !('cumulativeAmount' in read.value.payload)) return null
   const { channelId, cumulativeAmount, action } = read.value.payload
-  const channel = gateway.books().channels.find((known) => known.channelId === channelId)
+  const channel = gateway.accounting().channels.find((known) => known.channelId === channelId)
   // What the gateway has booked is never less than what the payer knows of it.
   const exposed = BigInt(cumulativeAmount) - BigInt(channel?.spent ?? '0')
   if (exposed > baseUnits(policy.maxExposure)) return `${action}: ${exposed} exposed`

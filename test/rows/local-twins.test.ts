@@ -86,7 +86,7 @@ describe.concurrent('local twins: deposit_too_low', () => {
     expect(cumulatives(here.sends())).toEqual(['1500000'])
     expectIdenticalRequests(here.sends())
     expect(here.signed() - before).toBe(1)
-    expect(here.gateway.books().channels).toMatchObject([{ deposit: '2000000', accepted: '1500000' }])
+    expect(here.gateway.accounting().channels).toMatchObject([{ deposit: '2000000', accepted: '1500000' }])
     expect(outcome.authorised).toMatchObject({ deposit: '1000000', vouchersSigned: 0, cumulative: '1500000' })
   })
 
@@ -351,7 +351,9 @@ describe.concurrent('local twins: outcome_unknown', () => {
       })
       expect(failure.retryable).toBe(false)
       expect(kinds(here.sends())).toEqual(['unpaid', 'voucher'])
-      expect(here.gateway.books().channels).toMatchObject([{ spent: fault === 'answer_lost' ? '200000' : '100000' }])
+      expect(here.gateway.accounting().channels).toMatchObject([
+        { spent: fault === 'answer_lost' ? '200000' : '100000' },
+      ])
     }
   })
 })

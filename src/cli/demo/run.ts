@@ -77,7 +77,7 @@ export async function runInSandbox(sandbox: Sandbox, report: Reporter): Promise<
     reserveBefore: before.reserve.toString(),
     reserveAfter: after.reserve.toString(),
   }
-  const { summary, problems } = summarise({ ...played, books: sandbox.books(), accounts })
+  const { summary, problems } = summarise({ ...played, accounting: sandbox.accounting(), accounts })
   report(accounts)
   report(summary)
   return [...played.failures, ...problems]

@@ -7,7 +7,7 @@ import type { AccountsReport, ActTally, SummaryReport } from './reports.js'
 /** Everything the summary is made from. */
 export interface Findings {
   readonly acts: readonly ActTally[]
-  readonly books: ReturnType<Sandbox['books']>
+  readonly accounting: ReturnType<Sandbox['accounting']>
   readonly accounts: AccountsReport
   /** What the close came to, as the client has read it from the chain. Null when nothing was closed. */
   readonly settlement: { readonly settled: string; readonly refunded: string } | null
@@ -22,8 +22,8 @@ function count(acts: readonly ActTally[], figure: (tally: ActTally) => number): 
 }
 
 /** Where figures that must agree do not; empty when every unit is accounted for. */
-function discrepancies({ acts, books, accounts, settlement }: Findings): string[] {
-  const { channels } = books
+function discrepancies({ acts, accounting, accounts, settlement }: Findings): string[] {
+  const { channels } = accounting
   const deposited = total(channels, (channel) => channel.deposit)
   const captured = total(channels, (channel) => channel.captured)
   const refunded = total(channels, (channel) => channel.refunded)
@@ -54,8 +54,8 @@ export function summarise(findings: Findings): {
   readonly summary: SummaryReport
   readonly problems: readonly string[]
 } {
-  const { acts, books, accounts } = findings
-  const { counts, channels } = books
+  const { acts, accounting, accounts } = findings
+  const { counts, channels } = accounting
   const wrong = discrepancies(findings)
   const summary: SummaryReport = {
     type: 'summary',
