@@ -58,11 +58,11 @@ module.exports = {
     {
       name: 'no-development-packages-in-the-library',
       severity: 'error',
-      from: { path: '^(src|machines)/', pathNot: '^src/(cli|sandbox|inspect)/' },
+      from: { path: '^(src|machines)/', pathNot: '^src/(cli|sandbox|inspect|sessions/file-store-layer)' },
       // A subpath import of this package itself stands for a package that is listed.
       to: {
         dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
-        dependencyTypesNot: ['aliased-subpath-import'],
+        dependencyTypesNot: ['aliased-subpath-import', 'npm-peer'],
       },
     },
   ],

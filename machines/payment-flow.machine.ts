@@ -10,7 +10,7 @@ import {
   RESEND_REJECTIONS,
   UNPAID_REJECTIONS,
 } from './payment-flow.recovery.js'
-import { flowOf, outputOf, paymentFlowSetup, planned } from './payment-flow.setup.js'
+import { answered, flowOf, outputOf, paymentFlowSetup, planned } from './payment-flow.setup.js'
 import { hasAuthorised, initialContext } from './payment-flow.updates.js'
 
 const FAILED = { target: '#paymentFlow.failed', actions: ['fail'] } as const
@@ -45,6 +45,16 @@ const PLAN_AGAIN = [
 const ASK_ANEW = [
   { guard: 'withinBound', target: '#paymentFlow.requesting', actions: ['count'], meta: to.reChallenge },
   FAILED,
+] as const
+/** The same for a challenge that came with a wait: what is wrong with it makes the wait no shorter. */
+const ASK_ANEW_WHEN_TOLD = [
+  {
+    guard: 'withinBoundAskedToWait',
+    target: '#paymentFlow.backingOff',
+    actions: ['count', 'backOffToRequesting'],
+    meta: to.reChallenge,
+  },
+  ...ASK_ANEW,
 ] as const
 
 /** What may keep an effect from signing. */
@@ -171,8 +181,8 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
         ],
         CHALLENGE_UNSUPPORTED: FAILED,
         CHALLENGE_REJECTED: FAILED,
-        CHALLENGE_EXPIRED: ASK_ANEW,
-        DIGEST_MISMATCH: ASK_ANEW,
+        CHALLENGE_EXPIRED: ASK_ANEW_WHEN_TOLD,
+        DIGEST_MISMATCH: ASK_ANEW_WHEN_TOLD,
         POLICY_DENIED: FAILED,
       },
     },
@@ -306,6 +316,12 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
                 target: '#paymentFlow.parsingChallenge',
                 actions: ['noteSession', 'settleDispute'],
               },
+              {
+                guard: 'disputedAskedToWait',
+                target: '#paymentFlow.backingOff',
+                actions: ['count', 'noteSession', 'settleDispute', 'backOffToRequesting'],
+                meta: to.wait,
+              },
               { guard: 'disputed', target: '#paymentFlow.requesting', actions: ['noteSession', 'settleDispute'] },
               { target: 'planning', actions: ['noteSession'] },
             ],
@@ -362,7 +378,7 @@ export const paymentFlowMachine = paymentFlowSetup.createMachine({
     },
     verifyingReceipt: {
       description: 'The receipt is checked before the ledger believes it; the answer is delivered whatever it says.',
-      invoke: { id: 'verifyReceipt', src: 'verifyReceipt', input: flowOf },
+      invoke: { id: 'verifyReceipt', src: 'verifyReceipt', input: answered },
       on: {
         CANCEL: { target: 'failed', actions: ['noteOpenSend', 'fail'] },
         RECEIPT_VERIFIED: { target: 'succeeded', actions: ['noteReceipt'] },

@@ -21,6 +21,12 @@ const terminal = [{ target: FAILED, actions: ['noteAnswer', 'fail'] }] as const
 
 const reChallenge = [
   { guard: 'withinBoundAndChallenged', target: PARSING, actions: ['count', 'noteAnswer'], meta: to.reChallenge },
+  {
+    guard: 'withinBoundToldToWait',
+    target: BACKING_OFF,
+    actions: ['count', 'noteAnswer', 'backOffToRequesting'],
+    meta: to.reChallenge,
+  },
   { guard: 'withinBound', target: REQUESTING, reenter: true, actions: ['count', 'noteAnswer'], meta: to.reChallenge },
   { target: FAILED, actions: ['noteAnswer', 'fail'] },
 ] as const
@@ -30,6 +36,12 @@ const refreshVoucher = [
     guard: 'withinBoundAndChallenged',
     target: PARSING,
     actions: ['count', 'demandVoucher', 'noteAnswer'],
+    meta: to.voucherRefresh,
+  },
+  {
+    guard: 'withinBoundToldToWait',
+    target: BACKING_OFF,
+    actions: ['count', 'demandVoucher', 'noteAnswer', 'backOffToRequesting'],
     meta: to.voucherRefresh,
   },
   {
@@ -47,6 +59,12 @@ const topUp = [
     guard: 'withinBoundAndChallenged',
     target: PARSING,
     actions: ['count', 'demandDeposit', 'noteAnswer'],
+    meta: to.topUp,
+  },
+  {
+    guard: 'withinBoundToldToWait',
+    target: BACKING_OFF,
+    actions: ['count', 'demandDeposit', 'noteAnswer', 'backOffToRequesting'],
     meta: to.topUp,
   },
   {
@@ -102,9 +120,8 @@ const anotherMethod = [
 const repeatWorkIfAllowed = [
   {
     guard: 'mayRepeatWork',
-    target: REQUESTING,
-    reenter: true,
-    actions: ['count', 'noteAnswer', 'noteOpenSend'],
+    target: BACKING_OFF,
+    actions: ['count', 'noteAnswer', 'noteOpenSend', 'backOffToRequesting'],
     meta: to.reChallenge,
   },
   { target: FAILED, actions: ['noteAnswer', 'noteOpenSend', 'fail'] },

@@ -23,6 +23,12 @@ export interface EffectInput {
   readonly flow: string
 }
 
+/** Input of the effect that judges a receipt. */
+export interface AnsweredInput extends EffectInput {
+  /** The cumulative amount that the gateway has refused as used up before it took the next one; null when it has not. */
+  readonly usedUp: Amount | null
+}
+
 /** Input of effects that act on a plan. */
 export interface PlannedInput extends EffectInput {
   readonly plan: Plan | null
@@ -49,6 +55,11 @@ function effect<Input extends EffectInput>(name: string): Effect<Input> {
 export function planned({ context }: { context: PaymentFlowContext }): PlannedInput {
   const { flow, plan, challenge, demand, limits, reconciled, turn, approvedDeposit } = context
   return { flow, plan, context: { challenge, demand, limits, reconciled, turn, approvedDeposit } }
+}
+
+/** Input of the effect that judges the receipt of an answer. */
+export function answered({ context }: { context: PaymentFlowContext }): AnsweredInput {
+  return { flow: context.flow, usedUp: update.usedUp(context) }
 }
 
 /** Input of an effect that needs no more than its flow. */
@@ -91,7 +102,7 @@ export const paymentFlowSetup = setup({
     reconcileSession: effect<EffectInput>('reconcileSession'),
     sendPaid: effect<EffectInput>('sendPaid'),
     resendPaid: effect<EffectInput>('resendPaid'),
-    verifyReceipt: effect<EffectInput>('verifyReceipt'),
+    verifyReceipt: effect<AnsweredInput>('verifyReceipt'),
     wait: effect<EffectInput & { readonly ms: number }>('wait'),
     sendClose: effect<EffectInput & { readonly closing: string | null }>('sendClose'),
   },
@@ -99,6 +110,9 @@ export const paymentFlowSetup = setup({
     withinBound: ({ context, event }) => withinBound(context, event),
     withinBoundAndChallenged: ({ context, event }) =>
       withinBound(context, event) && 'challengesOffered' in event && event.challengesOffered > 0,
+    /** The answer says when to come back, and has nothing to go on with: it is asked anew then, not before. */
+    withinBoundToldToWait: ({ context, event }) =>
+      withinBound(context, event) && 'retryAfterMs' in event && (event.retryAfterMs ?? 0) > 0,
     challenged: ({ event }) => 'challengesOffered' in event && event.challengesOffered > 0,
     /** The answer asks for a payment, whatever else it says (402, and a challenge). */
     asksForPayment: ({ event }) => 'challengesOffered' in event && event.status === 402 && event.challengesOffered > 0,
@@ -141,6 +155,9 @@ export const paymentFlowSetup = setup({
       event.session.channelId === context.session?.channelId &&
       (event.session.status === 'open' || event.session.status === 'toppingUp'),
     disputedWithChallenge: ({ context }) => context.disputed !== null && context.unreadChallenges > 0,
+    /** Where that is used up, the challenge that is asked for instead is not answered. */
+    disputedAskedToWait: ({ context, event }) =>
+      context.disputed !== null && update.isAskedToWait(context) && withinBound(context, event),
     disputed: ({ context }) => context.disputed !== null,
     thenAuthorizing: ({ context }) => context.afterBackoff === 'authorizing',
     thenPaying: ({ context }) => context.afterBackoff === 'paying',

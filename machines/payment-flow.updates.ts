@@ -1,7 +1,7 @@
 // Context updates of the payment-flow machine, as pure functions of context and event.
 // Must never decide where a flow goes next: that is said by the machine's transitions.
 
-import { add, max } from './amount.js'
+import { type Amount, add, max } from './amount.js'
 import { CODE_FACTS, codeOfEvent, LOCAL_EVENTS } from './codes.js'
 import type {
   AnswerFacts,
@@ -114,10 +114,11 @@ export function recoveriesLeft(context: PaymentFlowContext, type: string): numbe
 /**
  * Under which name a recovery is counted. A voucher that was refused while other requests shared it says nothing against
  * this flow: such refusals are counted, and bounded, apart. So are those of a voucher that a higher one has overtaken,
- * which a server cannot verify any more. A challenge that is waited for is no recovery by its own name.
+ * which a server cannot verify any more. A wait that was asked for, before a challenge is answered or after the chain was
+ * asked, is no recovery by its own name.
  */
 export function recoveryName(event: PaymentFlowEvent): string {
-  if (event.type === 'CHALLENGE_ACCEPTED') return 'RETRY_AFTER'
+  if (event.type === 'CHALLENGE_ACCEPTED' || event.type === 'SESSION_RECONCILED') return 'RETRY_AFTER'
   const contended = 'contended' in event && event.contended && REFUSES_VOUCHER.has(event.type)
   const overtaken = 'overtaken' in event && event.overtaken === true && REFUSES_LOWER_VOUCHER.has(event.type)
   return contended || overtaken ? CONTENTION : event.type
@@ -235,6 +236,15 @@ function demand(context: PaymentFlowContext, event: PaymentFlowEvent, kind: Dema
       contentions: context.counts[CONTENTION] ?? 0,
     },
   }
+}
+
+/** Refusals by which a server says that a voucher is used up: less is left of it than the request costs. */
+const USED_UP: ReadonlySet<string> = new Set(['session/insufficient-balance', 'payment-insufficient'])
+
+/** The cumulative amount that the gateway says is used up, when that was its last refusal of this flow; else null. */
+export function usedUp({ demand, rejectedBy, session }: PaymentFlowContext): Amount | null {
+  if (demand?.kind !== 'voucher' || rejectedBy === null || !USED_UP.has(rejectedBy)) return null
+  return demand.channelId !== null && demand.channelId === session?.channelId ? demand.above : null
 }
 
 /** The next voucher must authorise more than the refused one did. */
@@ -365,7 +375,8 @@ export function backOff(
   const repetition = Math.max(0, (context.counts[event.type] ?? 1) - 1)
   const growing = Math.min(LONGEST_BACKOFF_MS, BACKOFF_MS * 2 ** repetition)
   // What the chain is waited for is no answer to the gateway: its wait is still ahead.
-  if (factsOf(event) === null && afterBackoff !== 'parsing') return { afterBackoff, backoffMs: growing }
+  const asksGateway = afterBackoff === 'parsing' || afterBackoff === 'requesting'
+  if (factsOf(event) === null && !asksGateway) return { afterBackoff, backoffMs: growing }
   const asked = context.retryAfterMs
   const backoffMs = asked === null ? growing : Math.min(asked, LONGEST_RETRY_AFTER_MS)
   return { afterBackoff, backoffMs, retryAfterMs: null }

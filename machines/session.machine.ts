@@ -38,15 +38,23 @@ function signedBefore(context: SessionContext, channelId: string): Amount {
 /**
  * What is presumed to be spent beyond `spent`, once the request of `answered` was. A server's running total includes every
  * earlier request: a receipt that says more than this request's price makes up for those that were not acknowledged.
+ * Where nothing is acknowledged, a refusal may say what is used up, with this request's price on top of it: as long as no
+ * other request is on its way, to which that may belong.
  */
-function unacknowledgedAfter(context: SessionContext, answered: Reservation | undefined, spent: Amount): Amount {
+function unacknowledgedAfter(
+  context: SessionContext,
+  { flow, spent, usedUp }: { readonly flow: string | undefined; readonly spent: Amount; readonly usedUp?: Amount },
+): Amount {
+  const answered = context.reservations.find((held) => held.flow === flow)
+  const isAlone = answered !== undefined && context.reservations.length === 1
   const amount = answered?.amount ?? '0'
   const acknowledged = answered === undefined || exceeds(spent, answered.spent)
   const total = max(context.spent, spent)
   const grown = subtract(total, context.spent)
+  const known = isAlone && usedUp !== undefined ? subtract(add(usedUp, amount), total) : '0'
   const presumed = acknowledged
     ? subtract(context.unacknowledged, subtract(grown, amount))
-    : subtract(add(context.unacknowledged, amount), grown)
+    : max(subtract(add(context.unacknowledged, amount), grown), known)
   // Nothing can have been spent that was not signed for.
   return min(presumed, subtract(context.signed, total))
 }
@@ -189,11 +197,7 @@ const session = setup({
             spent: max(context.spent, event.spent),
             resource: context.resource ?? event.resource ?? null,
             reservations: context.reservations.filter((held) => held.flow !== event.flow),
-            unacknowledged: unacknowledgedAfter(
-              context,
-              context.reservations.find((held) => held.flow === event.flow),
-              event.spent,
-            ),
+            unacknowledged: unacknowledgedAfter(context, { flow: undefined, ...event }),
             // Whoever has accepted all that was signed here holds no higher voucher: it would have refused this one.
             adopted: context.adopted && exceeds(context.signed, event.accepted),
           }
@@ -203,11 +207,7 @@ const session = setup({
       event.type === 'ANSWER_UNACKNOWLEDGED'
         ? {
             reservations: context.reservations.filter((held) => held.flow !== event.flow),
-            unacknowledged: unacknowledgedAfter(
-              context,
-              context.reservations.find((held) => held.flow === event.flow),
-              '0',
-            ),
+            unacknowledged: unacknowledgedAfter(context, { ...event, spent: '0' }),
           }
         : {},
     ),

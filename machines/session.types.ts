@@ -125,9 +125,11 @@ export type SessionEvent =
       readonly resource?: string
       /** Whose request was answered: its reservation ends with this. */
       readonly flow?: string
+      /** The cumulative amount that was refused to this request as used up, before more was signed for it. */
+      readonly usedUp?: Amount
     }
-  /** A request was answered, and no receipt that holds says what it cost. */
-  | { readonly type: 'ANSWER_UNACKNOWLEDGED'; readonly flow: string }
+  /** A request was answered, and no receipt that holds says what it cost. `usedUp`: as with a receipt. */
+  | { readonly type: 'ANSWER_UNACKNOWLEDGED'; readonly flow: string; readonly usedUp?: Amount }
   | { readonly type: 'CLOSE_SIGNED'; readonly cumulative: Amount }
   | { readonly type: 'CLOSE_CONFIRMED'; readonly settled: Amount; readonly refunded: Amount }
   | { readonly type: 'CLOSE_ABANDONED' }

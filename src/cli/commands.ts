@@ -145,7 +145,7 @@ Exits with 0 when every request was paid for on one channel and the chain's
 balances account for every unit; otherwise with 1, and says why.`
 
 const CODES_HELP = `
-Brings about each of the 16 codes by its real cause wherever it has one, and
+Brings about each of the gateway's codes by its real cause wherever it has one, and
 shows where each one leads. A line of --json is
   {"code","cause","outcome","failureCode","states"}
 

@@ -1,6 +1,7 @@
 // What a flow holds of its channel: the lease, the permit of its paid request, and its reservation. Acquired and released here only.
 // Must never be left held: a lease that stays stops every other flow of the channel, a permit that stays blocks its close.
 
+import type { Amount } from '../../machines/index.js'
 import { type HeldLease, StoreError, type TurnGrant, type WaitOptions } from '../sessions/index.js'
 import type { FlowState, PlacedFlow } from './flow-state.js'
 import type { Runtime } from './runtime.js'
@@ -114,10 +115,19 @@ export async function releaseReservation(runtime: Runtime, flow: FlowState): Pro
   await runtime.ledger.apply(key, place, { type: 'RELEASED', flow: flow.id })
 }
 
+/** The cumulative amount that was refused as used up before the answer came, if one was. */
+export interface RefusedAsUsedUp {
+  readonly usedUp?: Amount
+}
+
 /** The request was answered, so that what was reserved for it counts as spent, although nothing acknowledges it. */
-export async function presumeReservationSpent(runtime: Runtime, { key, place, flow }: PlacedFlow): Promise<void> {
+export async function presumeReservationSpent(
+  runtime: Runtime,
+  { key, place, flow }: PlacedFlow,
+  refused: RefusedAsUsedUp,
+): Promise<void> {
   if (!flow.reserved) return
-  await runtime.ledger.apply(key, place, { type: 'ANSWER_UNACKNOWLEDGED', flow: flow.id })
+  await runtime.ledger.apply(key, place, { type: 'ANSWER_UNACKNOWLEDGED', flow: flow.id, ...refused })
   flow.reserved = false
 }
 

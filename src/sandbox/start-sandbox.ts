@@ -71,7 +71,7 @@ export interface Sandbox {
   /** Switches of the account-owned routes. */
   readonly accountRoutes: Pick<AccountRoutes, 'failNext' | 'setBudget' | 'setPolicy' | 'counts'>
   /**
-   * Makes the next requests of a kind fail with one of the 16 codes, or with `http_<status>`, `connection_lost` (nothing
+   * Makes the next requests of a kind fail with one of the gateway's codes, or with `http_<status>`, `connection_lost` (nothing
    * was done) or `answer_lost` (everything was done).
    *
    * @throws RangeError when the fault is unknown.

@@ -18,7 +18,7 @@ function namesOf(command: Command, path = ''): [string, string][] {
 
 const PAYER = '--store --key-file --voucher-key-file --rpc-url'
 const POLICY =
-  '--max-deposit --max-total-deposit --max-cumulative --max-exposure ' +
+  '--max-deposit --max-total-deposit --max-cumulative --max-exposure --max-fee ' +
   '--allow-origin --allow-chain --allow-token --allow-payee --allow-escrow --authenticated-origin'
 
 describe('the program', () => {
@@ -32,7 +32,7 @@ describe('the program', () => {
       'sessions list': '--store --json',
       'sessions show': '<channel> --store --json',
       'sessions close': `<channel> --url --verbose --json ${PAYER}`,
-      'sessions force-close': `<channel> --fee-token --json ${PAYER}`,
+      'sessions force-close': `<channel> --fee-token --max-fee --json ${PAYER}`,
       'sessions recover': `--chain --escrow --from-block --max-exposure --reuse --trust-node --json ${PAYER}`,
       demo: '--json',
       codes: '<code> --json',

@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => stage?.stop())
 
-const NOTHING = { channelId: null, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 }
+const NOTHING = { channelId: null, deposit: '0', cumulative: '0', feeAtMost: '0', vouchersSigned: 0, paidSends: 0 }
 
 /** Pays once under a policy that does not allow it, and expects that nothing at all was authorised. */
 async function refusedBy(policy: Policy, gateway: WatchedGateway, url = gateway.chat) {
@@ -353,6 +353,8 @@ describe('approve', () => {
         escrow: '0x4d50500000000000000000000000000000000000',
         origin: gateway.url,
         channelId: null,
+        fee: '250000',
+        feeToken: gateway.token,
       },
     ])
   })

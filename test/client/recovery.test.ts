@@ -244,6 +244,7 @@ describe.concurrent('bytes that change on their way', () => {
         channelId: null,
         deposit: '0',
         cumulative: '0',
+        feeAtMost: '0',
         vouchersSigned: 0,
         paidSends: 0,
       })

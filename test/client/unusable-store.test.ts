@@ -21,7 +21,7 @@ afterAll(async () => {
   await rm(above, { recursive: true, force: true })
 })
 
-const NOTHING = { channelId: null, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 }
+const NOTHING = { channelId: null, deposit: '0', cumulative: '0', feeAtMost: '0', vouchersSigned: 0, paidSends: 0 }
 
 let folders = 0
 function newFolder(): string {
@@ -129,8 +129,9 @@ describe('a record that cannot be read', () => {
     const gateway = await stage.gateway()
     const payer = counted(stage.payer())
     const client = () => stage.client(payer.account, { store: fileStore(folder) })
-    await paySome(client(), gateway.chat, 1, () => chat(500))
-    const [channel] = await client().sessions.list()
+    const first = client()
+    await paySome(first, gateway.chat, 1, () => chat(500))
+    const [channel] = await first.sessions.list()
     const [name] = await readdir(folder)
     if (name === undefined || channel === undefined) throw new Error('there is no record')
     await writeFile(join(folder, name), spoil(await readFile(join(folder, name), 'utf8')))

@@ -147,6 +147,7 @@ describe.concurrent('details of the rows', () => {
         channelId: null,
         deposit: '0',
         cumulative: '0',
+        feeAtMost: '0',
         vouchersSigned: 0,
         paidSends: 0,
       })

@@ -82,9 +82,9 @@ export const SABOTAGES: readonly Sabotage[] = [
       },
       {
         file: 'machines/session.machine.ts',
-        find: "        OPEN_DROPPED: { target: 'absent', actions: 'forgetOpen' },",
+        find: "        OPEN_DROPPED: { target: 'absent', actions: 'forgetOpen', meta: to.reconcile },",
         replace:
-          "        OPEN_DROPPED: { target: 'absent', actions: 'forgetOpen' },\n        OPEN_SIGNED: opens.OPEN_SIGNED,",
+          "        OPEN_DROPPED: { target: 'absent', actions: 'forgetOpen', meta: to.reconcile },\n        OPEN_SIGNED: opens.OPEN_SIGNED,",
       },
     ],
     at: ['open', 'after answer to open, then the node answers from the past'],

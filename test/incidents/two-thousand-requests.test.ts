@@ -2,7 +2,6 @@
 // Must never lose one: all succeed, and both sides' books agree to the last base unit.
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { chat, counted, type Stage, setStage } from '../client/stage.js'
-import { cases } from '../extent.js'
 
 let stage: Stage
 beforeAll(async () => {
@@ -10,7 +9,7 @@ beforeAll(async () => {
 })
 afterAll(() => stage?.stop())
 
-const REQUESTS = cases(2_048)
+const REQUESTS = 2_048
 const AT_ONCE = 32
 /** At 200 base units a token: 0.01 a request, 20.48 in all. */
 const TOKENS = 50

@@ -68,6 +68,33 @@ describe('what is presumed to be spent', () => {
     expect(state.session).toMatchObject({ spent: '20', unacknowledged: '0' })
   })
 
+  describe('after a refusal that says what is used up', () => {
+    /** Three prices are signed for; nobody has said that one of them is spent. */
+    const SIGNED: SessionState = { ...OPEN, session: { ...OPEN.session, signed: '30' } }
+    const refused = (state: SessionState, flow: string) =>
+      take(state, { type: 'ANSWER_UNACKNOWLEDGED', flow, usedUp: '20' }).session
+
+    it('is that, and the price of the request that was answered for more', () => {
+      expect(refused(reserve(SIGNED, 'a'), 'a')).toMatchObject({ spent: '0', unacknowledged: '30' })
+      const ofOne = { type: 'RECEIPT_ACCEPTED', accepted: '30', spent: PRICE, usedUp: '20' } as const
+      const known = take(reserve(SIGNED, 'a'), { ...ofOne, flow: 'a' })
+      const next = take(reserve(known, 'b'), { ...ofOne, flow: 'b' })
+      expect(next.session).toMatchObject({ spent: '10', unacknowledged: '20' })
+    })
+
+    it('is no more than what was signed, nor what a receipt with the running total says', () => {
+      const little = { ...SIGNED, session: { ...SIGNED.session, signed: '25' } }
+      expect(refused(reserve(little, 'a'), 'a').unacknowledged).toBe('25')
+      const total = { type: 'RECEIPT_ACCEPTED', accepted: '30', spent: '25', usedUp: '20', flow: 'a' } as const
+      expect(take(reserve(SIGNED, 'a'), total).session).toMatchObject({ spent: '25', unacknowledged: '0' })
+    })
+
+    it('is the price alone while another request is on its way, or when the reservation is gone', () => {
+      expect(refused(reserve(reserve(SIGNED, 'a'), 'b'), 'a').unacknowledged).toBe('10')
+      expect(refused(SIGNED, 'a').unacknowledged).toBe('0')
+    })
+  })
+
   it('never passes what was signed, and ends with its channel', () => {
     let state: SessionState = { ...OPEN, session: { ...OPEN.session, signed: '25' } }
     for (const flow of ['a', 'b', 'c']) state = silence(reserve(state, flow), flow)

@@ -256,8 +256,9 @@ describe('a rejection of the paid send', () => {
 
   it('asks once more for work whose commit failed only where the caller opted in', () => {
     const { world, snapshot } = reach('paying', { limits: { ...LIMITS, retryCommitFailed: true } })
-    const repeated = take(snapshot, rejection('mpp_commit_failed'))
-    expect(nameOf(repeated)).toBe('requesting')
+    const repeated = take(snapshot, rejection('mpp_commit_failed', { retryAfterMs: 5000 }))
+    expect([nameOf(repeated), repeated.context.backoffMs]).toEqual(['backingOff', 5000])
+    expect(nameOf(take(repeated, { type: 'WAITED' }))).toBe('requesting')
     expectFailure(take(world.drive(repeated, 'paying'), rejection('mpp_commit_failed')), 'mpp_commit_failed')
   })
 
@@ -662,12 +663,37 @@ describe('a refusal that says when to come back', () => {
     }
   })
 
-  it('without a challenge, is waited for before the challenge that is asked for instead is answered', () => {
+  it('without a challenge, is waited for before the request is sent anew, and once', () => {
+    const bare = { retryAfterMs: 5000, challengesOffered: 0 }
+    for (const code of ['mpp_invalid_challenge', 'payment-insufficient', 'session/amount-exceeds-deposit'] as const) {
+      const { world, snapshot } = reach('paying')
+      const waiting = take(snapshot, rejection(code, bare))
+      expect([nameOf(waiting), waiting.context.backoffMs]).toEqual(['backingOff', 5000])
+      const asking = take(waiting, { type: 'WAITED' })
+      expect(nameOf(asking)).toBe('requesting')
+      expect(nameOf(take(world.drive(asking, 'parsingChallenge'), accepted))).toBe('authorizing.acquiringSession')
+    }
+  })
+
+  it('without a challenge, is waited for after the chain was asked, before the request is sent anew', () => {
+    const bare = { retryAfterMs: 5000, challengesOffered: 0 }
     const { world, snapshot } = reach('paying')
-    const asking = take(snapshot, rejection('mpp_invalid_challenge', { retryAfterMs: 5000, challengesOffered: 0 }))
-    expect(nameOf(asking)).toBe('requesting')
-    const parsing = world.drive(asking, 'parsingChallenge')
-    expect(nameOf(take(parsing, accepted))).toBe('backingOff')
+    const disputing = take(snapshot, rejection('verification-failed', bare))
+    const { session } = disputing.context
+    if (session === null) throw new Error('there is no session')
+    const waiting = take(disputing, { type: 'SESSION_RECONCILED', session })
+    expect([nameOf(waiting), waiting.context.backoffMs]).toEqual(['backingOff', 5000])
+    expect(nameOf(world.drive(waiting, 'requesting'))).toBe('requesting')
+  })
+
+  it('with a challenge that has run out, or is for other bytes, is waited for before another one is asked for', () => {
+    for (const type of ['CHALLENGE_EXPIRED', 'DIGEST_MISMATCH'] as const) {
+      const { snapshot } = reach('paying')
+      const parsing = take(snapshot, rejection('mpp_invalid_challenge', later(5000)))
+      const waiting = take(parsing, { type })
+      expect([nameOf(waiting), waiting.context.backoffMs]).toEqual(['backingOff', 5000])
+      expect(nameOf(take(waiting, { type: 'WAITED' }))).toBe('requesting')
+    }
   })
 
   it('is waited for a few times; then the flow fails by name rather than come back too early', () => {

@@ -69,6 +69,7 @@ describe('the event cases', () => {
     expect([...(met.get('mpp_invalid_challenge') ?? [])].sort()).toEqual([
       'mpp_invalid_challenge/challenged',
       'mpp_invalid_challenge/no-challenge',
+      'mpp_invalid_challenge/no-challenge-later',
     ])
     expect([...(met.get('mpp_method_unsupported') ?? [])].sort()).toEqual([
       'mpp_method_unsupported/challenged',

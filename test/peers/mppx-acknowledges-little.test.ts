@@ -20,6 +20,35 @@ const REWRITES: readonly (readonly [name: string, rewrite: (header: string) => s
 ]
 
 describe.each(REWRITES)('a gateway that %s', (_, rewrite) => {
+  it('and charges for a 404 that says nothing, refuses one request after it, and no more', async () => {
+    const silent = 3
+    const meeting = await meetings.meet({
+      suggestedDeposit: '10',
+      content: (served) => ({ status: served === silent ? 404 : 200 }),
+    })
+    const proxy = await startProxy(new URL(meeting.gateway.url).origin, {
+      answer: ({ headers, status }) => {
+        const header = headers.get('payment-receipt')
+        const rewritten = header === null || status === 404 ? null : rewrite(header)
+        if (rewritten === null) headers.delete('payment-receipt')
+        else headers.set('payment-receipt', rewritten)
+      },
+    })
+    try {
+      for (let at = 1; at <= 9; at += 1) {
+        const outcome = await meeting.mpp.pay(`${proxy.url}/work`, work())
+        expect(outcome).toMatchObject({ status: 'succeeded', response: { status: at === silent ? 404 : 200 } })
+      }
+      expect(meeting.gateway.refused.filter((type) => type !== 'payment-required')).toHaveLength(1)
+      const [channel] = await meeting.gateway.channels()
+      expect(channel).toMatchObject({ spent: 9n * PRICE, highestVoucherAmount: 9n * PRICE })
+      const [session] = await meeting.mpp.sessions.list()
+      expect(session).toMatchObject({ signed: String(9n * PRICE) })
+    } finally {
+      await proxy.stop()
+    }
+  })
+
   it('is paid 20 times without one refusal; then the failure says what it does and what to do', async () => {
     const meeting = await meetings.meet({ suggestedDeposit: '10', policy: { maxExposure: '2' } })
     const proxy = await startProxy(new URL(meeting.gateway.url).origin, {

@@ -51,6 +51,8 @@ export interface MppxExchange {
   readonly method: string
   /** Path and query. */
   readonly target: string
+  /** Of its body, in bytes; null: it came in pieces. */
+  readonly length: number | null
   /** `unpaid`, or the action of the credential. */
   readonly kind: 'unpaid' | Credential['payload']['action']
   readonly credential: Credential | undefined
@@ -166,6 +168,7 @@ export async function startMppxGateway(options: MppxGatewayOptions): Promise<Mpp
     const exchange: MppxExchange = {
       method: incoming.method ?? '',
       target: incoming.url ?? '',
+      length: 'transfer-encoding' in incoming.headers ? null : Number(incoming.headers['content-length'] ?? 0),
       kind,
       credential,
       status: 0,

@@ -89,6 +89,46 @@ describe('a resource that takes no POST', () => {
   })
 })
 
+describe('a resource that takes no request without a body', () => {
+  // A framework that parses the body before mppx gets the request.
+  it.each([400, 411, 415, 422])('answers %i, and is topped up with the bytes of the request', async (code) => {
+    const { gateway, mpp, payer, paySome, channelId } = await meet({
+      suggestedDeposit: '0.2',
+      refuses: ({ method, length }) => (method === 'POST' && length === 0 ? code : undefined),
+    })
+    await paySome(2)
+    const signed = payer.signatures()
+    await paySome(1)
+    // The top-up, once, and the voucher.
+    expect(payer.signatures() - signed).toBe(2)
+    expect(await mpp.sessions.list()).toMatchObject([{ status: 'open', deposit: '400000', pending: null }])
+    const topUps = gateway.seen.filter(({ kind }) => kind === 'topUp')
+    expect(topUps.map(({ method, length }) => `${method} ${length}`)).toEqual([
+      'POST 0',
+      `POST ${String(work().body).length}`,
+    ])
+    expect(new Set(topUps.map(({ credential }) => JSON.stringify(credential?.payload)))).toHaveLength(1)
+    expect(gateway.served()).toBe(3)
+    const [channel] = await gateway.channels()
+    expect(channel).toMatchObject({ channelId: await channelId(), spent: 300_000n, deposit: 400_000n })
+  })
+
+  it('and none with one either, gets the top-up twice, and nothing new is signed for the next request', async () => {
+    const { gateway, mpp, payer, pay, paySome } = await meet({
+      suggestedDeposit: '0.2',
+      refuses: ({ kind }) => (kind === 'topUp' ? 400 : undefined),
+    })
+    await paySome(2)
+    expect(await pay()).toMatchObject({ status: 'failed' })
+    const signed = payer.signatures()
+    expect(gateway.seen.filter(({ kind }) => kind === 'topUp')).toHaveLength(2)
+    expect(await mpp.sessions.list()).toMatchObject([{ status: 'toppingUp', deposit: '200000', pending: 'topUp' }])
+    expect(await pay()).toMatchObject({ status: 'failed' })
+    expect(payer.signatures()).toBe(signed)
+    expect(gateway.served()).toBe(2)
+  })
+})
+
 describe('the query of a resource', () => {
   it.each(['GET', 'POST'])('is part of it for the top-up and the close of one that is asked by %s', async (method) => {
     const { gateway, mpp, close } = await meet({ suggestedDeposit: '0.2', refuses: withChain })

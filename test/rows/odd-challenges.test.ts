@@ -3,9 +3,10 @@
 import { createClient, custom, http } from 'viem'
 import { tempoModerato } from 'viem/chains'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { paymentFlowMachine } from '../../machines/index.js'
+import { type ProblemType, paymentFlowMachine } from '../../machines/index.js'
 import { type Clock, WALL_CLOCK } from '../../src/client/clock.js'
 import { clientRunning } from '../../src/client/create-client.js'
+import { formatChallenge, parseChallenges } from '../../src/protocol/index.js'
 import { memoryStore } from '../../src/sessions/index.js'
 import { events, failureOf, type Stage, setStage, states } from '../client/stage.js'
 import {
@@ -235,6 +236,45 @@ describe.concurrent('a 402 with Retry-After is waited for', () => {
     expect(here.waits).toEqual([{ ms: expect.any(Number), sends: 2 }])
     expect(here.waits[0]?.ms).toBeGreaterThanOrEqual(7000)
     expectIdenticalRequests(here.sends())
+  })
+
+  const BARE: readonly (readonly [type: ProblemType, between: readonly string[], signed: number])[] = [
+    ['invalid-challenge', [], 0],
+    ['payment-insufficient', [], 1],
+    ['session/amount-exceeds-deposit', [], 1],
+    ['verification-failed', ['authorizing.reconcilingSession'], 1],
+  ]
+
+  it.each(BARE)('before it is asked anew, when it refuses by %s and offers nothing', async (type, between, signed) => {
+    const here = await waitingGround()
+    here.scripted.next('voucher', problem(type, { ...later, challenge: false }))
+    const outcome = await here.mpp.pay(here.scripted.chat, request())
+    const waited = [...TO_PAYING, ...between, 'backingOff', 'requesting']
+    expect(states(outcome).slice(0, waited.length)).toEqual(waited)
+    expect(outcome.status).toBe('succeeded')
+    expect(here.waits[0]?.sends).toBe(2)
+    expect(here.waits[0]?.ms).toBeGreaterThanOrEqual(7000)
+    expect(here.waits).toHaveLength(1)
+    expect(kinds(here.sends()).slice(0, 3)).toEqual(['unpaid', 'voucher', 'unpaid'])
+    expect(here.signed()).toBe(signed)
+  })
+
+  it('before it is asked anew, when its challenge has run out already', async () => {
+    const here = await waitingGround()
+    here.scripted.next('voucher', async (exchange) => {
+      const refusal = await problem('invalid-challenge', later)(exchange)
+      if (typeof refusal === 'string') return refusal
+      const offered = parseChallenges(refusal.headers.get('www-authenticate'))
+      const challenge = offered.ok ? offered.value.challenges[0] : undefined
+      if (challenge === undefined) throw new Error('the sandbox gave no challenge')
+      refusal.headers.set('www-authenticate', formatChallenge({ ...challenge, expires: '2020-01-01T00:00:00Z' }))
+      return refusal
+    })
+    const outcome = await here.mpp.pay(here.scripted.chat, request())
+    const waited = [...TO_PAYING, 'parsingChallenge', 'backingOff', 'requesting', 'parsingChallenge']
+    expect(states(outcome)).toEqual([...waited, ...AUTHORIZE, ...DONE])
+    expect(here.waits).toEqual([{ ms: expect.any(Number), sends: 2 }])
+    expect(here.waits[0]?.ms).toBeGreaterThanOrEqual(7000)
   })
 
   it('no longer than 30 seconds (and the share that is drawn by lot)', async () => {

@@ -29,7 +29,14 @@ export const REUSE = [...CHALLENGED, ...AUTHORIZE, ...DONE]
 /** The same up to its first paid send. */
 export const TO_PAYING = [...CHALLENGED, ...AUTHORIZE, 'paying']
 
-export const NOTHING = { channelId: null, deposit: '0', cumulative: '0', vouchersSigned: 0, paidSends: 0 }
+export const NOTHING = {
+  channelId: null,
+  deposit: '0',
+  cumulative: '0',
+  feeAtMost: '0',
+  vouchersSigned: 0,
+  paidSends: 0,
+}
 
 /** A tenth of a bucket. */
 export const request = () => chat(500)

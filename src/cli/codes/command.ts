@@ -1,4 +1,4 @@
-// The command `codes`: brings about each of the 16 codes on a sandbox, and holds what follows against the table.
+// The command `codes`: brings about each of the gateway's codes on a sandbox, and holds what follows against the table.
 // Must never leave a process behind, nor exit with 0 when a row of the table does not hold.
 
 import { MPP_CODES } from '../../../machines/index.js'

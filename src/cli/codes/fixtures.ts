@@ -10,7 +10,7 @@ import type { Fixture } from '../../testing/fixtures/schema.js'
 
 const HELP = `Usage: npm run fixtures [-- --check | --help]
 
-Records, for each of the 16 codes, what passes between client and gateway into
+Records, for each of the gateway's codes, what passes between client and gateway into
 fixtures/<code>/exchange.json, and the path that follows into expected.json.
 
   --check  records, compares with what is there, and writes nothing

@@ -28,7 +28,7 @@ const REAL: Readonly<Partial<Record<MppCode, readonly [Cause, string]>>> = {
   ],
 }
 
-/** One button for each of the gateway's 16 codes. */
+/** One button for each of the gateway's codes. */
 export const CODE_BUTTONS: readonly CodeButton[] = MPP_CODES.map((code) => {
   const { leadsTo, bound } = ERROR_CODES[code]
   const [cause, how] = REAL[code] ?? ['fault', 'the gateway is told to answer with it']

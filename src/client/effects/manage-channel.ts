@@ -15,6 +15,9 @@ import { refuseChallenge, refuseTerms } from './parse-challenge.js'
 /** By these a server says that the resource takes no such method; HEAD, which every resource with GET has, may be taken. */
 const METHOD_REFUSED: ReadonlySet<number> = new Set([404, 405, 501])
 
+/** By these a server says that the resource takes no request without a body, or of no length or type. */
+const BODY_MISSED: ReadonlySet<number> = new Set([400, 411, 415, 422])
+
 /** Some gateways have HEAD switched off: it is never the first method, and its refusal is not the answer. */
 const LAST_METHOD = 'HEAD'
 
@@ -28,7 +31,8 @@ export interface ManagementRequest extends Pick<SendOptions, 'cumulative' | 'tim
 
 /**
  * Sends a credential about the channel to the URI of the flow's request. A challenge for that request's body is not answered
- * without it: another one is asked for, and where none is to be had, the credential goes out with the bytes.
+ * without it: another one is asked for, and where none is to be had, the credential goes out with the bytes. So it does,
+ * once more and as it was signed, where the resource takes no request without them.
  *
  * @throws SendFailure when there is no answer.
  */
@@ -38,15 +42,19 @@ export async function manageChannel(
   { credentialFor, ...options }: ManagementRequest,
 ): Promise<Answer> {
   const { challenge } = placed
-  if (!(await isBoundToBody(placed))) return sendBodyless(scope, { ...options, credential: credentialFor(challenge) })
-  const own = await bodylessChallenge(scope, placed)
-  return own === null
-    ? send(scope, { ...options, credential: credentialFor(challenge), withBody: true, aboutChannel: true })
-    : sendBodyless(scope, { ...options, credential: credentialFor(own), challenge: own })
+  const withBytes = (): Promise<Answer> =>
+    send(scope, { ...options, credential: credentialFor(challenge), withBody: true, aboutChannel: true })
+  const hasBody = await hasBytes(placed)
+  const isBound = hasBody && challenge.digest !== undefined
+  const own = isBound ? await bodylessChallenge(scope, placed) : challenge
+  if (own === null) return withBytes()
+  const answer = await sendBodyless(scope, { ...options, credential: credentialFor(own), challenge: own })
+  if (!hasBody || !refuses(answer, BODY_MISSED)) return answer
+  await answer.discard()
+  return withBytes()
 }
 
-async function isBoundToBody({ flow, challenge }: PlacedFlow): Promise<boolean> {
-  if (challenge.digest === undefined) return false
+async function hasBytes({ flow }: PlacedFlow): Promise<boolean> {
   const body = await flow.request.body
   return body !== undefined && body.byteLength > 0
 }
@@ -86,10 +94,10 @@ async function askForChallenge(scope: Scope): Promise<Answer> {
 export async function sendBodyless(scope: Scope, options: Omit<SendOptions, 'withBody' | 'method'>): Promise<Answer> {
   const { flow } = scope
   const answer = await send(scope, { ...options, withBody: false })
-  if (flow.bodyless === LAST_METHOD || !refusesMethod(answer)) return answer
+  if (flow.bodyless === LAST_METHOD || !refuses(answer, METHOD_REFUSED)) return answer
   try {
     const other = await send(scope, { ...options, withBody: false, method: LAST_METHOD })
-    if (!refusesMethod(other)) {
+    if (!refuses(other, METHOD_REFUSED)) {
       await answer.discard()
       flow.bodyless = LAST_METHOD
       return other
@@ -102,7 +110,7 @@ export async function sendBodyless(scope: Scope, options: Omit<SendOptions, 'wit
   }
 }
 
-/** A code of its own says more than the status: then it was not the method. */
-function refusesMethod({ facts, code }: Answer): boolean {
-  return METHOD_REFUSED.has(facts.status) && (code === null || !isKnownCode(code))
+/** Whether an answer refuses the form of a request. A code of its own says more than the status: then it was not the form. */
+function refuses({ facts, code }: Answer, statuses: ReadonlySet<number>): boolean {
+  return statuses.has(facts.status) && (code === null || !isKnownCode(code))
 }

@@ -1,8 +1,9 @@
 // Places the states, arrows and labels of a grouped machine, with ELK's layered algorithm.
 // Must never depend on anything but its input: the same machine is laid out the same, byte for byte.
 
-import Elk, { type ElkExtendedEdge, type ElkLabel, type ElkNode } from 'elkjs/lib/elk.bundled.js'
+import Elk from 'elkjs/lib/elk.bundled.js'
 import { labelSize, SIZES, type StateBox, stateBox } from './boxes.js'
+import type { ElkEdge, ElkLabel, ElkNode } from './elk-graph.js'
 import { ancestors, type GraphState, type MachineGraph } from './graph.js'
 import type { Arrow, GroupedGraph } from './grouping.js'
 import type { ArrowKind } from './rules.js'
@@ -132,7 +133,7 @@ function labelOf(arrow: Arrow, back: boolean): ElkLabel {
   return { text: arrow.id, ...labelSize(arrow.label), layoutOptions: back ? BACK_LABELS : LABELS }
 }
 
-function edgeOf(arrow: Arrow, back: boolean): ElkExtendedEdge {
+function edgeOf(arrow: Arrow, back: boolean): ElkEdge {
   const weight = arrow.kind === 'happy' ? '10' : '1'
   return {
     id: arrow.id,
@@ -155,7 +156,7 @@ function rectangle(shape: { x?: number; y?: number; width?: number; height?: num
   return { x: shape.x ?? 0, y: shape.y ?? 0, width: shape.width ?? 0, height: shape.height ?? 0 }
 }
 
-function placeArrow(edge: ElkExtendedEdge, arrow: Arrow | null, kind: ArrowKind, back: boolean): PlacedArrow {
+function placeArrow(edge: ElkEdge, arrow: Arrow | null, kind: ArrowKind, back: boolean): PlacedArrow {
   const points = (edge.sections ?? []).flatMap(({ startPoint, bendPoints, endPoint }) => [
     startPoint,
     ...(bendPoints ?? []),

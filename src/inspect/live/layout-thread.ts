@@ -3,7 +3,7 @@
 
 import { createRequire } from 'node:module'
 import { Worker } from 'node:worker_threads'
-import type { ElkNode } from 'elkjs/lib/elk.bundled.js'
+import type { ElkNode } from '../diagram/elk-graph.js'
 import type { Layout } from '../diagram/layout.js'
 
 /** How long ELK may take for one graph, in milliseconds. The payment-flow machine takes some tenths of a second. */

@@ -55,6 +55,9 @@ export interface AnvilProcess {
  * @throws AnvilMissing, or an Error with what anvil wrote to its error output.
  */
 export async function startAnvil(args: readonly string[]): Promise<AnvilProcess> {
+  // Its guard is started by the program that runs this one, and Deno takes no script by argument.
+  if ('Deno' in globalThis)
+    throw new Error('The sandbox does not run on Deno: run `npx mpp-flow sandbox` and give its URLs to this program.')
   const program = findAnvil()
   // NODE_OPTIONS of the host (loaders, inspectors) are not meant for the guard.
   const { NODE_OPTIONS: _, ...env } = process.env

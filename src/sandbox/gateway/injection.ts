@@ -33,7 +33,7 @@ export class InjectedFault extends Error {
 
 export interface Injections {
   /**
-   * Plans a fault: one of the 16 codes, `http_<status>` (400 to 599, no code in the body), `connection_lost` (nothing was
+   * Plans a fault: one of the gateway's codes, `http_<status>` (400 to 599, no code in the body), `connection_lost` (nothing was
    * done) or `answer_lost` (everything was done).
    *
    * @throws RangeError when the fault is unknown.

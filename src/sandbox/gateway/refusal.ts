@@ -1,4 +1,4 @@
-// The ways in which the gateway says no: its 16 codes with their status, and the standard problem types it also uses.
+// The ways in which the gateway says no: its codes with their status, and the standard problem types it also uses.
 // Must never hold anything of the request: a refusal is answered, counted and shown.
 
 /** The codes of the 'Ando errors page' for the MPP route. */
@@ -82,7 +82,7 @@ export class ProblemRefusal extends Error {
   }
 }
 
-/** Whether a text is one of the 16 codes. */
+/** Whether a text is one of the gateway's codes. */
 export function isGatewayCode(text: string): text is GatewayCode {
   return Object.hasOwn(CODE_ANSWERS, text)
 }

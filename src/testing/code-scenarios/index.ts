@@ -1,4 +1,4 @@
-// A scenario for each of the 16 codes of the gateway, in the order of Ando's errors page.
+// A scenario for each code of the gateway, in the order of Ando's errors page.
 // Must never leave one out: a code without a scenario is a row that nobody has seen happen.
 
 import { MPP_CODES } from '../../../machines/index.js'

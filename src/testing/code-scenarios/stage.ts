@@ -76,6 +76,8 @@ export async function setStage(
         return { kind: 'close', outcome: await client.sessions.close(session?.channelId ?? '') }
       }),
     async overstateDeposit(more) {
+      // Its open may still be confirmed beside the answer, and that would overwrite what is written here.
+      await client.sessions.list()
       const [record] = await store.list()
       if (record === undefined) throw new Error('there is no channel whose deposit could be overstated')
       const deposit = add(record.session.deposit, more.toString())

@@ -67,6 +67,15 @@ function offersOf(stateId: string, type: string): readonly GatewayAnswer['challe
   return offers.length === 0 ? [1] : [...new Set(offers)]
 }
 
+/** Whether an arrow of a code asks for when to come back: then it must be tried with that, and without a challenge. */
+function mindsWait(stateId: string, type: string): boolean {
+  const arrows = paymentFlowMachine.getStateNodeById(stateId).transitions.get(type) ?? []
+  return arrows.some(({ guard }) => typeof guard === 'string' && WAITS_THAT_MATTER.has(guard))
+}
+
+/** Guards that ask it of the answer, or whose flow asks it later. */
+const WAITS_THAT_MATTER: ReadonlySet<string> = new Set(['withinBoundToldToWait', 'withinBoundOnChannel'])
+
 /** A status that says by itself what the code means, where the code is not tied to a 402. */
 const STATUS_OF: Readonly<Partial<Record<MppCode | ProblemType, number>>> = {
   mpp_payer_not_allowed: 403,
@@ -84,7 +93,7 @@ const STATUS_OF: Readonly<Partial<Record<MppCode | ProblemType, number>>> = {
 const OFFERED = ['no-challenge', 'challenged', 'two-challenges'] as const
 
 function rejectionCases(stateId: string, type: MppCode | ProblemType, cumulative: string | null): readonly EventCase[] {
-  return offersOf(stateId, type).map((challenges) => {
+  const rejection = (challenges: GatewayAnswer['challenges'], wait: 0 | 1): EventCase => {
     const problem = PROBLEM_TYPES.find((known) => known === type) ?? null
     const code = MPP_CODES.find((known) => known === type) ?? null
     const given = answer({
@@ -92,11 +101,16 @@ function rejectionCases(stateId: string, type: MppCode | ProblemType, cumulative
       code,
       problem,
       challenges,
-      // A wait that is asked for is obeyed: none, so that nothing is waited for.
-      retryAfter: 0,
+      retryAfter: wait,
     })
-    return answered(`${type}/${OFFERED[challenges]}`, given, cumulative, (said) => ({ type, ...said }))
-  })
+    const name = `${type}/${OFFERED[challenges]}${wait > 0 ? '-later' : ''}`
+    return answered(name, given, cumulative, (said) => ({ type, ...said }))
+  }
+  return [
+    // A wait that is asked for is obeyed: none, so that nothing is waited for.
+    ...offersOf(stateId, type).map((challenges) => rejection(challenges, 0)),
+    ...(mindsWait(stateId, type) ? [rejection(0, 1)] : []),
+  ]
 }
 
 /** Every code and problem type as the answer to a send made in a state. `cumulative`: what the credential authorised. */
