@@ -54,9 +54,9 @@ export async function undoLies(
   const notes: string[] = []
   const { seenAtBlock } = session
   if (seenAtBlock !== null && seenAtBlock > newest.block) {
-    await runtime.ledger.apply(key, place, { type: 'SIGHTING_RESET' }, { lease })
+    await runtime.ledger.apply(key, place, { type: 'SEEN_BLOCK_RESET' }, { lease })
     notes.push(
-      `it was last seen in block ${seenAtBlock}, which the node does not have (its newest is ${newest.block}): that sighting was reset`,
+      `it was last seen in block ${seenAtBlock}, which the node does not have (its newest is ${newest.block}): that block was reset`,
     )
     await runtime.clock.pause(NEXT_BLOCK_MS, signal)
   }

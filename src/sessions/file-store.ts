@@ -293,7 +293,7 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Store
           throw new StoreError('unavailable', `other processes write ${at(recordFile(stemOf(key)))} without its lock`)
         })
       })
-      listeners.tell(key)
+      listeners.emit(key)
     },
     async check(use = 'write') {
       await wrapErrors(folder, 'read', () => prepare().then(() => layer.list(folder)))
@@ -325,7 +325,7 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Store
       if (stopped) return
       stop = layer.watch(folder, tellOf)
       // What changed while the folder was not there yet would never be told.
-      listeners.tellAll()
+      listeners.emitAll()
     }
     // Whoever reads or writes next gets the error; a watch is best effort.
     prepare().then(start, () => undefined)
@@ -337,8 +337,8 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Store
 
   function tellOf(name: string | null): void {
     const key = name === null ? undefined : watchedStems.get(name)
-    if (key !== undefined) listeners.tell(key)
-    else if (name === null) listeners.tellAll()
+    if (key !== undefined) listeners.emit(key)
+    else if (name === null) listeners.emitAll()
   }
 }
 

@@ -54,7 +54,7 @@ const LEASED: ReadonlySet<SessionEvent['type']> = new Set([
   'WITHDRAW_DROPPED',
   'WITHDRAWN',
   'CHANNEL_GONE',
-  'SIGHTING_RESET',
+  'SEEN_BLOCK_RESET',
 ])
 
 /** What a change may carry besides its event. */

@@ -40,7 +40,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'REQUEST_CLOSE_SIGNED',
     'CLOSE_REQUESTED',
     'CHANNEL_GONE',
-    'SIGHTING_RESET',
+    'SEEN_BLOCK_RESET',
   ],
   toppingUp: [
     ...ALWAYS,
@@ -51,7 +51,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'TOP_UP_DROPPED',
     'CLOSE_CONFIRMED',
     'CHANNEL_GONE',
-    'SIGHTING_RESET',
+    'SEEN_BLOCK_RESET',
   ],
   closing: [
     ...ALWAYS,
@@ -61,7 +61,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'CLOSE_ABANDONED',
     'CLOSE_REQUESTED',
     'CHANNEL_GONE',
-    'SIGHTING_RESET',
+    'SEEN_BLOCK_RESET',
   ],
   closeRequested: [
     ...ALWAYS,
@@ -75,7 +75,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'CLOSE_SIGNED',
     'CLOSE_CONFIRMED',
     'CHANNEL_GONE',
-    'SIGHTING_RESET',
+    'SEEN_BLOCK_RESET',
   ],
   withdrawable: [
     ...ALWAYS,
@@ -89,7 +89,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'CLOSE_SIGNED',
     'CLOSE_CONFIRMED',
     'CHANNEL_GONE',
-    'SIGHTING_RESET',
+    'SEEN_BLOCK_RESET',
   ],
   closed: [...ALWAYS, ...OPENS],
   withdrawn: [...ALWAYS, ...OPENS],
@@ -187,7 +187,7 @@ const MAKERS: { readonly [Type in EventType]: (payload: Payload) => Extract<Sess
   GRACE_ELAPSED: () => ({ type: 'GRACE_ELAPSED' }),
   WITHDRAWN: ({ amounts: [settled, refunded] }) => ({ type: 'WITHDRAWN', settled, refunded }),
   CHANNEL_GONE: () => ({ type: 'CHANNEL_GONE' }),
-  SIGHTING_RESET: () => ({ type: 'SIGHTING_RESET' }),
+  SEEN_BLOCK_RESET: () => ({ type: 'SEEN_BLOCK_RESET' }),
 }
 const isEventType = (type: string): type is EventType => Object.hasOwn(MAKERS, type)
 const TYPES = Object.keys(MAKERS).filter(isEventType)
@@ -440,7 +440,7 @@ describe('a channel’s life', () => {
 
   it('forgets a sighting that was a lie, and nothing else', () => {
     const seen = run([...opened('5', '3'), { type: 'DEPOSIT_SEEN', deposit: '5', settled: '1', block: 1_000_000 }])
-    expect(run([{ type: 'SIGHTING_RESET' }], seen)).toEqual({
+    expect(run([{ type: 'SEEN_BLOCK_RESET' }], seen)).toEqual({
       ...seen,
       session: { ...seen.session, seenAtBlock: null },
     })

@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { startOf } from '../../src/testing/model/explore.js'
-import { pairTours } from '../../src/testing/model/pairs.js'
+import { pairSequences } from '../../src/testing/model/pairs.js'
 import { follow, placeOf, RecoveryMap } from '../../src/testing/model/recovery-map.js'
 import { pairOf, pairsOf, recoveriesIn } from '../../src/testing/model/recovery-pairs.js'
 import { TOUR_SETTINGS } from '../../src/testing/model/settings.js'
@@ -11,7 +11,7 @@ import { TOUR_SETTINGS } from '../../src/testing/model/settings.js'
 const CLOSES = TOUR_SETTINGS.filter(({ setting }) => setting.purpose === 'close')
 
 describe('the tours of closes', () => {
-  const { tours, known } = pairTours('unlike', CLOSES)
+  const { tours, known } = pairSequences('unlike', CLOSES)
   const taken = new Set(tours.flatMap(({ transitions }) => pairsOf(transitions, 'unlike')))
 
   it('take every pair that is known', () => {

@@ -96,7 +96,7 @@ async function signAndStore(
   const event = { type: 'TOP_UP_SIGNED', additionalDeposit, reaching, transactionHash, validBefore } as const
   const stored = await runtime.ledger.apply(key, place, event, { lease, dependsOn, transaction })
   const session = await viewFor(runtime, placed, stored)
-  scope.tell({ type: 'TOP_UP_SIGNED', session, additionalDeposit, feeAtMost })
+  scope.emit({ type: 'TOP_UP_SIGNED', session, additionalDeposit, feeAtMost })
   return { record: stored }
 }
 

@@ -34,7 +34,7 @@ interface Witness {
   readonly next: Leg
 }
 
-interface Tour {
+interface Sequence {
   at: Standing
   recoveries: number
   cost: number
@@ -51,14 +51,14 @@ interface Reached {
   readonly cost: number
 }
 
-function legsTo({ before, leg }: Reached): readonly Leg[] {
-  return before === null || leg === null ? [] : [...legsTo(before), leg]
+function edgesTo({ before, leg }: Reached): readonly Leg[] {
+  return before === null || leg === null ? [] : [...edgesTo(before), leg]
 }
 
 const NONE: ReadonlySet<string> = new Set()
 
 /** Finds the pairs that are possible in a setting, and makes tours that take them. */
-class Guide {
+class Explorer {
   readonly taken = new Set<RecoveryPair>()
   readonly #map: RecoveryMap
   readonly #witnesses = new Map<RecoveryPair, Witness>()
@@ -130,7 +130,7 @@ class Guide {
   }
 
   /** The legs to the nearest new pair, its second recovery included; undefined when none is near. */
-  #nearest({ at, errors }: Tour): readonly Leg[] | undefined {
+  #nearest({ at, errors }: Sequence): readonly Leg[] | undefined {
     let reached: readonly Reached[] = [{ place: at.place, last: at.last, before: null, leg: null, cost: 0 }]
     const seen = new Set<string>()
     for (let detour = 0; detour <= LONGEST_DETOUR; detour += 1) {
@@ -151,7 +151,7 @@ class Guide {
           next.push({ place: leg.to, last: leg.name, before, leg, cost })
         }
       }
-      if (best !== undefined) return legsTo(best)
+      if (best !== undefined) return edgesTo(best)
       reached = next
     }
     return undefined
@@ -164,7 +164,7 @@ class Guide {
   }
 
   /** One recovery further; false when it cannot be gone from here. */
-  #step(tour: Tour, leg: Leg): boolean {
+  #step(tour: Sequence, leg: Leg): boolean {
     const to = this.#go(tour.at, leg)
     if (to === undefined) return false
     if (tour.at.last !== null) this.#take(tour.at.last, leg.name)
@@ -176,7 +176,7 @@ class Guide {
   }
 
   /** On from new pair to new pair, as long as there is one near. */
-  #wander(tour: Tour): void {
+  #wander(tour: Sequence): void {
     while (tour.recoveries < LONGEST_TOUR && tour.errors.size < MOST_ERRORS) {
       const legs = this.#nearest(tour)
       if (legs === undefined || tour.cost + costOf(legs) > DEAREST_TOUR) return
@@ -186,13 +186,13 @@ class Guide {
   }
 
   /** The tour that begins with the way to a pair. */
-  #begin({ behind, next }: Witness): Tour {
-    const tour: Tour = { at: behind, recoveries: 0, cost: 0, errors: new Set() }
+  #begin({ behind, next }: Witness): Sequence {
+    const tour: Sequence = { at: behind, recoveries: 0, cost: 0, errors: new Set() }
     if (!this.#step(tour, next)) throw new Error('a pair that was found cannot be taken again')
     return tour
   }
 
-  #finish({ at }: Tour): PathPlan {
+  #finish({ at }: Sequence): PathPlan {
     const whole = finished(this.setting, at.cases)
     return planOf(this.setting, whole, transitionsOf(this.setting, whole))
   }
@@ -221,7 +221,7 @@ function costOf(legs: readonly Leg[]): number {
 }
 
 /** What the tours are made of and for. */
-export interface PairTours {
+export interface PairSequences {
   readonly tours: readonly PathPlan[]
   /** Every pair that is possible in one of the settings. */
   readonly known: ReadonlySet<RecoveryPair>
@@ -230,15 +230,18 @@ export interface PairTours {
 /**
  * Paths that together take every pair of consecutive recoveries. They are long: dozens of recoveries each.
  */
-export function pairTours(scope: PairScope = 'unlike', explored: readonly Explored[] = TOUR_SETTINGS): PairTours {
+export function pairSequences(
+  scope: PairScope = 'unlike',
+  explored: readonly Explored[] = TOUR_SETTINGS,
+): PairSequences {
   const known = new Set<RecoveryPair>()
   const taken = new Set<RecoveryPair>()
   const tours = explored.flatMap(({ setting, depth }) => {
-    const guide = new Guide(setting, scope, taken)
-    guide.explore(depth)
-    const made = guide.tours()
-    for (const pair of guide.known) known.add(pair)
-    for (const pair of guide.taken) taken.add(pair)
+    const explorer = new Explorer(setting, scope, taken)
+    explorer.explore(depth)
+    const made = explorer.tours()
+    for (const pair of explorer.known) known.add(pair)
+    for (const pair of explorer.taken) taken.add(pair)
     return made
   })
   return { tours, known }

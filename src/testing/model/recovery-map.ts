@@ -78,7 +78,7 @@ function unlikeCases(snapshot: FlowSnapshot, scope: PairScope): readonly EventCa
     const arrow = arrowFor(snapshot, event)
     if (arrow === undefined || arrow.target === 'failed') return false
     if (scope === 'every' || cause.by !== 'gateway' || cause.answer.carriedOut) return true
-    const key = `${arrow.likeness} ${cause.answer.challenges} ${(cause.answer.retryAfter ?? 0) > 0}`
+    const key = `${arrow.equivalence} ${cause.answer.challenges} ${(cause.answer.retryAfter ?? 0) > 0}`
     const isFirst = !seen.has(key)
     seen.add(key)
     return isFirst
