@@ -45,9 +45,9 @@ export async function model(run: CommandRun, { options }: Given): Promise<number
 async function cover(run: CommandRun, target: PathTarget, given: Options, json: boolean): Promise<number> {
   const paths = transitionPaths()
   const scope: PairScope | null = given.everyPair ? 'every' : given.pairs ? 'unlike' : null
-  if (scope !== null) run.note('generating tours through the pairs of recoveries …')
+  if (scope !== null) run.note('generating sequences through the pairs of recoveries …')
   const pairs = scope === null ? null : pairSequences(scope)
-  const plans = [...paths, ...(pairs?.tours ?? [])]
+  const plans = [...paths, ...(pairs?.sequences ?? [])]
   run.note(`running ${plans.length} paths …`)
   const runs = await runAll(run, plans, target, given)
   const good = runs.filter(({ result }) => result?.ok === true)
