@@ -61,9 +61,9 @@ export interface Ground {
 }
 
 /** Limits how many processes run at once. */
-export type Slots = <T>(work: () => Promise<T>) => Promise<T>
+export type Permits = <T>(work: () => Promise<T>) => Promise<T>
 
-export function createSlots(most: number): Slots {
+export function createPermits(most: number): Permits {
   let free = most
   const waiting: (() => void)[] = []
   return async (work) => {
@@ -84,12 +84,12 @@ export interface Stage {
   readonly program: string
   /** They run what is not to be killed: starting a process for it costs more than the work itself. */
   readonly survivors: Survivors
-  readonly slots: Slots
+  readonly permits: Permits
   /** Told of everything that a process of a case says. */
   readonly heard?: (line: Line) => void
 }
 
-export async function openGround({ world, program, survivors, slots, heard }: Stage, terms: Terms): Promise<Ground> {
+export async function openGround({ world, program, survivors, permits, heard }: Stage, terms: Terms): Promise<Ground> {
   const { chain } = world
   const payer = world.payer()
   const lines: Line[] = []
@@ -118,7 +118,7 @@ export async function openGround({ world, program, survivors, slots, heard }: St
     payer,
     lines,
     run: (steps, { kill, disk = null, rpc = direct, heard: listen } = {}) =>
-      slots(async () => {
+      permits(async () => {
         const given: Given = {
           key: payer.key,
           url: `${gateway.url}/v1/mpp/chat/completions`,

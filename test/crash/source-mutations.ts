@@ -16,7 +16,7 @@ export interface Edit {
 /** What must be noticed: one of the sums, or anything else that is not as it must be. */
 export type Catch = Exclude<keyof Sums, 'points'> | 'problems'
 
-export interface Sabotage {
+export interface SourceMutation {
   readonly name: string
   readonly edits: readonly Edit[]
   /** The case in which it does harm: an operation, and a point in the words of the table. */
@@ -42,7 +42,7 @@ function forgetful(kept) {
 }
 `
 
-export const SABOTAGES: readonly Sabotage[] = [
+export const SOURCE_MUTATIONS: readonly SourceMutation[] = [
   {
     name: 'an open is sent before it is stored',
     edits: [
