@@ -20,7 +20,7 @@ const MORE = [
   'test/model/{example,export,generation,pairs,transitions}.test.ts',
   'test/peers/{evm,evm-flow,mppx-server-crowd,payers}.test.ts',
   'test/recovery/**',
-  'test/rows/{local-twins,problem-types}.test.ts',
+  'test/rows/{local-failures,problem-types}.test.ts',
   'test/sessions/{postgres-store,processes}.test.ts',
 ]
 

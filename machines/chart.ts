@@ -14,7 +14,7 @@ import type {
 import type { TraceStep } from './trace.js'
 
 /** Where a run of a chart is. `state` in dotted form: `authorizing.openingSession`. */
-export interface Position<Context> {
+export interface ChartSnapshot<Context> {
   readonly state: string
   readonly context: Context
   /** Whether the run is over. */
@@ -39,18 +39,18 @@ export type Effect =
     }
 
 /** What one event, and the decisions that follow it, come to. */
-export interface Taken<Context> {
-  readonly position: Position<Context>
+export interface TransitionResult<Context> {
+  readonly snapshot: ChartSnapshot<Context>
   readonly steps: readonly TraceStep[]
-  /** To be done once the position is the new one, in this order. */
+  /** To be done once the snapshot is the new one, in this order. */
   readonly effects: readonly Effect[]
 }
 
 /** A chart that can be run by its tables. */
 export interface Chart<Context, Event, Input, Output> {
-  begin(input: Input): Taken<Context>
+  initial(input: Input): TransitionResult<Context>
   /** Undefined when the state does not take the event. */
-  take(position: Position<Context>, event: Event): Taken<Context> | undefined
+  transition(snapshot: ChartSnapshot<Context>, event: Event): TransitionResult<Context> | undefined
   /** What a run that is over comes to. */
   outputOf(context: Context): Output
 }
@@ -72,9 +72,9 @@ interface Start {
 }
 
 /** A transition out of one leaf, with everything done on its way. */
-interface Arrow {
+interface Edge {
   readonly guard: Pure | null
-  /** What a trace says of it; null for the beginning. */
+  /** What a trace says of it; null for the initial transition. */
   readonly step: TraceStep | null
   readonly stops: readonly Effect[]
   /** Context updates and effects to start, in the order in which they are done. */
@@ -84,36 +84,36 @@ interface Arrow {
 
 interface Leaf {
   readonly final: boolean
-  readonly on: ReadonlyMap<string, readonly Arrow[]>
-  readonly always: readonly Arrow[]
+  readonly on: ReadonlyMap<string, readonly Edge[]>
+  readonly always: readonly Edge[]
 }
 
 /** Something that XState knows and the tables do not. */
 class Unknown extends Error {}
 
-/** What the state itself does not answer is left to the states around it. */
-function around(node: AnyStateNode): AnyStateNode[] {
-  return node.parent === undefined ? [node] : [node, ...around(node.parent)]
+/** Ancestors, innermost first: what a state does not answer is left to them. */
+function ancestors(node: AnyStateNode): AnyStateNode[] {
+  return node.parent === undefined ? [node] : [node, ...ancestors(node.parent)]
 }
 
 const nameOf = (node: AnyStateNode): string => node.path.join('.')
 
 function isWithin(node: AnyStateNode, outer: AnyStateNode): boolean {
-  return node !== outer && around(node).includes(outer)
+  return node !== outer && ancestors(node).includes(outer)
 }
 
-/** A state, and those that are entered with it because they are where it begins. */
-function beginnings(node: AnyStateNode): AnyStateNode[] {
+/** A state and the initial states below it, which are entered with it. */
+function initialPath(node: AnyStateNode): AnyStateNode[] {
   if (node.type === 'atomic' || node.type === 'final') return [node]
   const [first] = node.initial.target
   if (node.type !== 'compound' || first === undefined || node.initial.actions.length > 0) throw new Unknown(node.id)
-  return [node, ...beginnings(first)]
+  return [node, ...initialPath(first)]
 }
 
 /** Where a transition stays inside of (SCXML's transition domain). */
 function domainOf({ source, reenter }: AnyTransitionDefinition, target: AnyStateNode): AnyStateNode {
   if (reenter !== true && (target === source || isWithin(target, source))) return source
-  const common = around(target).find((outer) => isWithin(target, outer) && isWithin(source, outer))
+  const common = ancestors(target).find((outer) => isWithin(target, outer) && isWithin(source, outer))
   if (common !== undefined) return common
   if (reenter === true) throw new Unknown(`${source.id} is entered anew as a whole`)
   return source.machine.root
@@ -177,13 +177,13 @@ function compile(machine: AnyStateMachine) {
     return node.invoke.map((invoke) => invocationOf(node, invoke))
   }
 
-  function arrowOf(leaf: AnyStateNode, transition: AnyTransitionDefinition): Arrow {
+  function edgeOf(leaf: AnyStateNode, transition: AnyTransitionDefinition): Edge {
     const { guard, target: targets, actions: references } = transition
     const name = guard === undefined ? null : named(guard)
     const updates = references.map(updateOf)
     // Where no event led there, the guard's name says what did.
     const event = transition.eventType === '' ? (name ?? 'otherwise') : transition.eventType
-    const arrow = (to: string, stops: readonly Effect[], work: Arrow['work']): Arrow => ({
+    const edge = (to: string, stops: readonly Effect[], work: Edge['work']): Edge => ({
       guard: name === null ? null : pureFunction(guards[name], name),
       step: Object.freeze({ state: to, event }),
       stops,
@@ -193,28 +193,28 @@ function compile(machine: AnyStateMachine) {
     if (targets === undefined || targets.length === 0) {
       // XState calls that a forbidden event: it is taken, and it cannot be taken.
       if (updates.length === 0) throw new Unknown(`${transition.eventType} in ${transition.source.id}`)
-      return arrow(nameOf(leaf), [], updates)
+      return edge(nameOf(leaf), [], updates)
     }
     const [target] = targets
     if (target === undefined || targets.length > 1) throw new Unknown(transition.source.id)
     const domain = domainOf(transition, target)
-    const stops = around(leaf)
+    const stops = ancestors(leaf)
       .filter((node) => isWithin(node, domain))
       .flatMap(left)
       .map((invocation): Effect => ({ kind: 'stop', invocation }))
-    const path = [...around(target).reverse(), ...beginnings(target).slice(1)]
+    const path = [...ancestors(target).reverse(), ...initialPath(target).slice(1)]
     const work = [...updates, ...path.filter((node) => isWithin(node, domain)).flatMap(entered)]
-    // A state that leads to itself without being entered anew stays as it is, and so do those in it when it has none.
-    return arrow(nameOf(path.at(-1) ?? target), stops, work)
+    // Internal self-transition: children are not re-entered.
+    return edge(nameOf(path.at(-1) ?? target), stops, work)
   }
 
   function leafOf(node: AnyStateNode): Leaf {
-    const on = new Map<string, Arrow[]>()
-    for (const outer of around(node)) {
+    const on = new Map<string, Edge[]>()
+    for (const outer of ancestors(node)) {
       if (outer.exit.length > 0) throw new Unknown(`${outer.id} does something when it is left`)
       for (const [event, transitions] of outer.transitions) {
         if (event.includes('*') || event.startsWith('xstate.')) throw new Unknown(`${event} in ${outer.id}`)
-        on.set(event, [...(on.get(event) ?? []), ...transitions.map((transition) => arrowOf(node, transition))])
+        on.set(event, [...(on.get(event) ?? []), ...transitions.map((transition) => edgeOf(node, transition))])
       }
     }
     const final = node.type === 'final'
@@ -222,7 +222,7 @@ function compile(machine: AnyStateMachine) {
     return {
       final,
       on: final ? new Map() : on,
-      always: around(node).flatMap((outer) => (outer.always ?? []).map((transition) => arrowOf(node, transition))),
+      always: ancestors(node).flatMap((outer) => (outer.always ?? []).map((transition) => edgeOf(node, transition))),
     }
   }
 
@@ -233,10 +233,10 @@ function compile(machine: AnyStateMachine) {
     else for (const child of Object.values(node.states)) collect(child)
   }
   collect(root)
-  const first = beginnings(root).slice(1)
+  const first = initialPath(root).slice(1)
   const last = first.at(-1)
   if (last === undefined) throw new Unknown('no state to begin with')
-  const start: Arrow = {
+  const start: Edge = {
     guard: null,
     step: null,
     stops: [],
@@ -270,43 +270,43 @@ export function chartOf(machine: AnyStateMachine): Chart<object, Data['event'], 
     return leaf
   }
 
-  /** Follows an arrow, and the decisions behind it, to where the chart rests. */
-  function follow(first: Arrow, before: object, event: Data['event']): Taken<object> {
+  /** Follows an edge, and the eventless transitions after it, to a stable state. */
+  function follow(first: Edge, before: object, event: Data['event']): TransitionResult<object> {
     const steps: TraceStep[] = []
     const effects: Effect[] = []
     let context = before
-    let arrow: Arrow | undefined = first
+    let edge: Edge | undefined = first
     let leaf = leafAt(first.target)
     let state = first.target
-    while (arrow !== undefined) {
-      effects.push(...arrow.stops)
-      for (const work of arrow.work) {
+    while (edge !== undefined) {
+      effects.push(...edge.stops)
+      for (const work of edge.work) {
         if (typeof work === 'function') context = Object.assign({ ...context }, work({ context, event }))
         else effects.push({ kind: 'start', invocation: work.invocation, input: work.input({ context, event }) })
       }
-      state = arrow.target
+      state = edge.target
       leaf = leafAt(state)
-      if (arrow.step !== null) steps.push(arrow.step)
+      if (edge.step !== null) steps.push(edge.step)
       const data: Data = { context, event }
-      arrow = leaf.final ? undefined : leaf.always.find(({ guard }) => guard === null || Boolean(guard(data)))
+      edge = leaf.final ? undefined : leaf.always.find(({ guard }) => guard === null || Boolean(guard(data)))
     }
-    return { position: { state, context, done: leaf.final }, steps, effects }
+    return { snapshot: { state, context, done: leaf.final }, steps, effects }
   }
 
   return {
-    begin(input) {
+    initial(input) {
       const event = { type: 'xstate.init', input }
-      const initial: unknown = machine.config.context
-      const context: object = typeof initial === 'function' ? initial({ input }) : Object.assign({}, initial)
+      const given: unknown = machine.config.context
+      const context: object = typeof given === 'function' ? given({ input }) : Object.assign({}, given)
       return follow(start, context, event)
     },
-    take({ state, context, done }, event) {
+    transition({ state, context, done }, event) {
       if (done) return undefined
       const data: Data = { context, event }
-      const arrow = leafAt(state)
+      const edge = leafAt(state)
         .on.get(event.type)
         ?.find(({ guard }) => guard === null || Boolean(guard(data)))
-      return arrow === undefined ? undefined : follow(arrow, context, event)
+      return edge === undefined ? undefined : follow(edge, context, event)
     },
     outputOf(context) {
       const output: unknown = machine.root.output

@@ -2,7 +2,15 @@
 // Must never import anything that touches the world.
 
 export { type Amount, add, exceeds, formatAmount, max, min, subtract, sum } from './amount.js'
-export { type Chart, type ChartOf, chartOf, type Effect, type Invocation, type Position, type Taken } from './chart.js'
+export {
+  type Chart,
+  type ChartOf,
+  type ChartSnapshot,
+  chartOf,
+  type Effect,
+  type Invocation,
+  type TransitionResult,
+} from './chart.js'
 export {
   CODE_FACTS,
   type CodeFacts,

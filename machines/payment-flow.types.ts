@@ -91,10 +91,10 @@ export interface Demand {
 }
 
 /**
- * Whether the outstanding requests of the channel were waited for: not yet (`none`); there were none (`idle`); one of
- * them came back and made room (`freed`); all came back, and this flow is the only one under way (`quiet`).
+ * Whether the outstanding requests of the channel were waited for: not yet (`none`); there were none (`immediate`); one of
+ * them came back and made room (`capacity`); all came back, and this flow is the only one under way (`drained`).
  */
-export type Turn = 'none' | 'idle' | 'freed' | 'quiet'
+export type Turn = 'none' | 'immediate' | 'capacity' | 'drained'
 
 /** A limit that planning found in the way. */
 export type PlanLimit = 'maxDeposit' | 'maxCumulative' | 'maxExposure' | 'maxTotalDeposit'

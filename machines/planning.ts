@@ -87,7 +87,7 @@ function voucherLimit(input: PlanningInput, cumulative: Amount, spent: Amount): 
     return refuse('maxCumulative', cumulative, limits.maxCumulative)
   }
   if (exceeds(subtract(cumulative, spent), limits.maxExposure)) {
-    return input.turn === 'none' || input.turn === 'freed'
+    return input.turn === 'none' || input.turn === 'capacity'
       ? { kind: 'awaitAcknowledgement' }
       : refuse('maxExposure', subtract(cumulative, spent), limits.maxExposure)
   }
@@ -218,5 +218,5 @@ function resumeTopUp(input: PlanningInput, cumulative: Amount): Plan {
 }
 
 function mayTryAgain({ session, demand, turn }: PlanningInput): boolean {
-  return turn === 'quiet' && demand?.kind === 'voucher' && exceeds(session.signed, session.spent)
+  return turn === 'drained' && demand?.kind === 'voucher' && exceeds(session.signed, session.spent)
 }

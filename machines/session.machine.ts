@@ -147,12 +147,12 @@ const session = setup({
       }
     }),
     /** How new the chain was in which the channel was seen: it never counts backwards. */
-    noteSighting: assign(({ context, event }) =>
+    recordSeenBlock: assign(({ context, event }) =>
       'block' in event && event.block !== undefined
         ? { seenAtBlock: Math.max(context.seenAtBlock ?? 0, event.block) }
         : {},
     ),
-    forgetSighting: assign({ seenAtBlock: null }),
+    forgetSeenBlock: assign({ seenAtBlock: null }),
     resetDeposit: assign(({ event }) => (event.type === 'DEPOSIT_RESET' ? { deposit: event.deposit } : {})),
     forgetOpen: assign(({ context }) => ({
       ...ABSENT_SESSION,
@@ -246,7 +246,7 @@ const opens = {
   CHANNEL_ADOPTED: {
     guard: 'adoptsWithinDeposit' as const,
     target: 'open',
-    actions: ['adoptChannel' as const, 'noteSighting' as const],
+    actions: ['adoptChannel' as const, 'recordSeenBlock' as const],
     meta: to.reconcile,
   },
 }
@@ -255,8 +255,8 @@ const reservations = {
   RELEASED: { actions: 'release' as const },
 }
 /** Amounts and states stay as they are: only which nodes are believed changes. */
-const sightings = {
-  SIGHTING_RESET: { actions: 'forgetSighting' as const },
+const seenBlockResets = {
+  SEEN_BLOCK_RESET: { actions: 'forgetSeenBlock' as const },
 }
 const acknowledgements = {
   RECEIPT_ACCEPTED: { guard: 'receiptWithinSigned' as const, actions: 'recordReceipt' as const },
@@ -295,7 +295,7 @@ export const sessionMachine = session.createMachine({
         OPEN_CONFIRMED: {
           guard: 'depositCovers',
           target: 'open',
-          actions: ['recordDeposit', 'clearPending', 'noteSighting'],
+          actions: ['recordDeposit', 'clearPending', 'recordSeenBlock'],
         },
         OPEN_DROPPED: { target: 'absent', actions: 'forgetOpen', meta: to.reconcile },
         ...reservations,
@@ -307,14 +307,14 @@ export const sessionMachine = session.createMachine({
       on: {
         VOUCHER_SIGNED: { guard: 'voucherGrowsWithinDeposit', actions: 'recordVoucher' },
         TOP_UP_SIGNED: { target: 'toppingUp', actions: 'recordTopUp' },
-        DEPOSIT_SEEN: { guard: 'depositGrows', actions: ['recordDeposit', 'noteSighting'] },
+        DEPOSIT_SEEN: { guard: 'depositGrows', actions: ['recordDeposit', 'recordSeenBlock'] },
         DEPOSIT_RESET: { guard: 'resetCovers', actions: 'resetDeposit' },
         CLOSE_SIGNED: { guard: 'closesAtSigned', target: 'closing', actions: 'recordClose' },
         CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
         REQUEST_CLOSE_SIGNED: { target: 'closeRequested', actions: 'recordForcedStep' },
-        CLOSE_REQUESTED: { target: 'closeRequested', actions: ['recordCloseRequest', 'noteSighting'] },
+        CLOSE_REQUESTED: { target: 'closeRequested', actions: ['recordCloseRequest', 'recordSeenBlock'] },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
-        ...sightings,
+        ...seenBlockResets,
         ...reservations,
         ...acknowledgements,
       },
@@ -327,7 +327,7 @@ export const sessionMachine = session.createMachine({
         TOP_UP_CONFIRMED: {
           guard: 'depositGrows',
           target: 'open',
-          actions: ['recordDeposit', 'clearPending', 'noteSighting'],
+          actions: ['recordDeposit', 'clearPending', 'recordSeenBlock'],
         },
         TOP_UP_DROPPED: [
           { guard: 'closeWasRequested', target: 'closeRequested', actions: 'clearPending', meta: to.reconcile },
@@ -335,7 +335,7 @@ export const sessionMachine = session.createMachine({
         ],
         CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
-        ...sightings,
+        ...seenBlockResets,
         ...reservations,
         ...acknowledgements,
       },
@@ -349,9 +349,9 @@ export const sessionMachine = session.createMachine({
           { guard: 'closeWasRequested', target: 'closeRequested', actions: 'clearPending', meta: to.reconcile },
           { target: 'open', actions: 'clearPending', meta: to.reconcile },
         ],
-        CLOSE_REQUESTED: { target: 'closeRequested', actions: ['recordCloseRequest', 'noteSighting'] },
+        CLOSE_REQUESTED: { target: 'closeRequested', actions: ['recordCloseRequest', 'recordSeenBlock'] },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
-        ...sightings,
+        ...seenBlockResets,
         ...reservations,
         ...acknowledgements,
       },
@@ -360,20 +360,20 @@ export const sessionMachine = session.createMachine({
       description: 'The payer has signed a request for a forced close; once the chain has it, the grace period runs.',
       tags: ['waiting'],
       on: {
-        CLOSE_REQUESTED: { actions: ['recordCloseRequest', 'noteSighting'] },
+        CLOSE_REQUESTED: { actions: ['recordCloseRequest', 'recordSeenBlock'] },
         REQUEST_CLOSE_DROPPED: { guard: 'requestPending', target: 'open', actions: 'clearPending' },
         GRACE_ELAPSED: { guard: 'graceRuns', target: 'withdrawable' },
         CLOSE_REQUEST_CANCELLED: {
           guard: 'nothingPending',
           target: 'open',
-          actions: ['forgetCloseRequest', 'noteSighting'],
+          actions: ['forgetCloseRequest', 'recordSeenBlock'],
           meta: to.reconcile,
         },
         TOP_UP_SIGNED: { guard: 'nothingPending', target: 'toppingUp', actions: 'recordTopUp' },
         CLOSE_SIGNED: { guard: 'closesAtSigned', target: 'closing', actions: 'recordClose' },
         CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
-        ...sightings,
+        ...seenBlockResets,
         ...reservations,
         ...acknowledgements,
       },
@@ -387,14 +387,14 @@ export const sessionMachine = session.createMachine({
         CLOSE_REQUEST_CANCELLED: {
           guard: 'nothingPending',
           target: 'open',
-          actions: ['forgetCloseRequest', 'noteSighting'],
+          actions: ['forgetCloseRequest', 'recordSeenBlock'],
           meta: to.reconcile,
         },
         TOP_UP_SIGNED: { guard: 'nothingPending', target: 'toppingUp', actions: 'recordTopUp' },
         CLOSE_SIGNED: { guard: 'closesAtSigned', target: 'closing', actions: 'recordClose' },
         CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
         CHANNEL_GONE: { target: 'lost', actions: 'clearPending' },
-        ...sightings,
+        ...seenBlockResets,
         ...reservations,
         ...acknowledgements,
       },

@@ -58,9 +58,9 @@ const TABLES = chartOf(sessionMachine)
  */
 export function transitionSession(state: SessionState, event: SessionEvent): SessionState | undefined {
   if (TABLES === null) return transitionByXState(state, event)
-  const taken = TABLES.take({ state: state.status, context: state.session, done: false }, event)
-  if (taken === undefined || !isSessionStatus(taken.position.state)) return undefined
-  return { status: taken.position.state, session: taken.position.context }
+  const taken = TABLES.transition({ state: state.status, context: state.session, done: false }, event)
+  if (taken === undefined || !isSessionStatus(taken.snapshot.state)) return undefined
+  return { status: taken.snapshot.state, session: taken.snapshot.context }
 }
 
 /** The same by XState itself, for a machine that the tables do not know. */

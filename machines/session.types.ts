@@ -106,8 +106,8 @@ export type SessionEvent =
     }
   | (Seen & { readonly type: 'TOP_UP_CONFIRMED'; readonly deposit: Amount })
   | { readonly type: 'TOP_UP_DROPPED' }
-  /** The last sighting was a node's lie: a person vouches for another node. */
-  | { readonly type: 'SIGHTING_RESET' }
+  /** The block in which the channel was last seen was a lie of a node: a person vouches for another node. */
+  | { readonly type: 'SEEN_BLOCK_RESET' }
   /** The deposit was a node's lie, or is that of an older chain: a person vouches for a node that shows less. */
   | { readonly type: 'DEPOSIT_RESET'; readonly deposit: Amount }
   | (Seen & { readonly type: 'DEPOSIT_SEEN'; readonly deposit: Amount; readonly settled: Amount })

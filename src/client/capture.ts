@@ -142,7 +142,7 @@ function otherOptions(init: RequestInit): OtherOptions {
 }
 
 /** What a Request says besides method, URL, headers, body and signal, and what it says when nobody said anything. */
-const UNSAID = {
+const DEFAULTS = {
   cache: 'default',
   credentials: 'same-origin',
   integrity: '',
@@ -161,13 +161,13 @@ function isEmpty(init: RequestInit): boolean {
 function optionsOf(request: Request): OtherOptions {
   const { cache, credentials, integrity, keepalive, mode, referrer, referrerPolicy } = request
   return {
-    ...(cache !== UNSAID.cache && { cache }),
-    ...(credentials !== UNSAID.credentials && { credentials }),
-    ...(integrity !== UNSAID.integrity && { integrity }),
-    ...(keepalive !== UNSAID.keepalive && { keepalive }),
-    ...(mode !== UNSAID.mode && { mode }),
-    ...(referrer !== UNSAID.referrer && { referrer }),
-    ...(referrerPolicy !== UNSAID.referrerPolicy && { referrerPolicy }),
+    ...(cache !== DEFAULTS.cache && { cache }),
+    ...(credentials !== DEFAULTS.credentials && { credentials }),
+    ...(integrity !== DEFAULTS.integrity && { integrity }),
+    ...(keepalive !== DEFAULTS.keepalive && { keepalive }),
+    ...(mode !== DEFAULTS.mode && { mode }),
+    ...(referrer !== DEFAULTS.referrer && { referrer }),
+    ...(referrerPolicy !== DEFAULTS.referrerPolicy && { referrerPolicy }),
   }
 }
 

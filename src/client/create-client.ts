@@ -11,7 +11,7 @@ import { type CapturedRequest, captureRequest } from './capture.js'
 import { chainClients } from './chain-clients.js'
 import { type Clock, WALL_CLOCK } from './clock.js'
 import { asActors, createEffects } from './effects/index.js'
-import { finalAnswer, repeatHabit } from './final-answer.js'
+import { finalAnswer, retryPolicy } from './final-answer.js'
 import { rememberingLedger } from './flow-secrets.js'
 import { createFlows, notesOf, type PaymentFlowActor, type RunningFlow } from './flows.js'
 import { forceClose } from './force-close.js'
@@ -197,7 +197,7 @@ export function clientRunning(
       const running = start(request)
       const outcome = paymentOutcome(await running.done, notesOf(running))
       const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined)
-      return finalAnswer(outcome, repeatHabit(request.headers), signal)
+      return finalAnswer(outcome, retryPolicy(request.headers), signal)
     },
     sessions: {
       async list() {

@@ -12,7 +12,7 @@ import { type BodyInput, type HeaderFields, receivedResponse } from './transport
  * statuses, unless the answer says `x-should-retry: false`.
  * `by_status`: the AI SDK ignores that header and goes by the status alone, but takes errors it does not know as final.
  */
-export type RepeatHabit = 'nothing' | 'unless_told' | 'by_status'
+export type RetryPolicy = 'nothing' | 'unless_told' | 'by_status'
 
 /** Whether the AI SDK sends again after an answer with this status. */
 function isRepeated(status: number): boolean {
@@ -23,7 +23,7 @@ function isRepeated(status: number): boolean {
 const PAYMENT_REQUIRED = 402
 
 /** How the caller of a request with these headers repeats it. */
-export function repeatHabit(headers: Pick<HeaderFields, 'get' | 'has'>): RepeatHabit {
+export function retryPolicy(headers: Pick<HeaderFields, 'get' | 'has'>): RetryPolicy {
   if (headers.has('x-stainless-retry-count')) return 'unless_told'
   return /(^|\s)ai-sdk\//.test(headers.get('user-agent') ?? '') ? 'by_status' : 'nothing'
 }
@@ -34,15 +34,15 @@ export function repeatHabit(headers: Pick<HeaderFields, 'get' | 'has'>): RepeatH
  * @throws the signal's reason when the caller gave up; PaymentFlowError when there is no answer, or when the caller would
  * take any answer for a reason to pay again.
  */
-export function finalAnswer(outcome: PaymentOutcome, habit: RepeatHabit, signal: AbortSignal | undefined): Response {
+export function finalAnswer(outcome: PaymentOutcome, habit: RetryPolicy, signal: AbortSignal | undefined): Response {
   if (outcome.status === 'succeeded') return deliver(outcome, habit)
   const { failure, response, authorised } = outcome
   // An SDK whose own timeout ran out would pay a second time for what is still being worked on.
   const wouldRepeat = habit === 'unless_told' && authorised.paidSends > 0
   if (failure.code === 'cancelled' && !wouldRepeat && signal?.aborted === true) throw abortReason(signal, outcome)
-  if (habit === 'unless_told') return inWords(failure, response)
+  if (habit === 'unless_told') return errorResponse(failure, response)
   if (habit === 'by_status' || response === undefined) throw new PaymentFlowError(outcome)
-  return marked(response, response.body, failure)
+  return withNoRetry(response, response.body, failure)
 }
 
 /**
@@ -58,14 +58,14 @@ function abortReason(signal: AbortSignal, outcome: PaymentOutcome & { readonly s
 }
 
 /** The gateway's answer as it is; one that was sent a payment and still says no is not to be paid for again. */
-function deliver(outcome: PaymentOutcome & { readonly status: 'succeeded' }, habit: RepeatHabit): Response {
+function deliver(outcome: PaymentOutcome & { readonly status: 'succeeded' }, habit: RetryPolicy): Response {
   const { response, authorised } = outcome
   if (authorised.paidSends === 0) return response
   if (response.ok) return habit === 'by_status' ? withFinalBody(response) : response
   // Below 400 nothing sends again; a browser's redirect (status 0) cannot even be copied.
   if (response.status < 400) return response
   if (habit === 'by_status' && isRepeated(response.status)) throw repeatedByStatus(outcome)
-  return habit === 'unless_told' ? marked(response, response.body, null) : response
+  return habit === 'unless_told' ? withNoRetry(response, response.body, null) : response
 }
 
 /** An answer to a paid request that its caller would send, and pay for, again: as an error, which it takes as final. */
@@ -116,26 +116,26 @@ function withFinalBody(response: Response): Response {
 }
 
 /** A failure as an answer of the shape that OpenAI's SDKs read; the gateway's status and headers, if there are any. */
-function inWords(failure: Failure, response: Response | undefined): Response {
+function errorResponse(failure: Failure, response: Response | undefined): Response {
   const error = { message: describeFailure(failure), type: 'payment_flow_error', code: failure.code, param: null }
   response?.body?.cancel().catch(() => undefined)
   const base =
     response !== undefined && response.status >= 400 ? response : new Response(null, { status: PAYMENT_REQUIRED })
-  const told = marked(base, JSON.stringify({ error }), failure)
-  for (const name of ['content-encoding', 'content-length', 'transfer-encoding']) told.headers.delete(name)
-  told.headers.set('content-type', 'application/json')
-  return told
+  const answer = withNoRetry(base, JSON.stringify({ error }), failure)
+  for (const name of ['content-encoding', 'content-length', 'transfer-encoding']) answer.headers.delete(name)
+  answer.headers.set('content-type', 'application/json')
+  return answer
 }
 
 /** A response that says to SDKs that repeating it is not theirs to decide. */
-function marked(response: Response, body: BodyInput, failure: Failure | null): Response {
-  const again = copyOf(response, body)
-  again.headers.set('x-should-retry', 'false')
-  if (failure === null) return again
-  again.headers.set('x-mpp-failure', failure.code)
+function withNoRetry(response: Response, body: BodyInput, failure: Failure | null): Response {
+  const copy = copyOf(response, body)
+  copy.headers.set('x-should-retry', 'false')
+  if (failure === null) return copy
+  copy.headers.set('x-mpp-failure', failure.code)
   // Whoever pays by challenges would pay for it once more.
-  if (failure.mayHaveBeenCharged) again.headers.delete('www-authenticate')
-  return again
+  if (failure.mayHaveBeenCharged) copy.headers.delete('www-authenticate')
+  return copy
 }
 
 /** A response with another body and headers that can be changed. */

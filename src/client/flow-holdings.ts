@@ -30,7 +30,7 @@ export async function acquireLease(
 ): Promise<HeldLease> {
   if (flow.lease !== null) return flow.lease
   // Release our permit first: the lease holder may be draining.
-  if (runtime.ledger.hasLine(key)) releasePermit(flow, false)
+  if (runtime.ledger.hasLeaseQueue(key)) releasePermit(flow, false)
   const lease = await runtime.ledger.lease(key, { signal, timeoutMs: runtime.policy.timeouts.sessionMs })
   if (flow.ended) {
     await lease.release()
@@ -66,11 +66,11 @@ export function releaseLeaseAfter(
 
 /** Counts the flow's paid request as in flight, if it is not already. */
 export function acquirePermit(runtime: Runtime, { flow, key }: PlacedFlow): void {
-  flow.permit ??= runtime.ledger.flights.enter(key)
+  flow.permit ??= runtime.ledger.inFlight.acquireNow(key)
 }
 
 /**
- * Waits in line for a permit, and says how it was granted. The permit that the flow had before is not kept meanwhile.
+ * Queues for a permit, and says how it was granted. The permit that the flow had before is not kept meanwhile.
  *
  * @throws FlightTimeout when it took too long; the signal's reason when it was aborted.
  */
@@ -80,15 +80,15 @@ export async function waitForPermit(
   options: WaitOptions & { readonly ready: () => Promise<boolean> },
 ): Promise<TurnGrant> {
   releasePermit(flow, false)
-  const { grant, slot } = await runtime.ledger.flights.turn(key, options)
-  if (options.signal.aborted || flow.ended) slot.land(true)
-  else flow.permit = slot
+  const { grant, permit } = await runtime.ledger.inFlight.acquire(key, options)
+  if (options.signal.aborted || flow.ended) permit.release(true)
+  else flow.permit = permit
   return grant
 }
 
 /** The flow's paid request is over, or will not be sent: another flow may send. */
 export function releasePermit(flow: FlowState, accepted: boolean): void {
-  flow.permit?.land(accepted)
+  flow.permit?.release(accepted)
   flow.permit = null
 }
 

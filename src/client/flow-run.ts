@@ -3,14 +3,14 @@
 
 import type {
   ChartOf,
+  ChartSnapshot,
   PaymentFlowContext,
   PaymentFlowEvent,
   PaymentFlowInput,
   PaymentFlowOutput,
-  Position,
   paymentFlowMachine,
-  Taken,
   TraceStep,
+  TransitionResult,
 } from '../../machines/index.js'
 import type { Listener, Stoppable } from './effects/effect.js'
 import type { Effects } from './effects/index.js'
@@ -40,7 +40,7 @@ export class FlowRun implements Listener {
   readonly #chart: FlowChart
   readonly #effects: Effects
   readonly #watch: FlowWatch
-  #position: Position<PaymentFlowContext>
+  #snapshot: ChartSnapshot<PaymentFlowContext>
   #started: readonly Started[] = []
   /** Null while nothing is being taken, which is most of the time. */
   #waiting: PaymentFlowEvent[] | null = []
@@ -50,9 +50,9 @@ export class FlowRun implements Listener {
     this.#chart = chart
     this.#effects = effects
     this.#watch = watch
-    const begun = chart.begin(input)
-    this.#position = begun.position
-    watch.step({ state: begun.position.state, event: START })
+    const begun = chart.initial(input)
+    this.#snapshot = begun.snapshot
+    watch.step({ state: begun.snapshot.state, event: START })
     this.#take(() => begun)
   }
 
@@ -61,16 +61,16 @@ export class FlowRun implements Listener {
     if (this.#waiting !== null) this.#waiting.push(event)
     else {
       this.#waiting = []
-      this.#take(() => this.#chart.take(this.#position, event))
+      this.#take(() => this.#chart.transition(this.#snapshot, event))
     }
   }
 
   /** Takes what that comes to, and then what was reported meanwhile. */
-  #take(first: () => Taken<PaymentFlowContext> | undefined): void {
+  #take(first: () => TransitionResult<PaymentFlowContext> | undefined): void {
     try {
       this.#advance(first())
       for (let next = this.#waiting?.shift(); next !== undefined && !this.#ended; next = this.#waiting?.shift()) {
-        this.#advance(this.#chart.take(this.#position, next))
+        this.#advance(this.#chart.transition(this.#snapshot, next))
       }
     } catch (error) {
       this.#end()
@@ -80,17 +80,17 @@ export class FlowRun implements Listener {
     }
   }
 
-  #advance(taken: Taken<PaymentFlowContext> | undefined): void {
+  #advance(taken: TransitionResult<PaymentFlowContext> | undefined): void {
     if (taken === undefined) return
-    this.#position = taken.position
+    this.#snapshot = taken.snapshot
     for (const step of taken.steps) this.#watch.step(step)
     this.#perform(taken)
-    if (!taken.position.done) return
+    if (!taken.snapshot.done) return
     this.#end()
-    this.#watch.over(this.#chart.outputOf(taken.position.context))
+    this.#watch.over(this.#chart.outputOf(taken.snapshot.context))
   }
 
-  #perform({ effects: work }: Taken<unknown>): void {
+  #perform({ effects: work }: TransitionResult<unknown>): void {
     for (const effect of work) {
       const { id, src } = effect.invocation
       if (effect.kind === 'stop') {

@@ -3,7 +3,7 @@
 
 import type { Amount } from '../../machines/index.js'
 import type { Challenge, SessionRequest } from '../protocol/index.js'
-import type { ChannelPlace, HeldLease, ResourceAccess, Slot } from '../sessions/index.js'
+import type { ChannelScope, HeldLease, Permit, ResourceAccess } from '../sessions/index.js'
 import type { Answer } from './answer.js'
 import { type CapturedRequest, type Destination, queryOf } from './capture.js'
 
@@ -19,12 +19,12 @@ export interface FlowState {
   answer: Answer | null
   challenge: Challenge | null
   terms: SessionRequest | null
-  place: ChannelPlace | null
+  place: ChannelScope | null
   key: string | null
   /** The lease of the channel. Acquired and released in `flow-holdings.ts` only. */
   lease: HeldLease | null
   /** Counts the flow's paid request as in flight. Acquired and released in `flow-holdings.ts` only. */
-  permit: Slot | null
+  permit: Permit | null
   /** Whether the ledger holds a reservation of this flow. Acquired and released in `flow-holdings.ts` only. */
   reserved: boolean
   /** The credential of the last paid send: the only one that may follow it while it is left open. */
@@ -43,7 +43,7 @@ export interface FlowState {
 /** A flow whose challenge was accepted, so that its channel is known. */
 export interface PlacedFlow {
   readonly flow: FlowState
-  readonly place: ChannelPlace
+  readonly place: ChannelScope
   readonly key: string
   readonly challenge: Challenge
   readonly terms: SessionRequest

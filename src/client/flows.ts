@@ -86,7 +86,7 @@ export function createFlows(
     const timing: number[] = []
     const note = traceInto(trace)
     const { signal } = request
-    let deaf: (() => void) | null = null
+    let unsubscribe: (() => void) | null = null
     let started = false
     // Nothing but its own actor holds a flow that was not started: whoever drops that has dropped its body.
     const begin = (): void => {
@@ -96,7 +96,7 @@ export function createFlows(
       openFlow(runtime, state)
       const cancel = (): void => actor.send({ type: 'CANCEL' })
       if (signal?.aborted === true) cancel()
-      else if (signal !== null) deaf = whenAborted(signal, cancel)
+      else if (signal !== null) unsubscribe = whenAborted(signal, cancel)
     }
     const options = {
       id: `payment-flow-${id.slice(0, 8)}`,
@@ -105,8 +105,8 @@ export function createFlows(
         if (!started && event.type === '@xstate.event' && event.event.type === INIT) begin()
         note(event)
         while (timing.length < trace.length) timing.push(Date.now())
-        tell(watching, event)
-        tell(inspect, event)
+        emit(watching, event)
+        emit(inspect, event)
       },
     }
     let stopped = (): void => undefined
@@ -115,7 +115,7 @@ export function createFlows(
     timing.push(Date.now())
     // Ends the flow's hold on things before anybody hears of its end.
     const over = (): Promise<void> => {
-      deaf?.()
+      unsubscribe?.()
       return endFlow(runtime, state)
     }
     const done = new Promise<PaymentFlowOutput>((resolve, reject) => {
@@ -205,7 +205,7 @@ function cancelledAt(
   return output
 }
 
-function tell(inspector: Inspector | undefined, event: InspectionEvent): void {
+function emit(inspector: Inspector | undefined, event: InspectionEvent): void {
   if (typeof inspector === 'function') inspector(event)
   else inspector?.next?.(event)
 }

@@ -169,7 +169,7 @@ async function advance(run: Run, before: SessionRecord): Promise<number> {
   try {
     const result = await reconcile(runtime, { key, place }, lease)
     if ('undecidedMs' in result) {
-      await tell(run, before, 'deciding')
+      await emit(run, before, 'deciding')
       return result.undecidedMs
     }
     const { record } = result
@@ -187,7 +187,7 @@ type Step = (run: Run, lease: HeldLease, record: SessionRecord) => Promise<numbe
 
 const DONE: Step = async () => 0
 const DECIDE: Step = async (run, _lease, record) => {
-  await tell(run, record, 'deciding')
+  await emit(run, record, 'deciding')
   return 1_000
 }
 
@@ -255,7 +255,7 @@ async function sign(run: Run, record: SessionRecord, kind: 'requestClose' | 'wit
 
 /** Sends what is stored, whether it was sent before or not, and looks until the chain has decided about it. */
 async function send(run: Run, lease: HeldLease, record: SessionRecord, step: ForceCloseStep): Promise<number> {
-  await tell(run, record, step)
+  await emit(run, record, step)
   if (step === 'withdrawing') run.withdrawal = record.session.pending?.transactionHash ?? null
   const { decided, refusal } = await sendAndLook(run.runtime, lease, record, run.signal)
   run.refusal = refusal
@@ -263,13 +263,13 @@ async function send(run: Run, lease: HeldLease, record: SessionRecord, step: For
 }
 
 async function wait(run: Run, record: SessionRecord): Promise<number> {
-  const left = await tell(run, record, 'waiting')
+  const left = await emit(run, record, 'waiting')
   const most = run.options.lookEveryMs ?? LOOK_EVERY_MS
   return Math.max(SHORTEST_WAIT_MS, Math.min(most, (left ?? 0) * 1000))
 }
 
 /** @returns the seconds left, by the chain's clock. */
-async function tell(run: Run, record: SessionRecord, step: ForceCloseStep): Promise<number | null> {
+async function emit(run: Run, record: SessionRecord, step: ForceCloseStep): Promise<number | null> {
   const { withdrawableAt, pending } = record.session
   let secondsLeft: number | null = null
   if (withdrawableAt !== null) {

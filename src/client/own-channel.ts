@@ -1,7 +1,7 @@
 // Which channel a client uses for the terms of a challenge.
 
 import type { SessionRequest } from '../protocol/index.js'
-import { type ChannelPlace, channelKey } from '../sessions/index.js'
+import { type ChannelScope, channelKey } from '../sessions/index.js'
 import { ZERO_ADDRESS } from '../tempo/index.js'
 import type { OwnChannel, Runtime } from './runtime.js'
 
@@ -9,7 +9,7 @@ import type { OwnChannel, Runtime } from './runtime.js'
 export function channelFor(runtime: Runtime, terms: SessionRequest): OwnChannel {
   const known = runtime.channels.get(terms)
   if (known !== undefined) return known
-  const place: ChannelPlace = {
+  const place: ChannelScope = {
     chainId: terms.chainId,
     escrow: terms.escrowContract,
     payer: lower(runtime.account.address),

@@ -4,23 +4,23 @@
 import { amountOf, mayPayWithAdopted, type SessionEvent } from '../../machines/index.js'
 import type { Address, Hex } from '../protocol/index.js'
 import {
-  type ChannelPlace,
+  type ChannelScope,
   channelKey,
   emptyRecord,
   isEnded,
-  keyBeside,
   type SessionRecord,
   StoreError,
+  secondaryKey,
 } from '../sessions/index.js'
 import {
   ChainFailure,
-  type ChannelSighting,
+  type ChannelAtBlock,
   effectiveSigner,
   findOpenings,
   lowerCase,
   type Opening,
+  readChannelsAtBlock,
   sameHex,
-  sightChannels,
 } from '../tempo/index.js'
 import { askAgain } from './ask-again.js'
 import { contradictionIn } from './effects/contradiction.js'
@@ -79,16 +79,16 @@ export async function searchChain(
     )
     const unknown = found.openings.filter(({ channelId }) => isUnknown(records, channelId))
     const channelIds = unknown.map(({ channelId }) => channelId)
-    const sightings = await askAgain(runtime, signal, () =>
-      sightChannels(client, { channelIds, escrow, clock: runtime.clock }),
+    const atBlocks = await askAgain(runtime, signal, () =>
+      readChannelsAtBlock(client, { channelIds, escrow, clock: runtime.clock }),
     )
     const channels: RecoveredChannel[] = []
     // One after the other: of two in the same place, the first one found takes it.
     for (const [index, opening] of unknown.entries()) {
-      const sighting = sightings[index]
-      if (sighting === undefined || sighting.deposit === 0n) continue
+      const atBlock = atBlocks[index]
+      if (atBlock === undefined || atBlock.deposit === 0n) continue
       const known = records.find((record) => record.session.channelId === opening.channelId)
-      channels.push(await takeIn(runtime, where, { opening, sighting, known }, options))
+      channels.push(await takeIn(runtime, where, { opening, atBlock, known }, options))
     }
     const blocks = { from: found.fromBlock, to: found.toBlock }
     return { search: { chainId, escrow, blocks, opened: found.openings.length, detail: null }, channels }
@@ -108,7 +108,7 @@ function isUnknown(records: readonly SessionRecord[], channelId: Hex): boolean {
 
 interface Found {
   readonly opening: Opening
-  readonly sighting: ChannelSighting
+  readonly atBlock: ChannelAtBlock
   /** The record that believes it lost. */
   readonly known: SessionRecord | undefined
 }
@@ -116,14 +116,14 @@ interface Found {
 async function takeIn(
   runtime: Runtime,
   where: SearchPlace,
-  { opening, sighting, known }: Found,
+  { opening, atBlock, known }: Found,
   options: SearchOptions,
 ): Promise<RecoveredChannel> {
   const { channelId, descriptor } = opening
   const { payer, payee, token, operator } = descriptor
-  const place: ChannelPlace = { ...where, payer, payee, token, operator, signer: effectiveSigner(descriptor) }
+  const place: ChannelScope = { ...where, payer, payee, token, operator, signer: effectiveSigner(descriptor) }
   const own = channelKey(place)
-  const amounts = { deposit: sighting.deposit.toString(), settled: sighting.settled.toString() }
+  const amounts = { deposit: atBlock.deposit.toString(), settled: atBlock.settled.toString() }
   const cumulative = known?.session.signed ?? '0'
   const event: SessionEvent = {
     type: 'CHANNEL_ADOPTED',
@@ -132,15 +132,15 @@ async function takeIn(
     resource: known?.session.resource ?? null,
     ...amounts,
     cumulative,
-    block: sighting.block,
+    block: atBlock.block,
   }
   const none = emptyRecord(own, place, Date.now())
   const outside = { ...none, session: { ...none.session, ...amounts, channelId } }
   try {
-    const contradiction = contradictionIn(known, sighting.settled)
+    const contradiction = contradictionIn(known, atBlock.settled)
     if (contradiction !== null && !options.trustNode) throw new ChainFailure('contradiction', contradiction)
     const usable = options.reuse || mayPayWithAdopted(amounts, runtime.policy.limits)
-    const keys = usable ? [own, keyBeside(own, channelId)] : [keyBeside(own, channelId)]
+    const keys = usable ? [own, secondaryKey(own, channelId)] : [secondaryKey(own, channelId)]
     const record = await adopt(runtime, place, event, {
       keys: known === undefined ? keys : [known.key],
       signal: options.signal,
@@ -162,7 +162,7 @@ async function takeIn(
 /** Takes the channel in under the first of `keys` that no other channel stands at, and whose record can be read. */
 async function adopt(
   runtime: Runtime,
-  place: ChannelPlace,
+  place: ChannelScope,
   event: Extract<SessionEvent, { type: 'CHANNEL_ADOPTED' }>,
   p: { readonly keys: readonly string[]; readonly signal: AbortSignal },
 ): Promise<SessionRecord> {

@@ -47,12 +47,12 @@ async function settle(
     try {
       const before = (await runtime.ledger.read(key)) ?? known
       if (before.session.channelId !== known.session.channelId)
-        return aside(known, 'somebody else has ended it meanwhile')
+        return leftAlone(known, 'somebody else has ended it meanwhile')
       const undone = trustNode ? await askAgain(runtime, signal, () => undoLies(runtime, before, lease, signal)) : null
       const notes = undone?.notes ?? []
-      if (undone !== null && undone.aside !== null) {
+      if (undone !== null && undone.secondary !== null) {
         const rest = { source: 'ledger', found: 'undecided', action: 'kept', detail: null } as const
-        return withNotes(reportOf(before, undone.aside, rest), notes)
+        return withNotes(reportOf(before, undone.secondary, rest), notes)
       }
       const result = await askAgain(runtime, signal, () =>
         reconcile(runtime, { key, place }, lease, { vouched: trustNode }),
@@ -67,7 +67,7 @@ async function settle(
   } catch (error) {
     if (signal.aborted) throw error
     const { code, detail } = causeOf(error)
-    return aside(known, `${code}${detail === null ? '' : `: ${detail}`}`)
+    return leftAlone(known, `${code}${detail === null ? '' : `: ${detail}`}`)
   }
 }
 
@@ -80,6 +80,6 @@ function contradicted(report: RecoveredChannel, contradiction: string, trusted: 
 }
 
 /** A channel that was left as it was. */
-function aside(known: SessionRecord, detail: string): RecoveredChannel {
+function leftAlone(known: SessionRecord, detail: string): RecoveredChannel {
   return reportOf(known, known, { source: 'ledger', found: 'unasked', action: 'kept', detail })
 }

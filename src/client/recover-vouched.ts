@@ -3,8 +3,8 @@
 
 import type { PendingOperation, SessionEvent } from '../../machines/index.js'
 import { amountOf, exceeds, max } from '../../machines/index.js'
-import { channelKey, type HeldLease, isBeside, isEnded, type SessionRecord } from '../sessions/index.js'
-import { ChainFailure, readNewestBlock, type SeenBlock, sightChannel, timeOf } from '../tempo/index.js'
+import { channelKey, type HeldLease, isEnded, isSecondary, type SessionRecord } from '../sessions/index.js'
+import { ChainFailure, readChannelAtBlock, readNewestBlock, type SeenBlock, timeOf } from '../tempo/index.js'
 import { channelOf } from './effects/credential.js'
 import { type Runtime, referenceFor } from './runtime.js'
 
@@ -24,7 +24,7 @@ const NEXT_BLOCK_MS = 1_500
 export interface Vouched {
   readonly notes: readonly string[]
   /** Where the channel is now, when it was moved out of the way. */
-  readonly aside: SessionRecord | null
+  readonly secondary: SessionRecord | null
 }
 
 /** What becomes of a transaction that no node includes for a long time. An open stays a liability, and is moved instead. */
@@ -48,16 +48,16 @@ export async function undoLies(
   lease: HeldLease,
   signal: AbortSignal,
 ): Promise<Vouched> {
-  if (isEnded(record)) return { notes: [], aside: null }
+  if (isEnded(record)) return { notes: [], secondary: null }
   const { key, place, session } = record
   const newest = await readNewestBlock(await runtime.clientFor(place.chainId), { clock: runtime.clock })
   holdCaughtUp(runtime, newest)
   const notes: string[] = []
   const { seenAtBlock } = session
   if (seenAtBlock !== null && seenAtBlock > newest.block) {
-    await runtime.ledger.apply(key, place, { type: 'SIGHTING_RESET' }, { lease })
+    await runtime.ledger.apply(key, place, { type: 'SEEN_BLOCK_RESET' }, { lease })
     notes.push(
-      `it was last seen in block ${seenAtBlock}, which the node does not have (its newest is ${newest.block}): that sighting was reset`,
+      `it was last seen in block ${seenAtBlock}, which the node does not have (its newest is ${newest.block}): that block was reset`,
     )
     await runtime.clock.pause(NEXT_BLOCK_MS, signal)
   }
@@ -65,7 +65,7 @@ export async function undoLies(
   if (reset !== null) notes.push(reset)
   const { pending } = session
   if (pending === null || (pending.validBefore ?? 0) <= newest.blockTime + LONGEST_WAIT_SECONDS)
-    return { notes, aside: null }
+    return { notes, secondary: null }
   const until = timeOf(pending.validBefore ?? 0)
   const moves = amountOf(pending.amount, place.token)
   const drop = DROPS[pending.kind]
@@ -78,14 +78,14 @@ export async function undoLies(
     notes.push(
       `what was signed for it can be included shortly before ${until} only, and is no longer waited for${still}`,
     )
-    return { notes, aside: null }
+    return { notes, secondary: null }
   }
   // Beside the place already, it keeps nothing waiting.
-  if (pending.kind !== 'open' || isBeside(key, channelKey(place))) return { notes, aside: null }
+  if (pending.kind !== 'open' || isSecondary(key, channelKey(place))) return { notes, secondary: null }
   notes.push(
     `its open can be included shortly before ${until} only: it is kept apart, its deposit of ${moves} counts in maxTotalDeposit until then, and another channel may be opened`,
   )
-  return { notes, aside: await runtime.ledger.setOpenAside(key, place, lease) }
+  return { notes, secondary: await runtime.ledger.makeOpenSecondary(key, place, lease) }
 }
 
 /**
@@ -100,11 +100,11 @@ async function resetDeposit(runtime: Runtime, key: string, lease: HeldLease): Pr
   const { place, session } = record
   const { channelId } = channelOf(record)
   const where = { channelId, escrow: place.escrow, notBefore: session.seenAtBlock, ...referenceFor(runtime, record) }
-  const sighting = await sightChannel(await runtime.clientFor(place.chainId), where)
-  const shown = sighting.deposit.toString()
+  const seen = await readChannelAtBlock(await runtime.clientFor(place.chainId), where)
+  const shown = seen.deposit.toString()
   const deposit = max(shown, session.signed)
   // One that is not there at all has ended, which is looked into next.
-  if (sighting.deposit === 0n || !exceeds(session.deposit, deposit)) return null
+  if (seen.deposit === 0n || !exceeds(session.deposit, deposit)) return null
   await runtime.ledger.apply(key, place, { type: 'DEPOSIT_RESET', deposit }, { lease })
   const [believed, real] = [amountOf(session.deposit, place.token), amountOf(shown, place.token)]
   return `its deposit was believed to be ${believed}, the node shows ${real}: that was reset`

@@ -4,7 +4,7 @@
 import type { Client, LocalAccount } from 'viem'
 import type { SessionView } from '../../machines/index.js'
 import type { SessionRequest } from '../protocol/index.js'
-import type { ChannelPlace, Freshness, Ledger, SessionRecord } from '../sessions/index.js'
+import type { ChannelScope, Freshness, Ledger, SessionRecord } from '../sessions/index.js'
 import type { Reference } from '../tempo/index.js'
 import type { Clock } from './clock.js'
 import type { FlowState, PlacedFlow } from './flow-state.js'
@@ -15,7 +15,7 @@ import type { Transport } from './transport/index.js'
 
 /** Where this client's channel for some terms is, and under which key. */
 export interface OwnChannel {
-  readonly place: ChannelPlace
+  readonly place: ChannelScope
   readonly key: string
 }
 

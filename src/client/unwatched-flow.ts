@@ -16,7 +16,7 @@ export class UnwatchedFlow implements FlowWatch {
   readonly done: Promise<PaymentFlowOutput>
   readonly #runtime: Runtime
   #run: FlowRun | null = null
-  #deaf: (() => void) | null = null
+  #unsubscribe: (() => void) | null = null
   #resolve: (output: PaymentFlowOutput) => void = () => undefined
   #reject: (error: unknown) => void = () => undefined
 
@@ -32,7 +32,7 @@ export class UnwatchedFlow implements FlowWatch {
   /** @param run starts it */
   start(run: (watch: FlowWatch) => FlowRun): void {
     const { signal } = this.state.request
-    if (signal !== null) this.#deaf = whenAborted(signal, () => this.#run?.send({ type: 'CANCEL' }))
+    if (signal !== null) this.#unsubscribe = whenAborted(signal, () => this.#run?.send({ type: 'CANCEL' }))
     this.#run = run(this)
     if (signal?.aborted === true) this.#run.send({ type: 'CANCEL' })
   }
@@ -54,7 +54,7 @@ export class UnwatchedFlow implements FlowWatch {
   }
 
   #letGo(): Promise<void> {
-    this.#deaf?.()
+    this.#unsubscribe?.()
     return endFlow(this.#runtime, this.state)
   }
 }

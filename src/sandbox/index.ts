@@ -3,7 +3,7 @@
 
 export { type ChainAdmin, type LocalChain, type LocalChainOptions, startChain } from './chain/start-chain.js'
 export type { AccountRoutes, KeyPolicy, RateLimit, VirtualKeys } from './gateway/account-routes.js'
-export type { BookChannel, BookCharge, BookCounts } from './gateway/books.js'
+export type { AccountedChannel, AccountedCharge, AccountingCounts } from './gateway/accounting.js'
 export type { InjectionOptions, InjectionTarget } from './gateway/injection.js'
 export type { GatewayCode } from './gateway/refusal.js'
 export type { GatewayExchange } from './gateway/server.js'

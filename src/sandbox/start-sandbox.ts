@@ -8,7 +8,7 @@ import type { Address } from '../protocol/hex.js'
 import { lowerCase, readDecimals, ZERO_ADDRESS } from '../tempo/index.js'
 import { type ChainAdmin, type LocalChain, startChain } from './chain/start-chain.js'
 import type { AccountRoutes, VirtualKeys } from './gateway/account-routes.js'
-import type { BookChannel, BookCharge, BookCounts } from './gateway/books.js'
+import type { AccountedChannel, AccountedCharge, AccountingCounts } from './gateway/accounting.js'
 import { startGateway } from './gateway/gateway.js'
 import type { InjectionOptions } from './gateway/injection.js'
 import type { GatewayExchange } from './gateway/server.js'
@@ -25,8 +25,8 @@ export interface SandboxOptions extends GatewayOptions {
   readonly operator?: Address
   /** Called with every request, its bytes as they arrived, before it is handled. */
   readonly observe?: (exchange: GatewayExchange) => void
-  /** Called with every run that was charged, once it is on the books and before it is answered. */
-  readonly charged?: (charge: BookCharge) => void
+  /** Called with every run that was charged, once it is accounted for and before it is answered. */
+  readonly charged?: (charge: AccountedCharge) => void
 }
 
 function isChain(value: unknown): boolean {
@@ -81,15 +81,15 @@ export interface Sandbox {
   configure(change: GatewayOptions): void
   /** Turns the gateway's ability to close channels on or off. */
   setCloseSigner(on: boolean): void
-  /** What the gateway has booked so far. Amounts are base units as decimal strings. */
-  books(): { channels: BookChannel[]; counts: BookCounts; rejections: Record<string, number> }
+  /** What the gateway has accounted for so far. Amounts are base units as decimal strings. */
+  accounting(): { channels: AccountedChannel[]; counts: AccountingCounts; rejections: Record<string, number> }
   /** Moves the chain's clock forward. Challenges expire by the wall clock, which this does not touch. */
   advanceTime(seconds: number): Promise<void>
   stop(): Promise<void>
 }
 
 /**
- * Starts a sandbox on this machine. Its books and its chain are in memory and end with it.
+ * Starts a sandbox on this machine. Its accounting and its chain are in memory and end with it.
  *
  * @throws OptionError for options that cannot be read; one line saying what to install when the chain's program is missing.
  */
@@ -152,11 +152,11 @@ async function startOnChain(
     inject: (fault, plan) => gateway.injections.plan(fault, plan),
     configure: (change) => gateway.configure(change),
     setCloseSigner: (on) => gateway.configure({ closeSigner: on }),
-    books: () => gateway.books.view(),
+    accounting: () => gateway.accounting.view(),
     async advanceTime(seconds) {
       await chain.advanceTime(seconds)
       // Time passing is what lets payers withdraw: nothing read before may be relied upon.
-      gateway.books.distrust()
+      gateway.accounting.distrust()
     },
     async stop() {
       await gateway.stop()

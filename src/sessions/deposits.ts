@@ -2,7 +2,7 @@
 // Must never be the last word before something is signed unless it was added up anew, under the lease of all deposits.
 
 import { type Amount, exceeds, sum } from '../../machines/index.js'
-import { atStake, type ChannelPlace, type SessionRecord } from './record.js'
+import { atStake, type ChannelScope, type SessionRecord } from './record.js'
 import type { SessionStore } from './store.js'
 
 /**
@@ -27,7 +27,7 @@ interface Kept {
 
 export interface DepositsElsewhere {
   /** In base units. */
-  beside(place: ChannelPlace, key: string, freshness: Freshness): Promise<Amount>
+  elsewhere(place: ChannelScope, key: string, freshness: Freshness): Promise<Amount>
   /** A deposit was changed by this process. */
   changed(): void
 }
@@ -47,7 +47,7 @@ export function createDeposits(store: SessionStore, now: () => number): Deposits
   }
 
   return {
-    async beside(place, key, freshness) {
+    async elsewhere(place, key, freshness) {
       const isRecent = kept !== null && now() - kept.at < RECENT_MS && now() >= kept.at
       const { groups } = freshness === 'recent' && kept !== null && isRecent ? kept : await look()
       const deposits = groups.get(groupOf(place))
@@ -61,7 +61,7 @@ export function createDeposits(store: SessionStore, now: () => number): Deposits
   }
 }
 
-const groupOf = ({ chainId, payer, token }: ChannelPlace): string => `${chainId}:${payer}:${token}`
+const groupOf = ({ chainId, payer, token }: ChannelScope): string => `${chainId}:${payer}:${token}`
 
 function grouped(records: readonly SessionRecord[]): Map<string, Deposits> {
   const amounts = new Map<string, Map<string, Amount>>()

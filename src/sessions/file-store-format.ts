@@ -10,7 +10,7 @@ import { read, readJson, readRecord, UnreadableRecord } from './record-format.js
 const FILE_FORMAT = 1
 
 const RECORD_SUFFIX = '.json'
-const DRAFT_SUFFIX = '.draft'
+const TEMPORARY_SUFFIX = '.draft'
 const FILE_NAME = /~[0-9a-f]{32}\.json$/
 /** How much of each part of a key is shown: `0x` and eight digits of an address. */
 const SHOWN = 10
@@ -35,9 +35,9 @@ export function stemOfFile(name: string): string | undefined {
   return FILE_NAME.test(name) ? name.slice(0, -RECORD_SUFFIX.length) : undefined
 }
 
-/** The name of a draft: of what it changes, and of what it was made from besides. @param id nobody else's */
-export function draftFile(stem: string, id: string, reads: readonly string[]): string {
-  return `${stem}.${id}${reads.map(readMark).join('')}${DRAFT_SUFFIX}`
+/** The name of a temporary file: of what it changes, and of what it was made from besides. @param id nobody else's */
+export function temporaryFile(stem: string, id: string, reads: readonly string[]): string {
+  return `${stem}.${id}${reads.map(readMark).join('')}${TEMPORARY_SUFFIX}`
 }
 
 /** Names of files are short, and a mark that is another stem's as well does no harm: its writer tries again. */
@@ -45,17 +45,17 @@ function readMark(stem: string): string {
   return `+${stem.slice(stem.lastIndexOf('~') + 1).slice(0, 12)}`
 }
 
-export function isDraft(name: string): boolean {
-  return name.endsWith(DRAFT_SUFFIX)
+export function isTemporaryFile(name: string): boolean {
+  return name.endsWith(TEMPORARY_SUFFIX)
 }
 
-/** Whether a draft is about to take the place of the record file of a stem. */
-export function draftChanges(name: string, stem: string): boolean {
+/** Whether a temporary file is about to take the place of the record file of a stem. */
+export function temporaryFileChanges(name: string, stem: string): boolean {
   return name.startsWith(`${stem}.`)
 }
 
-/** Whether a draft depends on what the record file of a stem says. */
-export function draftReads(name: string, stem: string): boolean {
+/** Whether a temporary file depends on what the record file of a stem says. */
+export function temporaryFileReads(name: string, stem: string): boolean {
   return name.includes(readMark(stem))
 }
 

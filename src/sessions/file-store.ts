@@ -2,35 +2,36 @@
 // Must never overwrite what it cannot read, nor let two processes write from the same state.
 //
 // A change takes the channel's lock, so that processes wait for each other instead of working in vain. But locks of files
-// run out by time: a process that was stopped for long, or two that find the same dead lock, can both believe that they
-// hold it. What keeps their writes apart is the draft: each writer first creates its own, then removes those of all others,
-// then reads, and at last renames its draft into place. Of two that overlap, the later one has removed the draft of the
-// earlier one, whose rename then fails: it starts again from what the later one wrote. A change that depends on what is kept
-// under other keys says so in the name of its draft: it removes the drafts of those, and is removed by who changes them.
+// expire by time: a process that was stopped for long, or two that find the same dead lock, can both believe that they hold
+// it. What keeps their writes apart is the temporary file: each writer first creates its own, then removes those of all
+// others, then reads, and at last renames its temporary file into place. Of two that overlap, the later one has removed the
+// temporary file of the earlier one, whose rename then fails: it starts again from what the later one wrote. A change that
+// depends on what is kept under other keys says so in the name of its temporary file: it removes the temporary files of
+// those, and is removed by who changes them.
 
 import { randomUUID } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
 import { pid } from 'node:process'
 import { fn, objectWith, optionsOf, readOptions, text } from '../options/index.js'
 import { type ChannelState, NOTHING_KEPT } from './channel-state.js'
-import { allOrRefuse, type Place, storeOf } from './durable-store.js'
+import { allOrRefuse, type StoreBackend, storeOf } from './durable-store.js'
 import {
-  draftChanges,
-  draftFile,
-  draftReads,
   fileText,
-  isDraft,
+  isTemporaryFile,
   readFileText,
   recordFile,
   stemOf,
   stemOfFile,
+  temporaryFile,
+  temporaryFileChanges,
+  temporaryFileReads,
 } from './file-store-format.js'
 import { codeOf, type FileLayer, nodeFileLayer } from './file-store-layer.js'
+import type { Transact } from './group-commit.js'
 import { createListeners } from './listeners.js'
 import type { SessionRecord } from './record.js'
 import { UnreadableRecord } from './record-format.js'
 import { isOfOneRecord, type SessionStore, StoreError } from './store.js'
-import type { Transact } from './turns.js'
 
 export interface FileStoreOptions {
   /** The clock of leases, in milliseconds since the epoch. All processes of a folder must share it. */
@@ -59,7 +60,7 @@ const fileStoreOptions = optionsOf({
 /** How long a change waits for the lock of its channel: a dead holder's is free after two to three seconds. */
 const LOCK_TIMEOUT_MS = 15_000
 const LOCK_LOOK_MS = 6
-/** Losing the draft this often in a row means that somebody does not respect the lock at all. */
+/** Losing the temporary file this often in a row means that somebody does not respect the lock at all. */
 const MAX_ATTEMPTS = 100
 const MAX_BACKOFF = 10
 const READ_AT_ONCE = 32
@@ -68,7 +69,7 @@ const READ_AT_ONCE = 32
  * Keeps records as files in `folder`, which is created for its owner alone and must be on a local disk.
  *
  * @throws OptionError for options that cannot be read; StoreError from its methods: `damaged` when a file cannot be read (it
- * is set aside, and its channel refused until a good file is put in its place or the one set aside is removed),
+ * is quarantined, and its channel refused until a good file is put in its place or the one quarantined is removed),
  * `newer_format`; `unavailable` with the folder, the system's code and what to do; `busy` when other processes held a
  * channel's lock for too long.
  *
@@ -89,7 +90,7 @@ export function fileStore(folder: string, options: FileStoreOptions = {}): FileS
   return { ...storeOf(files), check: files.check }
 }
 
-function createFiles(folder: string, layer: FileLayer, now: () => number): Place & Pick<FileStore, 'check'> {
+function createFiles(folder: string, layer: FileLayer, now: () => number): StoreBackend & Pick<FileStore, 'check'> {
   const at = (name: string): string => join(folder, name)
   let prepared: Promise<void> | undefined
   let isPrepared = false
@@ -131,26 +132,26 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
     )
   }
 
-  /** What is kept under a stem. @throws UnreadableRecord; StoreError when it was set aside before. */
+  /** What is kept under a stem. @throws UnreadableRecord; StoreError when it was quarantined before. */
   async function load(stem: string): Promise<{ readonly key: string; readonly state: ChannelState } | undefined> {
     const text = await layer.read(at(recordFile(stem)))
     if (text !== undefined) return readFileText(text, stem)
-    if (await layer.exists(at(asideOf(stem)))) throw refusedBefore(stem)
+    if (await layer.exists(at(quarantinedFile(stem)))) throw refusedBefore(stem)
     return undefined
   }
 
-  /** As {@link load}; a damaged file is set aside, under the lock, so that nobody is writing it. */
-  async function loadOrSetAside(stem: string) {
+  /** As {@link load}; a damaged file is quarantined, under the lock, so that nobody is writing it. */
+  async function loadOrQuarantine(stem: string) {
     try {
       return await load(stem)
     } catch (error) {
       if (!(error instanceof UnreadableRecord)) throw error
-      return underLock([stem], () => judge(stem, () => load(stem)))
+      return underLock([stem], () => validate(stem, () => load(stem)))
     }
   }
 
-  /** Runs what reads a file, under the lock: one that is damaged is set aside, one of a newer version left alone. */
-  async function judge<T>(stem: string, work: () => Promise<T>): Promise<T> {
+  /** Runs what reads a file, under the lock: one that is damaged is quarantined, one of a newer version left alone. */
+  async function validate<T>(stem: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {
@@ -160,22 +161,22 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
         const advice = 'Nothing was signed or changed. Use the newer version for this folder'
         throw new StoreError('newer_format', `${path} was written by a newer version: ${error.message}. ${advice}`)
       }
-      const aside = await setAside(stem)
-      const what = `the record in ${path} cannot be read: ${error.message}. It was set aside as ${aside}`
+      const quarantined = await quarantine(stem)
+      const what = `the record in ${path} cannot be read: ${error.message}. It was quarantined as ${quarantined}`
       throw new StoreError('damaged', `${what}. ${REPAIR}`)
     }
   }
 
-  async function setAside(stem: string): Promise<string> {
-    let aside = asideOf(stem)
-    for (let more = 2; await layer.exists(at(aside)); more += 1) aside = `${asideOf(stem)}-${more}`
-    await layer.rename(at(recordFile(stem)), at(aside))
+  async function quarantine(stem: string): Promise<string> {
+    let quarantined = quarantinedFile(stem)
+    for (let more = 2; await layer.exists(at(quarantined)); more += 1) quarantined = `${quarantinedFile(stem)}-${more}`
+    await layer.rename(at(recordFile(stem)), at(quarantined))
     await layer.syncFolder(folder)
-    return aside
+    return quarantined
   }
 
   function refusedBefore(stem: string): StoreError {
-    const what = `the record of this channel could not be read and was set aside as ${at(asideOf(stem))}`
+    const what = `the record of this channel could not be read and was quarantined as ${at(quarantinedFile(stem))}`
     return new StoreError('damaged', `${what}. ${REPAIR}`)
   }
 
@@ -205,27 +206,27 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
     }
   }
 
-  /** One attempt to change what is kept. False when another writer took the draft away: nothing was written then. */
+  /** One attempt to change what is kept. False when another writer took the temporary file away: nothing was written then. */
   async function attempt(key: string, others: readonly string[], apply: Parameters<Transact>[2]): Promise<boolean> {
     const stem = stemOf(key)
     const reads = others.map(stemOf)
-    const draft = draftFile(stem, `${pid}-${randomUUID()}`, reads)
-    const file = await layer.create(at(draft))
+    const temporary = temporaryFile(stem, `${pid}-${randomUUID()}`, reads)
+    const file = await layer.create(at(temporary))
     let placed = false
     try {
-      await dropDrafts(stem, reads, draft)
-      const stateAt = async (of: string) => (await judge(of, () => load(of)))?.state ?? NOTHING_KEPT
+      await removeConflicting(stem, reads, temporary)
+      const stateAt = async (of: string) => (await validate(of, () => load(of)))?.state ?? NOTHING_KEPT
       const before = await stateAt(stem)
-      const beside = new Map<string, ChannelState>()
-      for (const other of others) beside.set(other, await stateAt(stemOf(other)))
-      const after = apply(before, { now: now(), others: beside })
+      const otherStates = new Map<string, ChannelState>()
+      for (const other of others) otherStates.set(other, await stateAt(stemOf(other)))
+      const after = apply(before, { now: now(), others: otherStates })
       if (after === before) {
         await file.close()
         return true
       }
       await file.write(fileText(key, after))
       await file.close()
-      placed = await layer.rename(at(draft), at(recordFile(stem)))
+      placed = await layer.rename(at(temporary), at(recordFile(stem)))
       if (placed) await layer.syncFolder(folder)
       return placed
     } catch (error) {
@@ -234,22 +235,24 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
       throw error
     } finally {
       // What is left behind here is removed by the next writer.
-      if (!placed) await layer.remove(at(draft)).catch(() => undefined)
+      if (!placed) await layer.remove(at(temporary)).catch(() => undefined)
     }
   }
 
-  /** Removes the drafts that would change what this one is made from, and those made from what this one changes. */
-  async function dropDrafts(stem: string, reads: readonly string[], own: string): Promise<void> {
+  /** Removes the temporary files that would change what this one is made from, and those made from what this one changes. */
+  async function removeConflicting(stem: string, reads: readonly string[], own: string): Promise<void> {
     const used = [stem, ...reads]
-    const drafts = (await layer.list(folder)).filter((name) => name !== own && isDraft(name))
-    const conflicting = drafts.filter((name) => draftReads(name, stem) || used.some((of) => draftChanges(name, of)))
+    const temporaryFiles = (await layer.list(folder)).filter((name) => name !== own && isTemporaryFile(name))
+    const conflicting = temporaryFiles.filter(
+      (name) => temporaryFileReads(name, stem) || used.some((of) => temporaryFileChanges(name, of)),
+    )
     await Promise.all(conflicting.map((name) => layer.remove(at(name))))
   }
 
   async function listRecords(): Promise<readonly SessionRecord[]> {
     const names = await layer.list(folder)
-    const asides = names.flatMap((name) => /^(.*)\.damaged$/.exec(name)?.[1] ?? [])
-    const stems = new Set([...names.flatMap((name) => stemOfFile(name) ?? []), ...asides])
+    const quarantinedStems = names.flatMap((name) => /^(.*)\.damaged$/.exec(name)?.[1] ?? [])
+    const stems = new Set([...names.flatMap((name) => stemOfFile(name) ?? []), ...quarantinedStems])
     const records: SessionRecord[] = []
     const refusals: StoreError[] = []
     const all = [...stems].sort()
@@ -257,7 +260,7 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
       await Promise.all(
         all.slice(from, from + READ_AT_ONCE).map(async (stem) => {
           try {
-            const record = (await loadOrSetAside(stem))?.state.record
+            const record = (await loadOrQuarantine(stem))?.state.record
             if (record !== undefined) records.push(record)
           } catch (error) {
             if (!(error instanceof StoreError) || !isOfOneRecord(error)) throw error
@@ -271,32 +274,32 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
 
   return {
     async read(key) {
-      return saying(folder, 'read', async () => {
+      return wrapErrors(folder, 'read', async () => {
         await prepare()
-        const state = (await loadOrSetAside(stemOf(key)))?.state ?? NOTHING_KEPT
+        const state = (await loadOrQuarantine(stemOf(key)))?.state ?? NOTHING_KEPT
         return { state, now: now() }
       })
     },
-    list: () => saying(folder, 'read', () => prepare().then(listRecords)),
+    list: () => wrapErrors(folder, 'read', () => prepare().then(listRecords)),
     async transact(key, others, apply) {
-      await saying(folder, 'written', async () => {
+      await wrapErrors(folder, 'written', async () => {
         await prepare()
         await underLock([key, ...others].map(stemOf), async () => {
           for (let tries = 0; tries < MAX_ATTEMPTS; tries += 1) {
             if (await attempt(key, others, apply)) return
-            // Two that take each other's drafts away would go on doing so in step.
+            // Two that take each other's temporary files away would go on doing so in step.
             await pause(LOCK_LOOK_MS * Math.min(tries + 1, MAX_BACKOFF))
           }
           throw new StoreError('unavailable', `other processes write ${at(recordFile(stemOf(key)))} without its lock`)
         })
       })
-      listeners.tell(key)
+      listeners.emit(key)
     },
     async check(use = 'write') {
-      await saying(folder, 'read', () => prepare().then(() => layer.list(folder)))
+      await wrapErrors(folder, 'read', () => prepare().then(() => layer.list(folder)))
       if (use === 'read') return
-      await saying(folder, 'written', async () => {
-        const own = at(draftFile('check', `${pid}-${randomUUID()}`, []))
+      await wrapErrors(folder, 'written', async () => {
+        const own = at(temporaryFile('check', `${pid}-${randomUUID()}`, []))
         const file = await layer.create(own)
         try {
           await file.write('This file can be removed.\n')
@@ -322,7 +325,7 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
       if (stopped) return
       stop = layer.watch(folder, tellOf)
       // What changed while the folder was not there yet would never be told.
-      listeners.tellAll()
+      listeners.emitAll()
     }
     // Whoever reads or writes next gets the error; a watch is best effort.
     prepare().then(start, () => undefined)
@@ -334,19 +337,19 @@ function createFiles(folder: string, layer: FileLayer, now: () => number): Place
 
   function tellOf(name: string | null): void {
     const key = name === null ? undefined : watchedStems.get(name)
-    if (key !== undefined) listeners.tell(key)
-    else if (name === null) listeners.tellAll()
+    if (key !== undefined) listeners.emit(key)
+    else if (name === null) listeners.emitAll()
   }
 }
 
 const REPAIR =
-  'Nothing was signed for it. Put a good copy in place of the file, or remove what was set aside and let the channel be found on the chain; until then this channel is not used'
+  'Nothing was signed for it. Put a good copy in place of the file, or remove what was quarantined and let the channel be found on the chain; until then this channel is not used'
 
 function pause(upToMs: number): Promise<void> {
   return new Promise((done) => setTimeout(done, 1 + Math.random() * upToMs))
 }
 
-function asideOf(stem: string): string {
+function quarantinedFile(stem: string): string {
   return `${stem}.damaged`
 }
 
@@ -365,7 +368,7 @@ const MENDING: Readonly<Record<string, string>> = {
 }
 
 /** Does what touches files; the system's errors come out as refusals with their code, and without their text. */
-async function saying<T>(folder: string, what: 'read' | 'written', work: () => Promise<T>): Promise<T> {
+async function wrapErrors<T>(folder: string, what: 'read' | 'written', work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {

@@ -5,18 +5,18 @@ import { type SessionContext, type SessionEvent, type SessionView, transitionSes
 import type { Hex } from '../protocol/index.js'
 import { checkedStore } from './checked-store.js'
 import { createDeposits, type Freshness } from './deposits.js'
-import { createFlights, type Flights } from './flights.js'
-import { createLeaseDesk, type HeldLease, type LeaseOptions } from './lease.js'
+import { createInFlightRequests, type InFlightRequests } from './in-flight.js'
+import { createLeaseQueue, type HeldLease, type LeaseOptions } from './lease-queue.js'
 import {
   atStake,
-  type ChannelPlace,
+  type ChannelScope,
   emptyRecord,
   isBusy,
   isEnded,
-  keyBeside,
   NO_SECRETS,
   type ResourceAccess,
   type SessionRecord,
+  secondaryKey,
   viewOf,
 } from './record.js'
 import { type Lease, type SessionStore, StoreError } from './store.js'
@@ -54,7 +54,7 @@ const LEASED: ReadonlySet<SessionEvent['type']> = new Set([
   'WITHDRAW_DROPPED',
   'WITHDRAWN',
   'CHANNEL_GONE',
-  'SIGHTING_RESET',
+  'SEEN_BLOCK_RESET',
   'DEPOSIT_RESET',
 ])
 
@@ -71,25 +71,25 @@ export interface ChangeOptions {
 }
 
 export interface Ledger {
-  readonly flights: Flights
+  readonly inFlight: InFlightRequests
   read(key: string): Promise<SessionRecord | undefined>
   list(): Promise<readonly SessionRecord[]>
   /**
-   * Applies one event to the record of a place, atomically.
+   * Applies one event to the record of a scope, atomically.
    *
    * @throws IllegalChange when the session machine does not take the event; StoreError when the lease was lost.
    */
-  apply(key: string, place: ChannelPlace, event: SessionEvent, options?: ChangeOptions): Promise<SessionRecord>
+  apply(key: string, place: ChannelScope, event: SessionEvent, options?: ChangeOptions): Promise<SessionRecord>
   /**
-   * Moves a channel whose open may be included only much later beside its place, where it counts as at stake, so that
+   * Makes a channel whose open may be included only much later a secondary one, which counts as at stake, so that
    * another one can be opened. First copied, then removed: a crash in between leaves it twice.
    *
    * @returns the record where it is now.
    * @throws IllegalChange when the channel is not being opened; StoreError when the lease was lost.
    */
-  setOpenAside(key: string, place: ChannelPlace, lease: HeldLease): Promise<SessionRecord>
+  makeOpenSecondary(key: string, place: ChannelScope, lease: HeldLease): Promise<SessionRecord>
   /** Whether somebody in this process holds the lease of a channel or waits for it. */
-  hasLine(key: string): boolean
+  hasLeaseQueue(key: string): boolean
   /** Waits for the lease of a channel. @throws StoreError `unavailable` when it is not free in time. */
   lease(key: string, options: LeaseOptions): Promise<HeldLease>
   /**
@@ -102,7 +102,7 @@ export interface Ledger {
   /** What planning may see; with the deposits of the payer's other channels, as fresh as that, when a total limit needs them. */
   view(
     record: SessionRecord | undefined,
-    place: ChannelPlace,
+    place: ChannelScope,
     key: string,
     deposits: Freshness | null,
   ): Promise<SessionView>
@@ -126,10 +126,10 @@ export function createLedger({
   holder = crypto.randomUUID(),
   leaseTtlMs = LEASE_TTL_MS,
 }: LedgerOptions): Ledger {
-  const flights = createFlights()
+  const inFlight = createInFlightRequests()
   const records = checkedStore(store)
   const deposits = createDeposits(records, now)
-  const desk = createLeaseDesk({ store: records, holder, ttlMs: leaseTtlMs, now })
+  const leaseQueue = createLeaseQueue({ store: records, holder, ttlMs: leaseTtlMs, now })
 
   /**
    * Keeps the record of a channel that has ended before another one takes its place: first it is made sure that the
@@ -138,7 +138,7 @@ export function createLedger({
    */
   async function archiveReplaced(
     key: string,
-    place: ChannelPlace,
+    place: ChannelScope,
     event: SessionEvent,
     options: ChangeOptions,
   ): Promise<void> {
@@ -151,27 +151,27 @@ export function createLedger({
     }
     await records.update(key, look, leasesOf(options))
     if (ended === undefined) return
-    const archived = { ...ended, key: keyBeside(key, ended.session.channelId ?? '') }
+    const archived = { ...ended, key: secondaryKey(key, ended.session.channelId ?? '') }
     await records.update(archived.key, (existing) => existing ?? archived)
   }
 
   const ledger: Ledger = {
-    flights,
-    async setOpenAside(key, place, lease) {
+    inFlight,
+    async makeOpenSecondary(key, place, lease) {
       const stored = await records.get(key)
       const channelId = stored?.session.channelId ?? null
       if (stored?.status !== 'opening' || channelId === null)
         throw new IllegalChange('OPEN_DROPPED', stored?.status ?? 'absent')
-      const aside: SessionRecord = { ...stored, key: keyBeside(key, channelId) }
-      const kept = await records.update(aside.key, (existing) => existing ?? aside)
+      const secondary: SessionRecord = { ...stored, key: secondaryKey(key, channelId) }
+      const kept = await records.update(secondary.key, (existing) => existing ?? secondary)
       deposits.changed()
       await ledger.apply(key, place, { type: 'OPEN_DROPPED' }, { lease })
-      return kept ?? aside
+      return kept ?? secondary
     },
     read: (key) => records.get(key),
     list: () => records.list(),
-    hasLine: (key) => desk.hasLine(key),
-    lease: (key, options) => desk.acquire(key, options),
+    hasLeaseQueue: (key) => leaseQueue.hasQueue(key),
+    lease: (key, options) => leaseQueue.acquire(key, options),
     async apply(key, place, event, options = {}) {
       if (LEASED.has(event.type) && options.lease?.key !== key) {
         throw new StoreError('lease_lost', `${event.type} needs the lease of its channel`)
@@ -205,12 +205,12 @@ export function createLedger({
         }
         const left = deadline - now()
         if (left <= 0) throw new StoreError('busy', `the channel stayed ${record.status} for too long`)
-        await desk.change(key, Math.min(left, LOOK_AGAIN_MS), signal)
+        await leaseQueue.change(key, Math.min(left, LOOK_AGAIN_MS), signal)
       }
     },
     async view(record, place, key, freshness) {
-      const elsewhere = freshness === null ? '0' : await deposits.beside(place, key, freshness)
-      const others = { depositedElsewhere: elsewhere, waiting: flights.waiting(key) }
+      const elsewhere = freshness === null ? '0' : await deposits.elsewhere(place, key, freshness)
+      const others = { depositedElsewhere: elsewhere, waiting: inFlight.waiting(key) }
       return viewOf(record ?? emptyRecord(key, place, now()), now(), others)
     },
   }

@@ -4,15 +4,15 @@
 export interface Listeners {
   /** Adds a listener of a key; the result takes it away again. */
   add(key: string, listener: () => void): () => void
-  tell(key: string): void
-  tellAll(): void
+  emit(key: string): void
+  emitAll(): void
   keys(): readonly string[]
 }
 
 /** @param onChange called with how many keys have listeners, whenever one was added or taken away. */
 export function createListeners(onChange: (keys: number) => void = () => undefined): Listeners {
   const listeners = new Map<string, Set<() => void>>()
-  const tell = (key: string): void => {
+  const emit = (key: string): void => {
     for (const listener of [...(listeners.get(key) ?? [])]) listener()
   }
   return {
@@ -28,9 +28,9 @@ export function createListeners(onChange: (keys: number) => void = () => undefin
         onChange(listeners.size)
       }
     },
-    tell,
-    tellAll: () => {
-      for (const key of [...listeners.keys()]) tell(key)
+    emit,
+    emitAll: () => {
+      for (const key of [...listeners.keys()]) emit(key)
     },
     keys: () => [...listeners.keys()],
   }

@@ -43,7 +43,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
     return lease !== undefined && lease.expiresAt > now() ? lease : undefined
   }
   const isValid = (lease: Lease): boolean => held(lease.key)?.token === lease.token
-  const tell = (key: string): void => {
+  const emit = (key: string): void => {
     for (const listener of listeners.get(key) ?? []) listener()
   }
 
@@ -56,7 +56,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
       const after = change(before)
       if (after !== undefined && after !== before) {
         records.set(key, after)
-        tell(key)
+        emit(key)
       }
       return after
     },
@@ -77,7 +77,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
     async releaseLease(lease) {
       if (!isValid(lease)) return
       leases.delete(lease.key)
-      tell(lease.key)
+      emit(lease.key)
     },
     isLeased: async (key) => held(key) !== undefined,
     watch(key, listener) {

@@ -17,7 +17,7 @@ const revisionRows = z.array(z.looseObject({ key: z.string(), revision: z.number
 export interface Changes {
   watch(key: string, listener: () => void): () => void
   /** Tells the watchers in this process. */
-  tell(key: string): void
+  emit(key: string): void
   /** Stops listening; a later watch starts again. */
   close(): Promise<void>
 }
@@ -56,11 +56,11 @@ export function createChanges(connections: Connections, channel: string, table: 
     }
     async function connect(): Promise<void> {
       try {
-        const started = await how(channel, (key) => listeners.tell(key), later)
+        const started = await how(channel, (key) => listeners.emit(key), later)
         if (stopped) return await started()
         stop = started
         // What changed before the ear was there is not told any more.
-        listeners.tellAll()
+        listeners.emitAll()
       } catch {
         // The next read or write says what is wrong; waiters look by themselves meanwhile.
         later()
@@ -85,7 +85,7 @@ export function createChanges(connections: Connections, channel: string, table: 
         const text = `SELECT key, revision::float8 AS revision FROM ${table} WHERE key IN (SELECT jsonb_array_elements_text($1::text::jsonb))`
         const rows = read(revisionRows, await connections.query(text, [JSON.stringify(keys)]))
         const now = new Map(rows.map(({ key, revision }) => [key, revision]))
-        for (const key of keys) if (now.get(key) !== seen.get(key)) listeners.tell(key)
+        for (const key of keys) if (now.get(key) !== seen.get(key)) listeners.emit(key)
         seen = now
       } catch {
         // As with listening: whoever reads or writes next is told.
@@ -110,5 +110,5 @@ export function createChanges(connections: Connections, channel: string, table: 
     return closing
   }
 
-  return { watch: listeners.add, tell: listeners.tell, close }
+  return { watch: listeners.add, emit: listeners.emit, close }
 }

@@ -77,12 +77,12 @@ export function connectionsOf(pool: PostgresPool | EmbeddedPostgres): Connection
 function embedded(database: EmbeddedPostgres): Connections {
   const { listen } = database
   return {
-    query: (text, values) => saying(async () => (await database.query(text, values)).rows),
-    transact: (work) => again(() => saying(() => database.transaction(work))),
+    query: (text, values) => wrapErrors(async () => (await database.query(text, values)).rows),
+    transact: (work) => retry(() => wrapErrors(() => database.transaction(work))),
     listen:
       listen === undefined
         ? undefined
-        : (channel, hear) => saying(() => listen.call(database, channel, (payload) => hear(payload))),
+        : (channel, hear) => wrapErrors(() => listen.call(database, channel, (payload) => hear(payload))),
   }
 }
 
@@ -107,10 +107,10 @@ function pooled(pool: PostgresPool): Connections {
   }
 
   return {
-    query: (text, values) => saying(() => on(async (client) => (await client.query(text, values)).rows)),
-    transact: (work) => again(() => saying(() => on((client) => transaction(client, work)))),
+    query: (text, values) => wrapErrors(() => on(async (client) => (await client.query(text, values)).rows)),
+    transact: (work) => retry(() => wrapErrors(() => on((client) => transaction(client, work)))),
     // A pool of one connection has none to spare for listening.
-    listen: pool.options?.max === 1 ? undefined : (...of) => saying(() => listenOn(pool, ...of)),
+    listen: pool.options?.max === 1 ? undefined : (...of) => wrapErrors(() => listenOn(pool, ...of)),
   }
 }
 
@@ -171,7 +171,7 @@ export function quoted(name: string): string {
 /** A transaction that the server undid because of others. */
 class Undone extends StoreError {}
 
-async function again<T>(work: () => Promise<T>): Promise<T> {
+async function retry<T>(work: () => Promise<T>): Promise<T> {
   for (let run = 1; ; run += 1) {
     try {
       return await work()
@@ -192,7 +192,7 @@ function isGone(state: string): boolean {
   return state.startsWith('08') || state.startsWith('57P') || state === '25P03'
 }
 
-async function saying<T>(work: () => Promise<T>): Promise<T> {
+async function wrapErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {

@@ -4,7 +4,7 @@
 import * as z from 'zod'
 import { hasMethods, optionsOf, readOptions, text } from '../options/index.js'
 import { type ChannelState, type KeptLease, NOTHING_KEPT } from './channel-state.js'
-import { allOrRefuse, type Place, storeOf } from './durable-store.js'
+import { allOrRefuse, type StoreBackend, storeOf } from './durable-store.js'
 import { createChanges } from './postgres-changes.js'
 import {
   type Connections,
@@ -63,7 +63,7 @@ export function postgresStore(options: PostgresStoreOptions): PostgresStore {
   const name = checkSchemaName(schema)
   const connections = connectionsOf(pool)
   const changes = createChanges(connections, name, `${quoted(name)}.channels`)
-  const place = { ...createTable(connections, name, changes.tell), watch: changes.watch }
+  const place = { ...createTable(connections, name, changes.emit), watch: changes.watch }
   return { ...storeOf(place), close: changes.close }
 }
 
@@ -85,7 +85,7 @@ const COLUMNS = `key, record::text AS record, lease_holder AS holder, lease_toke
 /** Not \`now()\`: that is when the transaction began, which may have waited for a lock since. */
 const CLOCK = 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now'
 
-function createTable(connections: Connections, name: string, tell: (key: string) => void): Omit<Place, 'watch'> {
+function createTable(connections: Connections, name: string, emit: (key: string) => void): Omit<StoreBackend, 'watch'> {
   const table = `${quoted(name)}.channels`
   const select = `SELECT ${COLUMNS} FROM ${table} WHERE key = $1`
   const selectWithClock = `SELECT * FROM (${CLOCK}) AS clock LEFT JOIN (${select}) AS kept ON true`
@@ -99,11 +99,11 @@ function createTable(connections: Connections, name: string, tell: (key: string)
     return prepared
   }
 
-  const judge = <T>(key: string, work: () => T): T => judgeRow(`${name}.channels`, key, work)
+  const validate = <T>(key: string, work: () => T): T => judgeRow(`${name}.channels`, key, work)
 
   const stateFrom = (key: string, rows: readonly unknown[]): ChannelState => {
     const [first] = rows
-    return first === undefined ? NOTHING_KEPT : judge(key, () => stateOfRow(read(row, first)))
+    return first === undefined ? NOTHING_KEPT : validate(key, () => stateOfRow(read(row, first)))
   }
 
   return {
@@ -121,7 +121,7 @@ function createTable(connections: Connections, name: string, tell: (key: string)
       for (const value of rows) {
         const found = read(row, value)
         try {
-          const { record } = judge(found.key, () => stateOfRow(found))
+          const { record } = validate(found.key, () => stateOfRow(found))
           if (record !== undefined) records.push(record)
         } catch (error) {
           if (!(error instanceof StoreError)) throw error
@@ -145,7 +145,7 @@ function createTable(connections: Connections, name: string, tell: (key: string)
         const after = apply(before, { now, others: beside })
         if (after !== before) await save(transaction, { key, table, channel: name, state: after })
       })
-      tell(key)
+      emit(key)
     },
   }
 }

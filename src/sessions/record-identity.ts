@@ -3,14 +3,14 @@
 
 import { descriptorSchema, parseHex } from '../protocol/index.js'
 import { computeChannelId, effectiveSigner, sameHex } from '../tempo/index.js'
-import { channelKey, keyBeside, type SessionRecord } from './record.js'
+import { channelKey, type SessionRecord, secondaryKey } from './record.js'
 
 /** What does not fit in the record that stands under `key`, by the names of its members; null when all of it does. */
 export function misfitOf(record: SessionRecord, key: string): string | null {
   const { place, session } = record
   const own = channelKey(place)
   if (record.key !== key) return 'key: it is the record of another channel'
-  if (key !== own && (session.channelId === null || key !== keyBeside(own, session.channelId))) {
+  if (key !== own && (session.channelId === null || key !== secondaryKey(own, session.channelId))) {
     return 'place: it is not that of the key'
   }
   if (session.channelId === null) return session.descriptor === null ? null : 'session.descriptor: without a channel id'

@@ -20,7 +20,7 @@ import type { Address, Hex } from '../protocol/index.js'
 export const RECORD_FORMAT = 2
 
 /** Who pays whom, where, with what: a channel is shared by everything that has this in common. */
-export interface ChannelPlace {
+export interface ChannelScope {
   readonly chainId: number
   readonly escrow: Address
   readonly payer: Address
@@ -55,7 +55,7 @@ export interface SessionRecord extends SessionState {
   readonly format: typeof RECORD_FORMAT
   readonly key: string
   readonly version: number
-  readonly place: ChannelPlace
+  readonly place: ChannelScope
   readonly status: SessionStatus
   readonly session: SessionContext
   readonly secrets: SessionSecrets
@@ -64,24 +64,24 @@ export interface SessionRecord extends SessionState {
   readonly usedAt: number
 }
 
-/** The key under which flows of one place share a channel. */
-export function channelKey(place: ChannelPlace): string {
+/** The key under which flows of one scope share a channel. */
+export function channelKey(place: ChannelScope): string {
   const { chainId, escrow, payer, signer, payee, token, operator } = place
   return [chainId, escrow, payer, signer, payee, token, operator].join(':').toLowerCase()
 }
 
 /** The key of a channel that has ended and made room, or that was found where another one is in use. */
-export function keyBeside(key: string, channelId: string): string {
+export function secondaryKey(key: string, channelId: string): string {
   return `${key}#${channelId}`
 }
 
-/** Whether `key` is that of a channel beside the one in use at `own`. */
-export function isBeside(key: string, own: string): boolean {
+/** Whether `key` is that of a secondary channel: one beside the channel in use at `own`. */
+export function isSecondary(key: string, own: string): boolean {
   return key.startsWith(`${own}#`)
 }
 
-/** A record for a place that has no channel yet. */
-export function emptyRecord(key: string, place: ChannelPlace, now: number): SessionRecord {
+/** A record for a scope that has no channel yet. */
+export function emptyRecord(key: string, place: ChannelScope, now: number): SessionRecord {
   return {
     format: RECORD_FORMAT,
     key,

@@ -8,7 +8,7 @@ import { type Address, type Hex, parseHex } from '../protocol/hex.js'
 export const ZERO_ADDRESS: Address = '0x0000000000000000000000000000000000000000'
 
 /** Where a channel lives. The same descriptor on another chain or escrow is another channel. */
-export interface ChannelPlace {
+export interface ChannelLocation {
   readonly chainId: number
   readonly escrow: Address
 }
@@ -33,7 +33,7 @@ const CHANNEL_ID_PARAMETERS = [
  * @throws TypeError when a member is not hex of its exact length: the hash under this takes anything, and would give a
  * damaged record an id of its own.
  */
-export function computeChannelId(descriptor: ChannelDescriptor, where: ChannelPlace): Hex {
+export function computeChannelId(descriptor: ChannelDescriptor, where: ChannelLocation): Hex {
   return keccak256(
     encodeAbiParameters(CHANNEL_ID_PARAMETERS, [
       exactly(descriptor.payer, 20),

@@ -6,7 +6,7 @@ import { Abis } from 'viem/tempo'
 import type { ChannelDescriptor } from '../protocol/descriptor.js'
 import type { Address, Hex } from '../protocol/hex.js'
 import { type Parsed, parsed, refused } from '../protocol/parsed.js'
-import { type ChannelPlace, computeChannelId, lowerCase, lowerCaseDescriptor, sameHex } from './channel.js'
+import { type ChannelLocation, computeChannelId, lowerCase, lowerCaseDescriptor, sameHex } from './channel.js'
 import { EXPIRING_NONCE_KEY, expiringNonceHash, readEnvelope, type TempoEnvelope } from './envelope.js'
 
 /** Far above what an open or top-up needs, far below what would cost to decode. */
@@ -61,7 +61,7 @@ export interface DecodedTopUp {
  */
 export async function decodeOpen(
   transaction: Hex,
-  where: ChannelPlace,
+  where: ChannelLocation,
 ): Promise<Parsed<DecodedOpen, TransactionRefusal>> {
   const read = readCall(transaction, where)
   if (!read.ok) return read
@@ -97,7 +97,7 @@ export async function decodeOpen(
  */
 export async function decodeTopUp(
   transaction: Hex,
-  where: ChannelPlace,
+  where: ChannelLocation,
 ): Promise<Parsed<DecodedTopUp, TransactionRefusal>> {
   const read = readCall(transaction, where)
   if (!read.ok) return read
@@ -120,7 +120,7 @@ function timing(envelope: TempoEnvelope): { validBefore?: number; awaitsFeePayer
   return envelope.validBefore === undefined ? { awaitsFeePayer } : { validBefore: envelope.validBefore, awaitsFeePayer }
 }
 
-function readCall(transaction: Hex, where: ChannelPlace) {
+function readCall(transaction: Hex, where: ChannelLocation) {
   if (transaction.length > MAX_TRANSACTION_LENGTH)
     return refused('too_large', `The transaction is longer than ${MAX_TRANSACTION_LENGTH} characters.`)
   const signed = readSigned(transaction)

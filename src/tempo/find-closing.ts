@@ -4,8 +4,8 @@ import type { Client } from 'viem'
 import { getContractEvents } from 'viem/actions'
 import { Abis } from 'viem/tempo'
 import type { Address, Hex } from '../protocol/hex.js'
+import { readNewestBlock } from './channel-at-block.js'
 import { searchLogs } from './logs.js'
-import { readNewestBlock } from './sighting.js'
 
 /** How a channel ended, in base units. */
 export interface Closing {

@@ -6,8 +6,8 @@ import { Abis } from 'viem/tempo'
 import type { ChannelDescriptor } from '../protocol/descriptor.js'
 import type { Address, Hex } from '../protocol/hex.js'
 import { computeChannelId, lowerCase, lowerCaseDescriptor, sameHex } from './channel.js'
+import { readNewestBlock } from './channel-at-block.js'
 import { searchLogs } from './logs.js'
-import { readNewestBlock } from './sighting.js'
 
 /** A channel as it was opened. */
 export interface Opening {

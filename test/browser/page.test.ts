@@ -117,7 +117,7 @@ describe.skipIf(passedOver !== null)(`a page in Chromium${passedOver === null ? 
       [0, 1],
     ])
     expect(seen.outcomes[0]?.states).toContain('authorizing.openingSession')
-    const { channels, counts } = gateway.books()
+    const { channels, counts } = gateway.accounting()
     expect(counts).toMatchObject({ paidSends: 2, closes: 1 })
     expect(seen.outcomes[1]?.spent).toBe(channels[0]?.spent)
     expect(complaints).toEqual([])

@@ -3,10 +3,10 @@
 
 import pc from 'picocolors'
 import { describe, expect, it } from 'vitest'
-import { createCrowd } from '../../src/cli/demo/crowd.js'
+import { createAggregate } from '../../src/cli/demo/aggregate.js'
+import { barOf } from '../../src/cli/demo/bar.js'
 import { createFlowLines } from '../../src/cli/demo/flow-lines.js'
-import { meter } from '../../src/cli/demo/meter.js'
-import type { ActTally, Report, TransitionReport } from '../../src/cli/demo/reports.js'
+import type { Report, StepTally, TransitionReport } from '../../src/cli/demo/reports.js'
 import { runInSandbox } from '../../src/cli/demo/run.js'
 import { type Findings, summarise } from '../../src/cli/demo/summary.js'
 import { createTerminalPrinter } from '../../src/cli/demo/terminal-printer.js'
@@ -14,7 +14,7 @@ import { counted, inTokens } from '../../src/cli/money.js'
 import { startSandbox } from '../../src/sandbox/index.js'
 
 describe('a gateway that refuses the payer', () => {
-  it('ends the story with the code, the advice and a summary that is not good', async () => {
+  it('ends the scenario with the code, the advice and a summary that is not good', async () => {
     const sandbox = await startSandbox()
     const reports: Report[] = []
     let printed = ''
@@ -41,7 +41,7 @@ describe('a gateway that refuses the payer', () => {
 })
 
 describe('summarise', () => {
-  const act: ActTally = {
+  const act: StepTally = {
     act: 'open',
     title: 'Open',
     requests: 5,
@@ -83,7 +83,12 @@ describe('summarise', () => {
     reserveAfter: '0',
   } as const
   const settlement = { settled: '1000', refunded: '2000' }
-  const good: Findings = { acts: [act], books: { channels: [channel], counts, rejections: {} }, accounts, settlement }
+  const good: Findings = {
+    steps: [act],
+    accounting: { channels: [channel], counts, rejections: {} },
+    accounts,
+    settlement,
+  }
 
   it('finds nothing wrong when everything agrees', () => {
     const { summary, problems } = summarise(good)
@@ -95,16 +100,22 @@ describe('summarise', () => {
     ['the payer lost one unit more', { ...good, accounts: { ...accounts, payerAfter: '7999' } }],
     ['the payee got one unit less', { ...good, accounts: { ...accounts, payeeAfter: '999' } }],
     ['the reserve still holds one unit', { ...good, accounts: { ...accounts, reserveAfter: '1' } }],
-    ['the books refund less', { ...good, books: { ...good.books, channels: [{ ...channel, refunded: '1999' }] } }],
+    [
+      'the books refund less',
+      { ...good, accounting: { ...good.accounting, channels: [{ ...channel, refunded: '1999' }] } },
+    ],
     [
       'the books captured more than was spent',
-      { ...good, books: { ...good.books, channels: [{ ...channel, spent: '999' }] } },
+      { ...good, accounting: { ...good.accounting, channels: [{ ...channel, spent: '999' }] } },
     ],
-    ['a channel is still open', { ...good, books: { ...good.books, channels: [{ ...channel, status: 'open' }] } }],
+    [
+      'a channel is still open',
+      { ...good, accounting: { ...good.accounting, channels: [{ ...channel, status: 'open' }] } },
+    ],
     ['the chain settled otherwise', { ...good, settlement: { settled: '1', refunded: '2999' } }],
     ['nothing was closed', { ...good, settlement: null }],
-    ['receipts claim less', { ...good, acts: [{ ...act, spent: '900' }] }],
-    ['the client signed for more', { ...good, acts: [{ ...act, deposited: '4000' }] }],
+    ['receipts claim less', { ...good, steps: [{ ...act, spent: '900' }] }],
+    ['the client signed for more', { ...good, steps: [{ ...act, deposited: '4000' }] }],
   ]
   it.each(unbalanced)('does not call money conserved when %s', (_what, findings) => {
     const { summary, problems } = summarise(findings)
@@ -117,17 +128,20 @@ describe('summarise', () => {
       '2 channels were opened instead of one',
       {
         ...good,
-        acts: [{ ...act, signatures: 3, reuses: 4 }],
-        books: { ...good.books, counts: { ...counts, opens: 2 } },
+        steps: [{ ...act, signatures: 3, reuses: 4 }],
+        accounting: { ...good.accounting, counts: { ...counts, opens: 2 } },
       },
     ],
-    ['the deposit was never topped up', { ...good, books: { ...good.books, counts: { ...counts, topUps: 0 } } }],
-    ['no voucher was ever refreshed', { ...good, acts: [{ ...act, signatures: 1 }] }],
-    ['there were not more reuses than signatures', { ...good, acts: [{ ...act, reuses: 2 }] }],
-    ['1 of 5 requests failed', { ...good, acts: [{ ...act, succeeded: 4 }] }],
+    [
+      'the deposit was never topped up',
+      { ...good, accounting: { ...good.accounting, counts: { ...counts, topUps: 0 } } },
+    ],
+    ['no voucher was ever refreshed', { ...good, steps: [{ ...act, signatures: 1 }] }],
+    ['there were not more reuses than signatures', { ...good, steps: [{ ...act, reuses: 2 }] }],
+    ['1 of 5 requests failed', { ...good, steps: [{ ...act, succeeded: 4 }] }],
     [
       'the gateway counted 7 paid sends, the client 6',
-      { ...good, books: { ...good.books, counts: { ...counts, paidSends: 7 } } },
+      { ...good, accounting: { ...good.accounting, counts: { ...counts, paidSends: 7 } } },
     ],
   ]
   it.each(unmet)('is not content when %s', (problem, findings) => {
@@ -152,7 +166,7 @@ describe('writing', () => {
     expect(written).toBe('#1 one → two → three\n   → four\n   signed\n   five\n')
   })
 
-  it('says once what all flows of a crowd have done', () => {
+  it('says once what all flows that run together have done', () => {
     const step = (flow: number, state: string): TransitionReport => ({
       type: 'transition',
       act: 'concurrent',
@@ -161,13 +175,13 @@ describe('writing', () => {
       event: 'E',
       at: '',
     })
-    const crowd = createCrowd(2, ({ state }) => (state === 'a.skipped' ? null : state))
-    expect(crowd.note(step(1, 'a.paying'))).toBeNull()
-    expect(crowd.note(step(1, 'a.skipped'))).toBeNull()
-    expect(crowd.note(step(1, 'a.paying'))).toBeNull()
-    expect(crowd.whereabouts()).toBe('paying 1')
-    expect(crowd.note(step(2, 'a.paying'))).toMatchObject({ flows: 2 })
-    expect(crowd.rest()).toMatchObject([{ flows: 1, transition: { flow: 1, state: 'a.paying' } }])
+    const aggregate = createAggregate(2, ({ state }) => (state === 'a.skipped' ? null : state))
+    expect(aggregate.note(step(1, 'a.paying'))).toBeNull()
+    expect(aggregate.note(step(1, 'a.skipped'))).toBeNull()
+    expect(aggregate.note(step(1, 'a.paying'))).toBeNull()
+    expect(aggregate.whereabouts()).toBe('paying 1')
+    expect(aggregate.note(step(2, 'a.paying'))).toMatchObject({ flows: 2 })
+    expect(aggregate.rest()).toMatchObject([{ flows: 1, transition: { flow: 1, state: 'a.paying' } }])
   })
 
   it('writes amounts in tokens, whole and exact', () => {
@@ -182,8 +196,8 @@ describe('writing', () => {
   })
 
   it('draws a channel as long as its deposit', () => {
-    const { spent, authorised, deposited } = meter({ spent: '400000', signed: '1000000', deposit: '2000000' })
+    const { spent, authorised, deposited } = barOf({ spent: '400000', signed: '1000000', deposit: '2000000' })
     expect([spent, authorised, deposited]).toEqual(['██', '▒▒▒', '░░░░░'])
-    expect(meter({ spent: '0', signed: '0', deposit: '0' })).toEqual({ spent: '', authorised: '', deposited: '' })
+    expect(barOf({ spent: '0', signed: '0', deposit: '0' })).toEqual({ spent: '', authorised: '', deposited: '' })
   })
 })

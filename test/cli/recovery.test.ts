@@ -28,7 +28,7 @@ describe('recover', () => {
     const request = ['request', '-s', '--json', BODY, gateway.chat]
     const paid = await run([...request, ...lost], env)
     expect(paid).toMatchObject({ code: 0, stderr: '' })
-    const [channel] = gateway.books().channels
+    const [channel] = gateway.accounting().channels
     const id = channel?.channelId ?? ''
     const [empty, first, second, noUrl, close] = await runAll(
       [
@@ -138,7 +138,7 @@ describe('force-close', () => {
     const store = ground.store()
     const env = { MPP_FLOW_RPC_URL: ground.stage.chain.rpcUrl, MPP_FLOW_KEY: payer.key, MPP_FLOW_STORE: store }
     expect((await run(['request', '-s', '--json', BODY, gateway.chat], env)).code).toBe(0)
-    const id = gateway.books().channels[0]?.channelId ?? ''
+    const id = gateway.accounting().channels[0]?.channelId ?? ''
     await gateway.stop()
 
     const asking = start(['sessions', 'force-close', id], env)

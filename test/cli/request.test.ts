@@ -64,7 +64,7 @@ describe('request', () => {
     expect(dry.stdout).toContain(payer.address)
     expect(dry.stdout).toContain(gateway.payee)
     expect(gateway.seen.map(({ authorization }) => authorization)).toEqual([undefined])
-    expect(gateway.books().channels).toEqual([])
+    expect(gateway.accounting().channels).toEqual([])
     expect(await contents(env.MPP_FLOW_STORE)).toEqual([])
   })
 
@@ -98,7 +98,7 @@ describe('request', () => {
     expect(document.authorised).toMatchObject({ deposit: '0', cumulative: '1000000', vouchersSigned: 0, paidSends: 1 })
     expect(JSON.parse(document.http.body)).toMatchObject({ object: 'chat.completion' })
     expect(document.trace.at(-1)).toEqual({ state: 'succeeded', event: 'RECEIPT_VERIFIED' })
-    expect(gateway.books().counts).toMatchObject({ opens: 1, paidSends: 2 })
+    expect(gateway.accounting().counts).toMatchObject({ opens: 1, paidSends: 2 })
   })
 
   it('dry-run of a request that would reuse a voucher sends none, and changes nothing in the ledger', async () => {
@@ -110,7 +110,7 @@ describe('request', () => {
     )
     expect(dry).toMatchObject({ code: 0, stderr: '' })
     expect(dry?.stdout).toContain('Would pay with the voucher in hand, up to 1.00 pathUSD. Nothing new is signed.')
-    expect(gateway.books().counts).toMatchObject({ opens: 1, paidSends: 2, rejectedCredentials: 0 })
+    expect(gateway.accounting().counts).toMatchObject({ opens: 1, paidSends: 2, rejectedCredentials: 0 })
     expect(await contents(env.MPP_FLOW_STORE)).toEqual(before)
   })
 
@@ -127,7 +127,7 @@ describe('request', () => {
     const args = ['request', '--store', store, '--key-file', other.keyFile, '--json', chatBody(), slow.chat]
     const { child, ended, saw } = start(args, env)
     await saw('paying  (OPEN_SIGNED)')
-    await expect.poll(() => slow.books().counts.opens, { timeout: 20_000 }).toBe(1)
+    await expect.poll(() => slow.accounting().counts.opens, { timeout: 20_000 }).toBe(1)
     child.kill('SIGINT')
     const { code, stdout, stderr } = await ended
     expect({ code, stdout }).toEqual({ code: 130, stdout: '' })
@@ -143,7 +143,7 @@ describe('sessions', () => {
   it('lists, shows and closes: what was not spent comes back to the payer', async () => {
     const key = ['--key-file', payer.keyFile]
     const stranger = await ground.payer(0n)
-    const [channel] = gateway.books().channels
+    const [channel] = gateway.accounting().channels
     const id = channel?.channelId ?? ''
     const before = await ground.stage.balance(payer.address)
     const lines = [

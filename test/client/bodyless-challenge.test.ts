@@ -53,8 +53,8 @@ async function toppedUp(answer: (passing: PassingAnswer) => void = () => undefin
     const before = gateway.seen.length
     const request = chat(2_000)
     expect(await mpp.pay(url, request)).toMatchObject({ status: 'succeeded' })
-    expect(gateway.books().counts).toMatchObject({ opens: 1, topUps: 1 })
-    expect(gateway.books().channels).toMatchObject([{ deposit: '2000000' }])
+    expect(gateway.accounting().counts).toMatchObject({ opens: 1, topUps: 1 })
+    expect(gateway.accounting().channels).toMatchObject([{ deposit: '2000000' }])
     return { gateway, proxy, seen: gateway.seen.slice(before), body: String(request.body) }
   } finally {
     await proxy.stop()
@@ -149,7 +149,7 @@ describe('a strict gateway', () => {
       const outcome =
         action === 'topUp' ? await mpp.pay(url, chat(2_000)) : await mpp.sessions.close(session?.channelId ?? '')
       expect(outcome).toMatchObject({ status: 'failed', failure: { code: 'mpp_body_digest_mismatch' } })
-      expect(gateway.books().counts).toMatchObject({ topUps: 0, closes: 0 })
+      expect(gateway.accounting().counts).toMatchObject({ topUps: 0, closes: 0 })
     } finally {
       await proxy.stop()
     }

@@ -43,5 +43,5 @@ it('ends as closed, without a settlement that was not seen, and nothing is left 
   const outcome = await mpp.sessions.close(session?.channelId ?? '')
   expect(outcome).toMatchObject({ status: 'closed', settlement: null })
   expect(await mpp.sessions.list()).toMatchObject([{ status: 'lost', refunded: null, refundable: '0' }])
-  expect(gateway.books().channels).toMatchObject([{ status: 'closed', captured: '100000' }])
+  expect(gateway.accounting().channels).toMatchObject([{ status: 'closed', captured: '100000' }])
 })

@@ -62,7 +62,7 @@ describe('a close', () => {
     expect(await stage.balance(payer.account.address)).toBe(FUNDS - 300_000n)
     expect(await stage.balance(gateway.payee)).toBe(300_000n)
     expect(await stage.balance(CHANNEL_RESERVE)).toBe(reserveBefore)
-    expect(gateway.books().channels).toMatchObject([{ status: 'closed', captured: '300000', refunded: '4700000' }])
+    expect(gateway.accounting().channels).toMatchObject([{ status: 'closed', captured: '300000', refunded: '4700000' }])
     expect(await mpp.sessions.list()).toMatchObject([
       {
         channelId,
@@ -86,13 +86,13 @@ describe('a close', () => {
     const [close] = closesSeen(gateway)
     expect(close?.credential?.payload).toMatchObject({ action: 'close', cumulativeAmount: '2000000', channelId })
     expect(close?.body).toHaveLength(0)
-    expect(gateway.books().channels).toMatchObject([{ captured: '1200000', refunded: '3800000' }])
+    expect(gateway.accounting().channels).toMatchObject([{ captured: '1200000', refunded: '3800000' }])
   })
 
   it('after a top-up refunds of the whole deposit', async () => {
     const gateway = await stage.gateway({ suggestedDeposit: '1' })
     const { payer, mpp, channelId } = await opened(gateway, 25)
-    expect(gateway.books().channels).toMatchObject([{ deposit: '3000000', spent: '2500000' }])
+    expect(gateway.accounting().channels).toMatchObject([{ deposit: '3000000', spent: '2500000' }])
     expect(settlementOf(await mpp.sessions.close(channelId))).toMatchObject({ settled: '2500000', refunded: '500000' })
     expect(await stage.balance(payer.account.address)).toBe(FUNDS - 2_500_000n)
   })
@@ -126,7 +126,7 @@ describe('a close', () => {
     const { payer, mpp, channelId } = await opened(gateway)
     const outcomes = await Promise.all([mpp.sessions.close(channelId), mpp.sessions.close(channelId)])
     expect(outcomes.map(({ status }) => status)).toEqual(['closed', 'closed'])
-    expect(gateway.books().counts.closes).toBe(1)
+    expect(gateway.accounting().counts.closes).toBe(1)
     expect(closesSeen(gateway)).toHaveLength(1)
     expect(await stage.balance(payer.account.address)).toBe(FUNDS - 100_000n)
   })
@@ -152,7 +152,7 @@ describe('a close', () => {
     gateway.inject('answer_lost', { on: 'close' })
     const outcome = await mpp.sessions.close(channelId)
     expect(settlementOf(outcome)).toMatchObject({ settled: '100000', refunded: '4900000' })
-    expect(gateway.books().counts.closes).toBe(1)
+    expect(gateway.accounting().counts.closes).toBe(1)
     expect(await stage.balance(payer.account.address)).toBe(FUNDS - 100_000n)
   })
 })
@@ -162,7 +162,7 @@ describe.concurrent('a close while requests are outstanding', () => {
     const gateway = await stage.gateway({ latencyMs: 300 })
     const { mpp, channelId } = await opened(gateway)
     const requests = Array.from({ length: 5 }, () => mpp.pay(gateway.chat, chat(500)))
-    await until(() => gateway.books().counts.paidSends === 6)
+    await until(() => gateway.accounting().counts.paidSends === 6)
     const closing = mpp.sessions.close(channelId)
     const outcomes = await Promise.all(requests)
     expect(outcomes.map(({ status }) => status)).toEqual(Array(5).fill('succeeded'))
@@ -181,7 +181,7 @@ describe.concurrent('a close while requests are outstanding', () => {
     expect(outcomes.map((outcome) => (outcome.status === 'failed' ? outcome.failure.code : outcome.status))).toEqual(
       Array(8).fill('succeeded'),
     )
-    const channels = gateway.books().channels
+    const channels = gateway.accounting().channels
     expect(channels.reduce((sum, { spent }) => sum + BigInt(spent), 0n)).toBe(900_000n)
     expect(channels.find((channel) => channel.channelId === channelId)).toMatchObject({ status: 'closed' })
     expect(await stage.opened(payer.account)).toBe(channels.length)

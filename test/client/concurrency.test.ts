@@ -31,7 +31,7 @@ function tally(outcomes: readonly PaymentOutcome[]): Record<string, number> {
 /** What holds after any number of requests, however they met. */
 async function expectOrder(gateway: WatchedGateway, mpp: MppClient, { account, vouchers }: CountedAccount) {
   expect(await stage.opened(account)).toBe(1)
-  const { channels, counts } = gateway.books()
+  const { channels, counts } = gateway.accounting()
   const sessions = await mpp.sessions.list()
   expect(channels).toHaveLength(1)
   expect(sessions).toHaveLength(1)
@@ -198,6 +198,6 @@ describe('two clients that share one store', () => {
     )
     expect(tally(outcomes.flat())).toEqual({ succeeded: 20 })
     for (const { account } of payers) expect(await stage.opened(account)).toBe(1)
-    expect(gateway.books().channels.map(({ spent }) => spent)).toEqual(['200000', '200000'])
+    expect(gateway.accounting().channels.map(({ spent }) => spent)).toEqual(['200000', '200000'])
   })
 })

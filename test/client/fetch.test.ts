@@ -239,7 +239,7 @@ describe('AbortSignal', () => {
     const mpp = stage.client(payer)
     const abort = new AbortController()
     const paying = mpp.fetch(gateway.chat, { ...chat(500), signal: abort.signal })
-    await until(() => gateway.books().counts.opens === 1)
+    await until(() => gateway.accounting().counts.opens === 1)
     abort.abort()
     expect(await thrownBy(paying)).toMatchObject({ name: 'AbortError' })
     await paySome(mpp, gateway.chat, 1, () => chat(500))

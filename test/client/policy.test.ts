@@ -31,7 +31,10 @@ async function refusedBy(policy: Policy, gateway: WatchedGateway, url = gateway.
   expect(failure.authorised).toEqual(NOTHING)
   expect(payer.signatures()).toBe(0)
   expect(await stage.opened(payer.account)).toBe(0)
-  expect(gateway.books()).toMatchObject({ channels: [], counts: { paidSends: 0, opens: 0, rejectedCredentials: 0 } })
+  expect(gateway.accounting()).toMatchObject({
+    channels: [],
+    counts: { paidSends: 0, opens: 0, rejectedCredentials: 0 },
+  })
   expect(gateway.seen.filter(({ authorization }) => authorization !== undefined)).toEqual([])
   expect(await mpp.sessions.list()).toEqual([])
   expect(failure.retryable).toBe(false)
@@ -66,7 +69,7 @@ describe('limits, on the way to a channel', () => {
     const gateway = await stage.gateway({ suggestedDeposit: '100' })
     await paySome(stage.client(stage.payer()), gateway.chat, 1, () => chat(500))
     await paySome(stage.client(stage.payer(), { policy: { maxDeposit: '2.5' } }), gateway.chat, 1, () => chat(500))
-    expect(gateway.books().channels.map(({ deposit }) => deposit)).toEqual(['5000000', '2500000'])
+    expect(gateway.accounting().channels.map(({ deposit }) => deposit)).toEqual(['5000000', '2500000'])
   })
 })
 
@@ -93,8 +96,8 @@ describe('limits, with a channel that is open', () => {
         cause: 'mpp_voucher_bucket_refresh_required',
       })
       expect(payer.signatures()).toBe(before)
-      expect(gateway.books().channels).toMatchObject([{ accepted: '1000000', deposit: '1000000' }])
-      expect(gateway.books().counts.topUps).toBe(0)
+      expect(gateway.accounting().channels).toMatchObject([{ accepted: '1000000', deposit: '1000000' }])
+      expect(gateway.accounting().counts.topUps).toBe(0)
       await paySome(mpp, gateway.chat, 1, () => chat(500))
     },
   )
@@ -113,7 +116,7 @@ describe('limits, with a channel that is open', () => {
     const mpp = stage.client(payer.account, { policy: { maxExposure: '1.5', maxDeposit: '10' } })
     const outcomes = await Promise.all(Array.from({ length: 12 }, () => mpp.pay(gateway.chat, chat(1000))))
     expect(outcomes.map(({ status }) => status)).toEqual(Array.from({ length: 12 }, () => 'succeeded'))
-    const { channels } = gateway.books()
+    const { channels } = gateway.accounting()
     expect(BigInt(channels[0]?.accepted ?? 0) - BigInt(channels[0]?.spent ?? 0)).toBeLessThanOrEqual(1_500_000n)
   })
 
@@ -135,8 +138,8 @@ describe('maxTotalDeposit, over two payees', () => {
     const mpp = stage.client(payer, { policy: { maxTotalDeposit: '6' } })
     await paySome(mpp, one.chat, 1, () => chat(500))
     await paySome(mpp, two.chat, 1, () => chat(500))
-    expect(one.books().channels).toMatchObject([{ deposit: '5000000' }])
-    expect(two.books().channels).toMatchObject([{ deposit: '1000000' }])
+    expect(one.accounting().channels).toMatchObject([{ deposit: '5000000' }])
+    expect(two.accounting().channels).toMatchObject([{ deposit: '1000000' }])
     expect(await stage.balance(payer.address)).toBe(10_000_000_000n - 6_000_000n)
   })
 
@@ -151,7 +154,7 @@ describe('maxTotalDeposit, over two payees', () => {
       limit: 'maxTotalDeposit',
     })
     expect(payer.signatures()).toBe(before)
-    expect(two.books().counts.paidSends).toBe(0)
+    expect(two.accounting().counts.paidSends).toBe(0)
     // What a close gives back can be used again.
     const [session] = await mpp.sessions.list()
     expect((await mpp.sessions.close(session?.channelId ?? '')).status).toBe('closed')
@@ -218,7 +221,7 @@ describe('maxTotalDeposit, over two payees', () => {
     await paySome(mpp, one.chat, 1, () => chat(4000))
     await paySome(mpp, two.chat, 1, () => chat(4000))
     expect(failureOf(await mpp.pay(one.chat, chat(2000)))).toMatchObject({ limit: 'maxTotalDeposit' })
-    expect(one.books().counts.topUps).toBe(0)
+    expect(one.accounting().counts.topUps).toBe(0)
   })
 })
 

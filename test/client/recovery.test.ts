@@ -127,7 +127,7 @@ describe.concurrent('a deposit that is used up', () => {
     ])
     expect(actions(seen())).toEqual(['unpaid', 'voucher', 'unpaid', 'topUp', 'voucher'])
     expect(outcome.authorised).toMatchObject({ deposit: '1000000', cumulative: '2000000', vouchersSigned: 1 })
-    expect(gateway.books().channels).toMatchObject([{ deposit: '2000000', accepted: '2000000', spent: '1200000' }])
+    expect(gateway.accounting().channels).toMatchObject([{ deposit: '2000000', accepted: '2000000', spent: '1200000' }])
     expect(await mpp.sessions.list()).toMatchObject([{ deposit: '2000000', signed: '2000000', pending: null }])
     expect(await stage.opened(payer.account)).toBe(1)
   })
@@ -137,7 +137,7 @@ describe.concurrent('a deposit that is used up', () => {
     const { mpp } = await opened(gateway, 8)
     gateway.configure({ suggestedDeposit: '0.25' })
     expect((await mpp.pay(gateway.chat, chat(2000))).status).toBe('succeeded')
-    expect(gateway.books().channels).toMatchObject([{ deposit: '2000000' }])
+    expect(gateway.accounting().channels).toMatchObject([{ deposit: '2000000' }])
   })
 
   it('is topped up when the gateway says that it is below the voucher', async () => {
@@ -157,8 +157,8 @@ describe.concurrent('a deposit that is used up', () => {
       'authorizing.planning',
       ...DONE,
     ])
-    expect(gateway.books().channels).toMatchObject([{ deposit: '4000000', accepted: '1000000' }])
-    expect(gateway.books().counts.topUps).toBe(1)
+    expect(gateway.accounting().channels).toMatchObject([{ deposit: '4000000', accepted: '1000000' }])
+    expect(gateway.accounting().counts.topUps).toBe(1)
     // The transaction; the voucher in hand is still good.
     expect(signed()).toBe(1)
   })
@@ -170,7 +170,7 @@ describe.concurrent('a deposit that is used up', () => {
     const outcome = await mpp.pay(gateway.chat, chat(2000))
     expect(outcome.status).toBe('succeeded')
     expect(actions(seen()).filter((action) => action === 'topUp')).toHaveLength(1)
-    expect(gateway.books().channels).toMatchObject([{ deposit: '2000000' }])
+    expect(gateway.accounting().channels).toMatchObject([{ deposit: '2000000' }])
     expect(await stage.balance(payer.account.address)).toBe(10_000_000_000n - 2_000_000n)
   })
 
@@ -187,7 +187,7 @@ describe.concurrent('a deposit that is used up', () => {
     expect(new Set(transactions).size).toBe(1)
     // One top-up, one voucher.
     expect(signed()).toBe(2)
-    expect(gateway.books().channels).toMatchObject([{ deposit: '2000000' }])
+    expect(gateway.accounting().channels).toMatchObject([{ deposit: '2000000' }])
   })
 })
 
@@ -409,7 +409,7 @@ describe.concurrent('refusals that pass', () => {
       'mpp_voucher_bucket_refresh_required',
       'mpp_invalid_challenge',
     ])
-    expect(gateway.books().channels).toMatchObject([{ deposit: '2000000', accepted: '2000000' }])
+    expect(gateway.accounting().channels).toMatchObject([{ deposit: '2000000', accepted: '2000000' }])
     expect(await stage.balance(payer.account.address)).toBe(10_000_000_000n - 2_000_000n)
   })
 })
@@ -551,7 +551,7 @@ describe.concurrent('HTTP without a code', () => {
     expect(signed()).toBe(0)
     const [first, second] = seen().filter(({ credential }) => credential !== undefined)
     expect(second?.authorization).toBe(first?.authorization)
-    expect(gateway.books().counts.completions).toBe(2)
+    expect(gateway.accounting().counts.completions).toBe(2)
   })
 
   it.each(['http_500', 'connection_lost', 'answer_lost'])(

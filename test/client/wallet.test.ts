@@ -66,7 +66,7 @@ describe('a wallet that holds less than is suggested', () => {
     const deposit = BigInt(outcome.authorised.deposit)
     expect(deposit).toBeLessThanOrEqual(3n * ONE)
     expect(deposit).toBeGreaterThanOrEqual(3n * ONE - FEE)
-    expect(gateway.books().channels).toMatchObject([{ deposit: deposit.toString(), accepted: '1000000' }])
+    expect(gateway.accounting().channels).toMatchObject([{ deposit: deposit.toString(), accepted: '1000000' }])
     expect(await stage.balance(payer.account.address)).toBeLessThanOrEqual(3n * ONE - deposit)
   })
 
@@ -82,7 +82,7 @@ describe('a wallet that holds less than is suggested', () => {
     const added = BigInt(outcome.authorised.deposit)
     expect(added).toBeLessThanOrEqual(2n * ONE)
     expect(added).toBeGreaterThanOrEqual(2n * ONE - 2n * FEE)
-    expect(gateway.books().channels).toMatchObject([{ deposit: (ONE + added).toString(), accepted: '2000000' }])
+    expect(gateway.accounting().channels).toMatchObject([{ deposit: (ONE + added).toString(), accepted: '2000000' }])
   })
 
   it('leaves room for the fee where that is taken from the same balance', async () => {
@@ -232,7 +232,7 @@ describe('two offers, the first in a token of which the wallet has nothing', () 
     expect(outcome.status).toBe('succeeded')
     expect(states(outcome).join(' ')).toContain(NEXT_OFFER.join(' '))
     expect(front.sends.map(({ kind }) => kind)).toEqual(['unpaid', 'open'])
-    expect(gateway.books().channels).toHaveLength(1)
+    expect(gateway.accounting().channels).toHaveLength(1)
     expect((await mpp.sessions.list()).filter(({ status }) => status !== 'absent')).toHaveLength(1)
     // The open and its voucher.
     expect(payer.signatures()).toBe(2)

@@ -188,7 +188,7 @@ describe.concurrent('details of the rows', () => {
           .filter((value) => value !== null)
         expect(closes).toHaveLength(4)
         expect(new Set(closes).size).toBe(1)
-        expect(stage.gateway.books().counts.closes).toBe(0)
+        expect(stage.gateway.accounting().counts.closes).toBe(0)
       } finally {
         await stage.stop()
       }
@@ -302,7 +302,7 @@ describe.concurrent('several codes in one flow', () => {
       expect(checkWire(flow)).toEqual([])
       // One voucher and one top-up for all three.
       expect(flow.outcome.authorised).toMatchObject({ vouchersSigned: 1, deposit: '1000000', cumulative: '2000000' })
-      expect(stage.gateway.books().channels).toMatchObject([
+      expect(stage.gateway.accounting().channels).toMatchObject([
         { deposit: '2000000', accepted: '2000000', spent: '1200000' },
       ])
     } finally {
@@ -338,8 +338,8 @@ describe.concurrent('several codes in one flow', () => {
           : []
       })
       expect(new Set(transactions).size).toBe(1)
-      expect(stage.gateway.books().counts.topUps).toBe(1)
-      expect(stage.gateway.books().channels).toMatchObject([{ deposit: '2000000' }])
+      expect(stage.gateway.accounting().counts.topUps).toBe(1)
+      expect(stage.gateway.accounting().channels).toMatchObject([{ deposit: '2000000' }])
       expect(checkWire(flow)).toEqual([])
     } finally {
       await stage.stop()
@@ -381,7 +381,7 @@ describe.concurrent('several codes in one flow', () => {
       expect(flow.outcome.status).toBe('succeeded')
       expect(checkWire(flow)).toEqual([])
       for (const { answered, newest } of challengesAtGateway(flow)) expect(answered).toBe(newest)
-      expect(stage.gateway.books().channels).toMatchObject([
+      expect(stage.gateway.accounting().channels).toMatchObject([
         { deposit: '5000000', accepted: '2000000', spent: '1200000' },
       ])
     } finally {

@@ -3,13 +3,13 @@
 
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import type { BookCharge } from '../../src/sandbox/index.js'
+import type { AccountedCharge } from '../../src/sandbox/index.js'
 import { compareRequests } from './audit.js'
 import { requestFor } from './request.js'
-import { SABOTAGES } from './sabotage.js'
+import { SOURCE_MUTATIONS } from './source-mutations.js'
 import type { Line } from './task.js'
 
-const charge = (id: string): BookCharge => ({
+const charge = (id: string): AccountedCharge => ({
   channelId: `0x${'c'.repeat(64)}`,
   body: new TextEncoder().encode(requestFor(id, 50).body),
   cost: 10_000n,
@@ -50,11 +50,14 @@ describe('the requests of a case', () => {
 })
 
 describe('a client that is broken on purpose', () => {
-  it.each(SABOTAGES.map((sabotage) => [sabotage.name, sabotage] as const))('%s: fits its source', (_, { edits }) => {
-    for (const { file, find, replace } of edits) {
-      const source = readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')
-      expect(source.split(find)).toHaveLength(2)
-      expect(replace).not.toBe(find)
-    }
-  })
+  it.each(SOURCE_MUTATIONS.map((mutation) => [mutation.name, mutation] as const))(
+    '%s: fits its source',
+    (_, { edits }) => {
+      for (const { file, find, replace } of edits) {
+        const source = readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')
+        expect(source.split(find)).toHaveLength(2)
+        expect(replace).not.toBe(find)
+      }
+    },
+  )
 })

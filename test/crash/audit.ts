@@ -5,7 +5,7 @@ import { getContractEvents } from 'viem/actions'
 import { Abis } from 'viem/tempo'
 import type { Address } from '../../src/protocol/index.js'
 import { CHANNEL_RESERVE } from '../../src/sandbox/chain/addresses.js'
-import type { BookCharge, LocalChain, Sandbox } from '../../src/sandbox/index.js'
+import type { AccountedCharge, LocalChain, Sandbox } from '../../src/sandbox/index.js'
 import { readChannel, readTokenBalance } from '../../src/tempo/index.js'
 import { idOf } from './request.js'
 import type { Line } from './task.js'
@@ -31,7 +31,7 @@ export interface AuditInput {
   readonly payer: Address
   readonly lines: readonly Line[]
   /** What the gateway has charged for, run by run. */
-  readonly charges: readonly BookCharge[]
+  readonly charges: readonly AccountedCharge[]
   /** Vouchers that the gateway saw and the policy does not allow. */
   readonly beyond: readonly string[]
 }
@@ -54,7 +54,7 @@ export async function auditCase({ chain, gateway, payer, lines, charges, beyond 
   if (payerHas + payeeHas + reserveHas !== FUNDS) {
     problems.push(`payer ${payerHas} + payee ${payeeHas} + reserve ${reserveHas} is not ${FUNDS}`)
   }
-  const { channels } = gateway.books()
+  const { channels } = gateway.accounting()
   const captured = channels.reduce((sum, channel) => sum + BigInt(channel.captured), 0n)
   if (captured !== payeeHas) problems.push(`the books say ${captured} captured, the payee has ${payeeHas}`)
   for (const { status, captured: taken, spent } of channels) {
@@ -78,7 +78,7 @@ export async function auditCase({ chain, gateway, payer, lines, charges, beyond 
 /** Holds what callers asked for and were told against what was charged, request by request. */
 export function compareRequests(
   lines: readonly Line[],
-  charges: readonly BookCharge[],
+  charges: readonly AccountedCharge[],
 ): Pick<Audit, 'doublePaid' | 'unheard' | 'problems'> {
   const runs = new Map<string, number>()
   for (const { body } of charges) {

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'vite'
-import type { Edit } from './sabotage.js'
+import type { Edit } from './source-mutations.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -18,7 +18,7 @@ export interface Bundled {
 function editing(edits: readonly Edit[]): Plugin {
   const left = new Set(edits)
   return {
-    name: 'sabotage',
+    name: 'source-mutations',
     enforce: 'pre',
     transform(code, id) {
       let edited = code

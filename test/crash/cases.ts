@@ -175,7 +175,7 @@ async function repair(ground: Ground, problems: string[]): Promise<void> {
     problems.push('a request went on over a damaged record')
   }
   // Before anything is recovered: a channel that is found while its place is damaged is kept apart from it.
-  if ((await ground.removeDamaged()) !== 1) problems.push('no damaged record was set aside')
+  if ((await ground.removeDamaged()) !== 1) problems.push('no damaged record was quarantined')
 }
 
 async function failNode(

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseCredential } from '../../src/protocol/index.js'
 import {
-  type BookCharge,
+  type AccountedCharge,
   type GatewayExchange,
   type GatewayOptions,
   type LocalChain,
@@ -46,7 +46,7 @@ export interface Ground {
   readonly lines: readonly Line[]
   /** Runs steps with a new client: in a process of their own when it is to die, or in one that lives on. */
   run(steps: readonly Step[], options?: RunOptions): Promise<Ended>
-  /** Does what an operator does with records that were set aside. @returns how many there were. */
+  /** Does what an operator does with records that were quarantined. @returns how many there were. */
   removeDamaged(): Promise<number>
   /** The node takes the next transaction and drops the connection instead of answering. */
   loseTransactionAnswer(): void
@@ -61,9 +61,9 @@ export interface Ground {
 }
 
 /** Limits how many processes run at once. */
-export type Slots = <T>(work: () => Promise<T>) => Promise<T>
+export type Permits = <T>(work: () => Promise<T>) => Promise<T>
 
-export function createSlots(most: number): Slots {
+export function createPermits(most: number): Permits {
   let free = most
   const waiting: (() => void)[] = []
   return async (work) => {
@@ -84,17 +84,17 @@ export interface Stage {
   readonly program: string
   /** They run what is not to be killed: starting a process for it costs more than the work itself. */
   readonly survivors: Survivors
-  readonly slots: Slots
+  readonly permits: Permits
   /** Told of everything that a process of a case says. */
   readonly heard?: (line: Line) => void
 }
 
-export async function openGround({ world, program, survivors, slots, heard }: Stage, terms: Terms): Promise<Ground> {
+export async function openGround({ world, program, survivors, permits, heard }: Stage, terms: Terms): Promise<Ground> {
   const { chain } = world
   const payer = world.payer()
   const lines: Line[] = []
   const beyond: string[] = []
-  const charges: BookCharge[] = []
+  const charges: AccountedCharge[] = []
   let victim: Victim | undefined
   let paidFor = 0
   const gateway: Sandbox = await startSandbox({
@@ -118,7 +118,7 @@ export async function openGround({ world, program, survivors, slots, heard }: St
     payer,
     lines,
     run: (steps, { kill, disk = null, rpc = direct, heard: listen } = {}) =>
-      slots(async () => {
+      permits(async () => {
         const given: Given = {
           key: payer.key,
           url: `${gateway.url}/v1/mpp/chat/completions`,
@@ -141,15 +141,15 @@ export async function openGround({ world, program, survivors, slots, heard }: St
         return victim.ended
       }),
     async removeDamaged() {
-      const aside = (await readdir(records)).filter((name) => name.includes('.damaged'))
-      await Promise.all(aside.map((name) => rm(join(records, name))))
-      return aside.length
+      const quarantined = (await readdir(records)).filter((name) => name.includes('.damaged'))
+      await Promise.all(quarantined.map((name) => rm(join(records, name))))
+      return quarantined.length
     },
     loseTransactionAnswer: arrivals.loseNext,
     async answered() {
       const deadline = Date.now() + ANSWERED_WITHIN_MS
       for (;;) {
-        const { completions, rejectedCredentials, topUps, closes, replays } = gateway.books().counts
+        const { completions, rejectedCredentials, topUps, closes, replays } = gateway.accounting().counts
         if (completions + rejectedCredentials + topUps + closes + replays >= paidFor) return
         if (Date.now() > deadline) throw new Error('the gateway did not answer everything that was paid for')
         await new Promise((resolve) => setTimeout(resolve, 50))
@@ -190,7 +190,7 @@ export function excessOf(exchange: GatewayExchange, gateway: Sandbox, policy: Ta
   const read = parseCredential(headerOf(exchange, 'authorization'))
   if (!read.ok || !('cumulativeAmount' in read.value.payload)) return null
   const { channelId, cumulativeAmount, action } = read.value.payload
-  const channel = gateway.books().channels.find((known) => known.channelId === channelId)
+  const channel = gateway.accounting().channels.find((known) => known.channelId === channelId)
   // What the gateway has booked is never less than what the payer knows of it.
   const exposed = BigInt(cumulativeAmount) - BigInt(channel?.spent ?? '0')
   if (exposed > baseUnits(policy.maxExposure)) return `${action}: ${exposed} exposed`

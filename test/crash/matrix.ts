@@ -4,9 +4,9 @@
 import { bundleVictim } from './bundle.js'
 import { type Case, type Fault, type Journey, type NodeFault, type Row, runCase } from './cases.js'
 import { startSurvivors } from './child.js'
-import { createSlots, type Stage } from './ground.js'
+import { createPermits, type Stage } from './ground.js'
 import { OPERATIONS, type Operation, type OperationName } from './operations.js'
-import type { Edit } from './sabotage.js'
+import type { Edit } from './source-mutations.js'
 import type { DiskFault } from './task.js'
 import { sharedGrace, startWorld, type World } from './world.js'
 
@@ -147,7 +147,7 @@ export async function runMatrix(options: MatrixOptions): Promise<readonly Row[]>
       world,
       program: bundled.program,
       survivors,
-      slots: createSlots(atOnce),
+      permits: createPermits(atOnce),
     })
     const forced = operations.filter(({ grace }) => grace !== undefined)
     const others = operations.filter(({ grace }) => grace === undefined)
@@ -183,7 +183,7 @@ async function runGroup(
   const cases = chooses !== undefined ? all.filter(chooses) : options.quick ? sample(all) : all
   const grace = graceFor(cases.length)
   // Without a grace period to wait for, a case holds its place from beginning to end.
-  const places = createSlots(warped === null ? options.atOnce : cases.length)
+  const places = createPermits(warped === null ? options.atOnce : cases.length)
   let done = 0
   const rows = await Promise.all(
     cases.map((one) =>

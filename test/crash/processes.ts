@@ -4,7 +4,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type BookCharge, type Sandbox, startSandbox } from '../../src/sandbox/index.js'
+import { type AccountedCharge, type Sandbox, startSandbox } from '../../src/sandbox/index.js'
 import { serverDatabase } from '../sessions/databases.js'
 import { auditCase } from './audit.js'
 import { type Given, startVictim, type Victim } from './child.js'
@@ -83,7 +83,7 @@ export async function runCrowd(
   const { chain } = world
   const payer = world.payer()
   const beyond: string[] = []
-  const charges: BookCharge[] = []
+  const charges: AccountedCharge[] = []
   const gateway: Sandbox = await startSandbox({
     chain,
     bucket: '1',
@@ -122,7 +122,7 @@ export async function runCrowd(
       answered,
       unheard: audit.unheard,
       opens,
-      sendsPerAnswer: gateway.books().counts.paidSends / answered,
+      sendsPerAnswer: gateway.accounting().counts.paidSends / answered,
       lost: Number(audit.lost),
       doubleChannels: audit.doubleChannels,
       doublePaid: audit.doublePaid,
@@ -186,5 +186,5 @@ async function pay(
     }
   }
   await Promise.all(Array.from({ length: processes }, (_, number) => one(number)))
-  return { opens: gateway.books().counts.opens, killed }
+  return { opens: gateway.accounting().counts.opens, killed }
 }

@@ -5,12 +5,12 @@ import { argv, env, exit, stderr } from 'node:process'
 import { Command, Option } from 'commander'
 import { bundleVictim } from './bundle.js'
 import { pointOf } from './cases.js'
-import { createSlots } from './ground.js'
+import { createPermits } from './ground.js'
 import { runMatrix } from './matrix.js'
 import { OPERATIONS } from './operations.js'
 import { type CrowdStore, filesForCrowd, postgresForCrowd, runCrowd } from './processes.js'
 import { crowdLine, problemsOf, sumsOf, tableOf } from './report.js'
-import { SABOTAGES, type Sabotage } from './sabotage.js'
+import { SOURCE_MUTATIONS, type SourceMutation } from './source-mutations.js'
 import { startWorld } from './world.js'
 
 const names = OPERATIONS.map(({ name }) => name)
@@ -20,7 +20,7 @@ const program = new Command('crash')
   .option('--json', 'end with one line of JSON')
   .option('--quick', 'a sample that takes less than a minute')
   .option('--processes', 'many processes on one channel, killed at random, instead of the matrix')
-  .option('--sabotage', 'break the client on purpose, one way at a time, and see that the matrix notices')
+  .option('--source-mutations', 'break the client on purpose, one way at a time, and see that the matrix notices')
   .option('--at-once <count>', 'how many cases run side by side', Number, 24)
   .addOption(new Option('--only <operation...>', 'only these operations').choices(names))
   .parse(argv)
@@ -29,7 +29,7 @@ const options = program.opts<{
   json?: boolean
   quick?: boolean
   processes?: boolean
-  sabotage?: boolean
+  sourceMutations?: boolean
   atOnce: number
   only?: (typeof names)[number][]
 }>()
@@ -101,18 +101,18 @@ async function crowds(): Promise<boolean> {
 }
 
 /** How many broken clients are tried side by side. */
-const SABOTAGES_AT_ONCE = 3
+const MUTATIONS_AT_ONCE = 3
 
-async function sabotage(): Promise<boolean> {
-  const slots = createSlots(SABOTAGES_AT_ONCE)
-  const results = await Promise.all(SABOTAGES.map((one) => slots(() => trySabotage(one))))
+async function mutateSource(): Promise<boolean> {
+  const permits = createPermits(MUTATIONS_AT_ONCE)
+  const results = await Promise.all(SOURCE_MUTATIONS.map((one) => permits(() => tryMutation(one))))
   const unnoticed = results.filter((noticed) => !noticed).length
-  if (options.json === true) console.log(JSON.stringify({ sabotages: results.length, unnoticed }))
+  if (options.json === true) console.log(JSON.stringify({ sourceMutations: results.length, unnoticed }))
   return unnoticed === 0
 }
 
 /** Runs the case in which a broken client does harm. @returns whether the harm was noticed for what it is. */
-async function trySabotage({ name, edits, at: [operation, point], caught }: Sabotage): Promise<boolean> {
+async function tryMutation({ name, edits, at: [operation, point], caught }: SourceMutation): Promise<boolean> {
   const rows = await runMatrix({
     quick: true,
     atOnce: 2,
@@ -130,6 +130,6 @@ async function trySabotage({ name, edits, at: [operation, point], caught }: Sabo
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => exit(1))
 
-const chosen = options.sabotage === true ? sabotage : options.processes === true ? crowds : matrix
+const chosen = options.sourceMutations === true ? mutateSource : options.processes === true ? crowds : matrix
 const passed = await chosen()
 exit(passed ? 0 : 1)

@@ -6,7 +6,7 @@ import { z } from 'zod'
 /** A fault of the disk, at the n-th write of the armed step (from 1). */
 export const diskFaultSchema = z.object({
   /**
-   * `torn`: half of the draft is on the disk. `undone`: the draft was renamed, and the folder was not synced in time, so
+   * `torn`: half of the temporary file is on the disk. `undone`: the temporary file was renamed, and the folder was not synced in time, so
    * that the names come back as they were. `lying`: the disk said that it had the whole file, and has half of it.
    */
   kind: z.enum(['torn', 'undone', 'lying']),

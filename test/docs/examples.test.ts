@@ -54,7 +54,7 @@ describe('against a gateway that runs already', () => {
   /** The one channel that this payer used. */
   const channelOf = (payer: number) => {
     const { address } = sandbox.accounts[payer] ?? { address: '' }
-    const all = sandbox.books().channels.filter((channel) => channel.payer.toLowerCase() === address.toLowerCase())
+    const all = sandbox.accounting().channels.filter((channel) => channel.payer.toLowerCase() === address.toLowerCase())
     expect(all).toHaveLength(1)
     return all[0]
   }
@@ -85,13 +85,13 @@ describe('against a gateway that runs already', () => {
   })
 
   test('agent-loop.ts takes silence for a no', async () => {
-    const before = sandbox.books().counts.paidSends
+    const before = sandbox.accounting().counts.paidSends
     await expect(run('agent-loop', { ...given(3) })).rejects.toMatchObject({
       code: 1,
       stdout: '',
       stderr: expect.stringContaining('policy_denied'),
     })
-    expect(sandbox.books().counts.paidSends).toBe(before)
+    expect(sandbox.accounting().counts.paidSends).toBe(before)
   })
 
   test('express-proxy.ts pays for callers with its token, for nobody else, and closes when it is stopped', async () => {
@@ -106,7 +106,7 @@ describe('against a gateway that runs already', () => {
           body: JSON.stringify({ model: 'sandbox-small', max_tokens: 16, messages: [{ role: 'user', content: 'Hi' }] }),
         })
       expect((await ask('Bearer another token')).status).toBe(401)
-      expect(sandbox.books().channels.every(({ status }) => status === 'closed')).toBe(true)
+      expect(sandbox.accounting().channels.every(({ status }) => status === 'closed')).toBe(true)
       const answers = await Promise.all([ask(`Bearer ${token}`), ask(`Bearer ${token}`)])
       for (const answer of answers) {
         expect(answer.status).toBe(200)

@@ -40,7 +40,7 @@ export async function sdkGround(
       flows += 1
       return mpp.fetch(input, init)
     },
-    spent: () => ({ flows, paidSends: gateway.books().counts.paidSends }),
+    spent: () => ({ flows, paidSends: gateway.accounting().counts.paidSends }),
     keyTravelled: () =>
       gateway.seen.some(({ headers }) => headers.some(([, value]) => /bearer/i.test(value) || value.includes(API_KEY))),
   }

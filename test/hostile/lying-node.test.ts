@@ -48,7 +48,7 @@ const honest = (account: LocalAccount, store: Ground['store'], policy: Policy = 
   stage.client(account, { store, policy: { maxDeposit: '20', ...policy } })
 
 describe('a block number that is a thousand million too high', () => {
-  it('during one request is not kept as a sighting: the channel closes through an honest node', async () => {
+  it('during one request is not kept as the block of the channel: the channel closes through an honest node', async () => {
     const gateway = await stage.gateway()
     const [account, store, node] = [stage.payer(), journal(), await liar()]
     const mpp = stage.client(account, { store, rpcUrl: node.url })
@@ -79,7 +79,7 @@ describe('a block number that is a thousand million too high', () => {
     },
   )
 
-  it('and one that a first sighting cannot tell from the truth is reset by a node that the caller trusts', async () => {
+  it('and one that a first look cannot tell from the truth is reset by a node that the caller trusts', async () => {
     const gateway = await stage.gateway()
     const [account, store, node] = [stage.payer(), journal(), await liar()]
     node.lies({ blocks: 50_000_000 })
@@ -100,7 +100,7 @@ describe('a block number that is a thousand million too high', () => {
       { found: 'unasked', action: 'kept', detail: expect.stringContaining('only a node that has caught up') },
     ])
     expect(await recover(mpp, { trustNode: true })).toMatchObject([
-      { found: 'funded', status: 'open', detail: expect.stringContaining('that sighting was reset') },
+      { found: 'funded', status: 'open', detail: expect.stringContaining('that block was reset') },
     ])
     const { seenAtBlock, ...after } = lastIn(store, 'open').session
     expect(seenAtBlock).toBeLessThan(50_000_000)
@@ -128,7 +128,7 @@ describe('a deposit that is larger than it is', () => {
     expect(told?.detail).toMatch(/believed to be 5\.00 pathUSD, the node shows 1\.00 pathUSD: that was reset/)
     expect(lastIn(store, 'open').session).toMatchObject({ deposit: '2000000', signed: '2000000' })
     await paySome(mpp, gateway.chat, 1, () => chat(4_000))
-    expect(gateway.books().channels).toMatchObject([{ deposit: '2000000' }])
+    expect(gateway.accounting().channels).toMatchObject([{ deposit: '2000000' }])
     const [channel] = await mpp.sessions.list()
     expect(channel).toMatchObject({ status: 'open', deposit: '2000000' })
     expect(await close(mpp, channel?.channelId ?? '')).toMatchObject({ settled: '1600000', refunded: '400000' })

@@ -91,7 +91,7 @@ describe.each(SERVER === undefined ? ['file'] : ['file', 'postgres'])('one chann
       if (payer !== account.address.toLowerCase() || status === 'closed') continue
       expect((await last.sessions.close(id)).status).toBe('closed')
     }
-    const spent = gateway.books().channels.reduce((sum, channel) => sum + BigInt(channel.spent), 0n)
+    const spent = gateway.accounting().channels.reduce((sum, channel) => sum + BigInt(channel.spent), 0n)
     expect(await moved()).toBe(spent)
     expect(await stage.balance(gateway.payee)).toBe(spent)
   })

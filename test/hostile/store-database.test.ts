@@ -255,7 +255,7 @@ if (SERVER !== undefined) {
         expect(await stage.opened(account)).toBe(1)
         const [session] = await mpp.sessions.list()
         expect((await mpp.sessions.close(session?.channelId ?? '')).status).toBe('closed')
-        const [channel] = gateway.books().channels
+        const [channel] = gateway.accounting().channels
         expect(BALANCE - (await stage.balance(account.address))).toBe(BigInt(channel?.spent ?? '-1'))
       }))
   })

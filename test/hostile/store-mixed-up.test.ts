@@ -109,7 +109,7 @@ describe.each(Object.entries(PLACES))('a record of the wrong channel, in the %s 
     }
   }
 
-  const paidSends = (): number => one.books().counts.paidSends + two.books().counts.paidSends
+  const paidSends = (): number => one.accounting().counts.paidSends + two.accounting().counts.paidSends
 
   it('is not signed for: the session of another payee', async () => {
     const { failure } = await attack((own, other) => ({ ...own, session: other.session, secrets: other.secrets }))

@@ -29,7 +29,7 @@ describe.concurrent('5. two requests at once produce the same cumulative amount'
     }
     expect(payer.vouchers).toHaveLength(10)
     expect(new Set(payer.vouchers).size).toBe(10)
-    expect(gateway.books().channels).toMatchObject([{ accepted: '10000000', spent: '10000000' }])
+    expect(gateway.accounting().channels).toMatchObject([{ accepted: '10000000', spent: '10000000' }])
     expect(await mpp.sessions.list()).toMatchObject([{ signed: '10000000', accepted: '10000000' }])
   })
 })
@@ -69,7 +69,7 @@ describe.concurrent('6. a paid answer is thrown away because its receipt looks w
       }
       // What nobody could prove is not in the ledger; what was signed is.
       expect(await mpp.sessions.list()).toMatchObject([{ spent: '0', signed: '1000000', deposit: '5000000' }])
-      expect(gateway.books().channels).toMatchObject([{ spent: '200000' }])
+      expect(gateway.accounting().channels).toMatchObject([{ spent: '200000' }])
     } finally {
       await proxy.stop()
     }
@@ -98,7 +98,7 @@ describe.concurrent('7. several challenges in one 402, the first unusable', () =
     try {
       const mpp = stage.client(stage.payer())
       await paySome(mpp, proxy.url + PATH, 2, () => chat(500))
-      expect(gateway.books().counts).toMatchObject({ opens: 1, completions: 2, rejectedCredentials: 0 })
+      expect(gateway.accounting().counts).toMatchObject({ opens: 1, completions: 2, rejectedCredentials: 0 })
     } finally {
       await proxy.stop()
     }

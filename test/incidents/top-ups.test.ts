@@ -40,7 +40,7 @@ describe.concurrent('2. a resumed channel with deposit 5000000 and cumulative 49
     expect(actions(seen)).toEqual(['unpaid', 'voucher', 'unpaid', 'topUp', 'voucher'])
     expect(cumulatives(seen)).toEqual(['4999615', '5999615'])
     await paySome(resumed, gateway.chat, 5, () => chat(500))
-    expect(gateway.books().counts).toMatchObject({ opens: 1, topUps: 1 })
+    expect(gateway.accounting().counts).toMatchObject({ opens: 1, topUps: 1 })
     expect(await resumed.sessions.list()).toMatchObject([
       { deposit: '10000000', signed: '5999615', accepted: '5999615', spent: '5599600' },
     ])
@@ -69,8 +69,8 @@ describe.concurrent('3. the voucher is clamped to the deposit, so the top-up nev
     await paySome(mpp, gateway.chat, 8, () => chat(2_000))
     // Whole buckets only; 1.5 and 3 would be clamped ones.
     expect([...new Set(cumulatives(gateway.seen))]).toEqual(['1000000', '2000000', '3000000', '4000000'])
-    expect(gateway.books().counts.topUps).toBe(2)
-    expect(gateway.books().channels).toMatchObject([{ deposit: '4500000', spent: '3200000' }])
+    expect(gateway.accounting().counts.topUps).toBe(2)
+    expect(gateway.accounting().channels).toMatchObject([{ deposit: '4500000', spent: '3200000' }])
   })
 })
 
@@ -161,7 +161,7 @@ describe.concurrent('4. a top-up is signed on a stale challenge', () => {
     for (const { at, credential } of gateway.seen) {
       if (credential !== undefined) expect(Date.parse(credential.challenge.expires ?? '')).toBeGreaterThan(at)
     }
-    expect(gateway.books().counts).toMatchObject({ topUps: 1 })
+    expect(gateway.accounting().counts).toMatchObject({ topUps: 1 })
   })
 })
 
@@ -188,7 +188,7 @@ describe.concurrent('4. and the server’s hint of the needed amount is missing,
       const outcome = await mpp.pay(url, chat(2_000))
       expect(events(outcome)).toContain('session/insufficient-balance')
       expect(outcome.status).toBe('succeeded')
-      expect(gateway.books().channels).toMatchObject([{ deposit: '2000000', accepted: '2000000' }])
+      expect(gateway.accounting().channels).toMatchObject([{ deposit: '2000000', accepted: '2000000' }])
     } finally {
       await proxy.stop()
     }

@@ -33,7 +33,7 @@ it('2,048 requests, 32 at a time, outlast every bucket and every deposit', async
   await Promise.all(Array.from({ length: AT_ONCE }, worker))
   expect(failures).toEqual([])
 
-  const { channels, counts } = gateway.books()
+  const { channels, counts } = gateway.accounting()
   const [session, ...others] = await mpp.sessions.list()
   expect(others).toEqual([])
   expect(channels).toHaveLength(1)

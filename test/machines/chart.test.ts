@@ -51,10 +51,10 @@ function byXState(snapshot: FlowSnapshot, actions: Actions): Made {
   }
 }
 
-type ByTables = NonNullable<ReturnType<typeof chart.take>>
+type ByTables = NonNullable<ReturnType<typeof chart.transition>>
 
-function byTables({ position, effects }: ByTables): Made {
-  const { state, context, done } = position
+function byTables({ snapshot, effects }: ByTables): Made {
+  const { state, context, done } = snapshot
   return {
     state,
     context,
@@ -94,7 +94,7 @@ describe('the tables of the payment-flow machine', () => {
   it('begin as XState begins', () => {
     for (const setting of SETTINGS) {
       const [snapshot, actions] = initialTransition(paymentFlowMachine, inputOf(setting))
-      expect(byTables(chart.begin(inputOf(setting)))).toEqual(byXState(snapshot, actions))
+      expect(byTables(chart.initial(inputOf(setting)))).toEqual(byXState(snapshot, actions))
     }
   })
 
@@ -103,17 +103,17 @@ describe('the tables of the payment-flow machine', () => {
     const met = new Set<string>()
     for (const setting of SETTINGS) {
       // The tables lead the way, because they are quick; each new way is held against XState, from the same place.
-      const { position: first } = chart.begin(inputOf(setting))
+      const { snapshot: first } = chart.initial(inputOf(setting))
       const toLookAt = [first]
       const looked = new Set<string>()
       for (let position = toLookAt.shift(); position !== undefined; position = toLookAt.shift()) {
         const { state, context } = position
         const model = paymentFlowModel.resolveState({ value: stateValue(state), context })
         for (const { event, name } of casesFor(model)) {
-          const taken = chart.take(position, event)
+          const taken = chart.transition(position, event)
           if (taken === undefined) throw new Error(`${event.type} is not taken in ${state}`)
           const way = `${state} ${name} ${taken.steps.map((step) => `${step.event}>${step.state}`).join(' ')}`
-          if (!looked.has(way) && !taken.position.done) toLookAt.push(taken.position)
+          if (!looked.has(way) && !taken.snapshot.done) toLookAt.push(taken.snapshot)
           looked.add(way)
           if (ways.has(way)) continue
           ways.add(way)
@@ -134,7 +134,7 @@ describe('the tables of the payment-flow machine', () => {
 
   it('take no event that XState does not take, in no state', () => {
     const types = [...new Set(TRANSITIONS.map(({ event }) => event)), 'NEVER_HEARD_OF', 'constructor', '__proto__']
-    const { context } = chart.begin(inputOf(SETTINGS[0] ?? expect.fail())).position
+    const { context } = chart.initial(inputOf(SETTINGS[0] ?? expect.fail())).snapshot
     for (const state of STATES) {
       const model = paymentFlowModel.resolveState({ value: stateValue(state), context })
       const position = { state, context, done: model.status === 'done' }
@@ -142,16 +142,16 @@ describe('the tables of the payment-flow machine', () => {
         const event = { type } as PaymentFlowEvent
         if (type === '' || (model.status === 'active' && paymentFlowModel.getTransitionData(model, event).length > 0))
           continue
-        expect(chart.take(position, event), `${state} ${type}`).toBeUndefined()
+        expect(chart.transition(position, event), `${state} ${type}`).toBeUndefined()
       }
     }
   })
 
   it('do not change what they are given', () => {
-    const begun = chart.begin(inputOf(SETTINGS[0] ?? expect.fail()))
-    const before = structuredClone(begun.position)
-    expect(chart.take(begun.position, { type: 'CANCEL' })?.position.state).toBe('failed')
-    expect(begun.position).toEqual(before)
+    const begun = chart.initial(inputOf(SETTINGS[0] ?? expect.fail()))
+    const before = structuredClone(begun.snapshot)
+    expect(chart.transition(begun.snapshot, { type: 'CANCEL' })?.snapshot.state).toBe('failed')
+    expect(begun.snapshot).toEqual(before)
   })
 })
 

@@ -120,7 +120,7 @@ const payload: Arbitrary<Payload> = record({
   reason,
   flag: fc.boolean(),
   limit: fc.constantFrom(...LIMIT_NAMES),
-  grant: fc.constantFrom('idle', 'freed', 'quiet'),
+  grant: fc.constantFrom('immediate', 'capacity', 'drained'),
   waitMs: fc.nat(60_000),
 })
 type EventType = PaymentFlowEvent['type']

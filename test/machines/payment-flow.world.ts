@@ -183,7 +183,7 @@ export class World {
       case 'authorizing.acquiringSession':
         return { type: 'SESSION_ACQUIRED', session: this.session }
       case 'authorizing.awaitingAcknowledgement':
-        return { type: 'TURN_GRANTED', session: this.#change({ spent: this.session.signed }), grant: 'freed' }
+        return { type: 'TURN_GRANTED', session: this.#change({ spent: this.session.signed }), grant: 'capacity' }
       case 'authorizing.awaitingApproval':
         return { type: 'APPROVE' }
       case 'authorizing.openingSession': {

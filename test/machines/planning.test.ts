@@ -132,7 +132,7 @@ function inputs(status = ANY_STATUS): Arbitrary<PlanningInput> {
     limits,
     demand: maybe(demand),
     reconciled: fc.boolean(),
-    turn: fc.constantFrom('none', 'idle', 'freed', 'quiet'),
+    turn: fc.constantFrom('none', 'immediate', 'capacity', 'drained'),
   })
 }
 
@@ -359,7 +359,7 @@ describe('a pending operation', () => {
 describe('an open channel', () => {
   it('reuses its voucher while that is enough', () => {
     check(WITH_USABLE, (drawn) => {
-      const input: PlanningInput = { ...drawn, demand: null, turn: drawn.turn === 'none' ? 'idle' : drawn.turn }
+      const input: PlanningInput = { ...drawn, demand: null, turn: drawn.turn === 'none' ? 'immediate' : drawn.turn }
       fc.pre(exceeds(input.session.signed, '0') && !exceeds(defaultStrategy(input), input.session.signed))
       expect(plan(input)).toEqual({ kind: 'reuse', cumulative: input.session.signed })
     })
@@ -382,7 +382,7 @@ describe('an open channel', () => {
       const cumulative = 'cumulative' in made ? made.cumulative : null
       if (cumulative === null) return
       // Requests that were outstanding have come back: the voucher in hand may have room again.
-      if (made.kind === 'reuse' && turn === 'quiet' && exceeds(session.signed, session.spent)) return
+      if (made.kind === 'reuse' && turn === 'drained' && exceeds(session.signed, session.spent)) return
       expect(exceeds(cumulative, above)).toBe(true)
     })
   })
@@ -401,7 +401,7 @@ describe('an open channel', () => {
   it('signs the same amount again when the signature was refused', () => {
     check(WITH_OPEN, (drawn) => {
       const demand = { ...signatureDemand, above: drawn.session.signed }
-      const input = generous({ ...drawn, demand, turn: 'idle' })
+      const input = generous({ ...drawn, demand, turn: 'immediate' })
       fc.pre(exceeds(input.session.signed, '0'))
       fc.pre(!exceeds(defaultStrategy(input), input.session.signed))
       expect(plan(input)).toEqual({ kind: 'sign', cumulative: input.session.signed })
@@ -412,7 +412,7 @@ describe('an open channel', () => {
     check(WITH_OPEN, (drawn) => {
       const overdrawn = { ...drawn.session, deposit: subtract(drawn.session.signed, '1') }
       const demand = { ...signatureDemand, above: overdrawn.signed }
-      const input = generous({ ...drawn, session: overdrawn, demand, turn: 'idle' })
+      const input = generous({ ...drawn, session: overdrawn, demand, turn: 'immediate' })
       fc.pre(exceeds(overdrawn.signed, '1'))
       expect(plan(input).kind).not.toBe('sign')
     })
@@ -430,7 +430,7 @@ describe('an open channel', () => {
     check(WITH_OPEN, (drawn) => {
       const { deposit } = drawn.session
       const refused = { ...signatureDemand, kind: 'deposit' as const, depositAbove: deposit }
-      const input = generous({ ...drawn, demand: refused, turn: 'idle' })
+      const input = generous({ ...drawn, demand: refused, turn: 'immediate' })
       expect(plan(input).kind).toBe('topUp')
       const grown = { ...input, session: { ...input.session, deposit: add(deposit, '1') } }
       expect(plan(grown)).toEqual(plan({ ...grown, demand: null }))
@@ -450,7 +450,7 @@ describe('an open channel', () => {
     check(WITH_OPEN, (drawn) => {
       const input = { ...drawn, session: { ...drawn.session, waiting: 1 } }
       expect(plan({ ...input, demand: null, turn: 'none' })).toEqual({ kind: 'awaitAcknowledgement' })
-      for (const turn of ['idle', 'quiet'] as const) {
+      for (const turn of ['immediate', 'drained'] as const) {
         expect(plan({ ...input, turn }).kind).not.toBe('awaitAcknowledgement')
       }
     })
@@ -500,7 +500,7 @@ describe('planning again', () => {
       fc.pre(
         demand === null || !(exceeds(demand.above, session.signed) || exceeds(demand.depositAbove, session.deposit)),
       )
-      let input: PlanningInput = { ...drawn, turn: 'idle', reconciled: true }
+      let input: PlanningInput = { ...drawn, turn: 'immediate', reconciled: true }
       let made = plan(input)
       for (let steps = 0; made.kind === 'open' || made.kind === 'topUp' || made.kind === 'sign'; steps += 1) {
         expect(steps).toBeLessThan(5)
@@ -575,8 +575,12 @@ describe('buckets of 1 with a suggested deposit of 5', () => {
     const session = openView({ signed: '2000000', spent: '500000' })
     const input = { ...base, session, demand: { ...refreshed, above: '2000000' } }
     expect(plan(input)).toEqual({ kind: 'awaitAcknowledgement' })
-    expect(plan({ ...input, turn: 'idle' })).toMatchObject({ kind: 'refuse', limit: 'maxExposure', wanted: '2500000' })
-    expect(plan({ ...input, turn: 'quiet' })).toEqual({ kind: 'reuse', cumulative: '2000000' })
+    expect(plan({ ...input, turn: 'immediate' })).toMatchObject({
+      kind: 'refuse',
+      limit: 'maxExposure',
+      wanted: '2500000',
+    })
+    expect(plan({ ...input, turn: 'drained' })).toEqual({ kind: 'reuse', cumulative: '2000000' })
     const acknowledged = openView({ signed: '2000000', spent: ONE })
     expect(plan({ ...input, session: acknowledged })).toEqual({ kind: 'sign', cumulative: '3000000' })
   })

@@ -41,7 +41,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'REQUEST_CLOSE_SIGNED',
     'CLOSE_REQUESTED',
     'CHANNEL_GONE',
-    'SIGHTING_RESET',
+    'SEEN_BLOCK_RESET',
   ],
   toppingUp: [
     ...ALWAYS,
@@ -52,7 +52,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'TOP_UP_DROPPED',
     'CLOSE_CONFIRMED',
     'CHANNEL_GONE',
-    'SIGHTING_RESET',
+    'SEEN_BLOCK_RESET',
   ],
   closing: [
     ...ALWAYS,
@@ -62,7 +62,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'CLOSE_ABANDONED',
     'CLOSE_REQUESTED',
     'CHANNEL_GONE',
-    'SIGHTING_RESET',
+    'SEEN_BLOCK_RESET',
   ],
   closeRequested: [
     ...ALWAYS,
@@ -76,7 +76,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'CLOSE_SIGNED',
     'CLOSE_CONFIRMED',
     'CHANNEL_GONE',
-    'SIGHTING_RESET',
+    'SEEN_BLOCK_RESET',
   ],
   withdrawable: [
     ...ALWAYS,
@@ -90,7 +90,7 @@ const TAKES: Readonly<Record<SessionStatus, readonly EventType[]>> = {
     'CLOSE_SIGNED',
     'CLOSE_CONFIRMED',
     'CHANNEL_GONE',
-    'SIGHTING_RESET',
+    'SEEN_BLOCK_RESET',
   ],
   closed: [...ALWAYS, ...OPENS],
   withdrawn: [...ALWAYS, ...OPENS],
@@ -188,7 +188,7 @@ const MAKERS: { readonly [Type in EventType]: (payload: Payload) => Extract<Sess
   GRACE_ELAPSED: () => ({ type: 'GRACE_ELAPSED' }),
   WITHDRAWN: ({ amounts: [settled, refunded] }) => ({ type: 'WITHDRAWN', settled, refunded }),
   CHANNEL_GONE: () => ({ type: 'CHANNEL_GONE' }),
-  SIGHTING_RESET: () => ({ type: 'SIGHTING_RESET' }),
+  SEEN_BLOCK_RESET: () => ({ type: 'SEEN_BLOCK_RESET' }),
   DEPOSIT_RESET: ({ amounts: [deposit] }) => ({ type: 'DEPOSIT_RESET', deposit }),
 }
 const isEventType = (type: string): type is EventType => Object.hasOwn(MAKERS, type)
@@ -453,7 +453,7 @@ describe('a channel’s life', () => {
 
   it('forgets a sighting that was a lie, and nothing else', () => {
     const seen = run([...opened('5', '3'), { type: 'DEPOSIT_SEEN', deposit: '5', settled: '1', block: 1_000_000 }])
-    expect(run([{ type: 'SIGHTING_RESET' }], seen)).toEqual({
+    expect(run([{ type: 'SEEN_BLOCK_RESET' }], seen)).toEqual({
       ...seen,
       session: { ...seen.session, seenAtBlock: null },
     })

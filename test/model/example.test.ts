@@ -48,7 +48,7 @@ describe('the example', { timeout: READER_TIMEOUT_MS }, () => {
     const { passed, failed } = await project.test(given())
     expect(failed).toEqual([])
     expect(passed).toEqual(paths.map(({ name }) => name))
-    const { counts, channels } = sandbox.books()
+    const { counts, channels } = sandbox.accounting()
     expect(counts.paidSends).toBeGreaterThan(paths.length / 2)
     // A payer for each path, so nobody has two channels.
     expect(new Set(channels.map(({ payer }) => payer)).size).toBe(channels.length)

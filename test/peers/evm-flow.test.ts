@@ -88,7 +88,7 @@ describe('an expired validity', () => {
       expect(await mpp.pay(scripted.chat, request())).toMatchObject({ status: 'succeeded' })
     const outcome = await mpp.pay(scripted.chat, request())
     expect(outcome).toMatchObject({ status: 'succeeded', authorised: { deposit: '2000000' } })
-    expect(gateway.books().counts).toMatchObject({ opens: 1, topUps: 1 })
+    expect(gateway.accounting().counts).toMatchObject({ opens: 1, topUps: 1 })
     const [session] = await mpp.sessions.list()
     expect(session).toMatchObject({ status: 'open', deposit: '2000000', pending: null, spent: '1100000' })
     expect(settlementOf(await mpp.sessions.close(session?.channelId ?? ''))).toMatchObject({
@@ -166,7 +166,7 @@ describe('an insufficient balance', () => {
     expect(await mpp.pay(scripted.chat, request())).toMatchObject({ status: 'succeeded' })
     expect(await stage.opened(account)).toBe(1)
     expect(await stage.balance(account.address)).toBe(all - 5_000_000n)
-    expect(gateway.books().counts).toMatchObject({ opens: 1, completions: 1 })
+    expect(gateway.accounting().counts).toMatchObject({ opens: 1, completions: 1 })
   })
 
   it('at a top-up: the channel keeps what it has, and can be closed', async () => {

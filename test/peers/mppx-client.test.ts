@@ -55,7 +55,7 @@ describe('mppx’s session manager', () => {
     // mppx answers the challenge for its request's body without that body. Each top-up and the close is refused for that,
     // and sent once more on the challenge that comes with the refusal.
     expect(actions(gateway)).toEqual({ unpaid: 9, open: 1, voucher: 8, topUp: 4, close: 2 })
-    const { channels, counts, rejections } = gateway.books()
+    const { channels, counts, rejections } = gateway.accounting()
     expect(channels).toMatchObject([
       { deposit: '2000000', spent: '900000', captured: '900000', refunded: '1100000', status: 'closed' },
     ])
@@ -73,7 +73,7 @@ describe('mppx’s session manager', () => {
       expect(receipt).toMatchObject({ acceptedCumulative: `${paid}000000`, spent: `${paid}00000` })
     }
     await manager.close()
-    expect(gateway.books().channels).toMatchObject([
+    expect(gateway.accounting().channels).toMatchObject([
       { accepted: '4000000', spent: '400000', captured: '400000', refunded: '4600000', status: 'closed' },
     ])
     expect(await gains()).toEqual({ payer: -400_000n, payee: 400_000n, reserve: 0n })
@@ -90,7 +90,7 @@ describe('mppx’s session manager', () => {
     await expect(manager.close()).rejects.toThrow(/503/)
     // mppx drops a channel that it has tried to close: it does not try again.
     expect(await manager.close()).toBeUndefined()
-    expect(gateway.books()).toMatchObject({
+    expect(gateway.accounting()).toMatchObject({
       channels: [{ status: 'open', spent: '100000' }],
       rejections: { payment_required: 1, mpp_session_close_unavailable: 1 },
     })
@@ -114,7 +114,7 @@ describe('mppx’s fetch', () => {
     gateway.inject('mpp_invalid_challenge', { on: 'voucher' })
     for (let paid = 0; paid < 3; paid += 1) expect(await pay()).not.toBeNull()
 
-    const { channels, counts, rejections } = gateway.books()
+    const { channels, counts, rejections } = gateway.accounting()
     // mppx signs a higher voucher for every credential, also for the one that was refused.
     expect(channels).toMatchObject([{ spent: '600000', accepted: '700000', deposit: '1000000', status: 'open' }])
     // The top-up, which mppx sends without the body of the challenge, is refused once and repeated on the fresh challenge.

@@ -72,7 +72,7 @@ async function payBoth(account: LocalAccount, options: { readonly voucherSigner?
   expect(await stage.balance(sandbox.payee)).toBe(200_000n)
   expect(await stage.balance(mppx.account.address)).toBe(700_000n)
   expect(mppx.refused).toEqual([])
-  expect(sandbox.books().counts.rejectedCredentials).toBe(0)
+  expect(sandbox.accounting().counts.rejectedCredentials).toBe(0)
   return { descriptors }
 }
 
@@ -193,7 +193,7 @@ describe('a separate voucher signer', () => {
     const mpp = stage.client(cold, { voucherSigner: forged })
     const failure = failureOf(await mpp.pay(gateway.chat, chat(500)))
     expect(failure.code).toBe('mpp_payment_verification_failed')
-    expect(gateway.books()).toMatchObject({ channels: [], counts: { opens: 0, completions: 0 } })
+    expect(gateway.accounting()).toMatchObject({ channels: [], counts: { opens: 0, completions: 0 } })
     expect(await stage.balance(cold.address)).toBe(FUNDS)
   })
 

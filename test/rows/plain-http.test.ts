@@ -227,7 +227,7 @@ describe.concurrent('HTTP without a code: the paid request', () => {
     expect(second?.idempotencyKey).toMatch(/^[\w-]{16,}$/)
     expectIdenticalRequests(here.sends())
     expect(here.signed()).toBe(0)
-    expect(here.gateway.books().counts.completions).toBe(2)
+    expect(here.gateway.accounting().counts.completions).toBe(2)
     expect(outcome.authorised).toMatchObject({ paidSends: 2, cumulative: '1000000' })
   })
 
@@ -360,7 +360,7 @@ describe.concurrent('HTTP without a code: the paid request', () => {
     const outcome = await mpp.pay(here.scripted.chat, request())
     expectFailure(outcome, 'outcome_unknown', { httpStatus: 402, authorised: { cumulative: '1000000', paidSends: 1 } })
     expect(kinds(here.sends())).toEqual(['unpaid', 'voucher'])
-    expect(here.gateway.books().channels).toMatchObject([{ spent: '200000' }])
+    expect(here.gateway.accounting().channels).toMatchObject([{ spent: '200000' }])
   })
 
   it('no answer in time → outcome_unknown, not sent again', async () => {
@@ -393,7 +393,7 @@ describe.concurrent('HTTP without a code: the paid request', () => {
       expect(thrown.message).toContain('sent vouchers up to 1.00 pathUSD')
       expect(thrown.message).toContain(here.channelId)
       // Spent at the gateway, not yet acknowledged here: the next receipt brings it.
-      expect(here.gateway.books().channels).toMatchObject([{ spent: '200000' }])
+      expect(here.gateway.accounting().channels).toMatchObject([{ spent: '200000' }])
       expect(await here.mpp.sessions.list()).toMatchObject([{ spent: '100000', signed: '1000000' }])
       expect(states(await here.mpp.pay(here.scripted.chat, request()))).toEqual(REUSE)
       expect(await here.mpp.sessions.list()).toMatchObject([{ spent: '300000' }])

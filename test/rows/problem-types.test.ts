@@ -336,7 +336,7 @@ describe.concurrent('standard problem types: deposit, signature, channel, server
       expectIdenticalRequests(here.sends())
       expect(here.signed()).toBe(1)
       expect(outcome.authorised).toMatchObject({ deposit: '5000000', vouchersSigned: 0, cumulative: '1000000' })
-      expect(here.gateway.books().channels).toMatchObject([{ deposit: '10000000' }])
+      expect(here.gateway.accounting().channels).toMatchObject([{ deposit: '10000000' }])
     }
   })
 
@@ -351,7 +351,7 @@ describe.concurrent('standard problem types: deposit, signature, channel, server
       authorised: { deposit: '10000000', cumulative: '1000000', vouchersSigned: 0, paidSends: 3 },
     })
     expect(kinds(here.sends()).filter((kind) => kind === 'topUp')).toHaveLength(2)
-    expect(here.gateway.books().channels).toMatchObject([{ deposit: '15000000' }])
+    expect(here.gateway.accounting().channels).toMatchObject([{ deposit: '15000000' }])
     expect(await here.mpp.sessions.list()).toMatchObject([{ deposit: '15000000', status: 'open', pending: null }])
   })
 

@@ -256,14 +256,14 @@ describe('opening and topping up', () => {
     const other = payerNumber(3)
     const { answer, channel: own } = await other.open(BODY, { deposit: 999_999n, cumulative: 1_000_000n })
     expectCode(answer, 'mpp_session_deposit_below_request_cost')
-    expect(sandbox.books().channels.some(({ channelId }) => channelId === own.channelId)).toBe(false)
+    expect(sandbox.accounting().channels.some(({ channelId }) => channelId === own.channelId)).toBe(false)
   })
 
   it('mpp_voucher_bucket_refresh_required: the first voucher is lower than the quote; nothing is broadcast', async () => {
     const other = payerNumber(3)
     const { answer, channel: own } = await other.open(BODY, { deposit: 1_000_000n, cumulative: 9_999n })
     expectCode(answer, 'mpp_voucher_bucket_refresh_required')
-    expect(sandbox.books().channels.some(({ channelId }) => channelId === own.channelId)).toBe(false)
+    expect(sandbox.accounting().channels.some(({ channelId }) => channelId === own.channelId)).toBe(false)
   })
 
   it('mpp_payment_verification_failed: the transaction is too late, unsponsored, or for another channel', async () => {
@@ -328,7 +328,7 @@ describe('closing', () => {
     const other = payerNumber(5)
     const { channel: own } = await other.open(BODY, { deposit: 500_000n, cumulative: 500_000n })
     expect(await other.close(own, 900_000n)).toMatchObject({ status: 204, receipt: { spent: 10_000n } })
-    expect(sandbox.books().channels.find(({ channelId }) => channelId === own.channelId)).toMatchObject({
+    expect(sandbox.accounting().channels.find(({ channelId }) => channelId === own.channelId)).toMatchObject({
       captured: '10000',
       refunded: '490000',
     })

@@ -37,7 +37,7 @@ describe('injection', () => {
   })
 
   it.each(codes)('%s can be planned for an unpaid send, a voucher, a top-up and a close', async (code) => {
-    const before = sandbox.books().channels
+    const before = sandbox.accounting().channels
     sandbox.inject(code, { on: 'unpaid' })
     expectCode(await payer.send(BODY), code)
     sandbox.inject(code, { on: 'voucher' })
@@ -46,7 +46,7 @@ describe('injection', () => {
     expectCode(await payer.topUp(channel, 1n), code)
     sandbox.inject(code, { on: 'close' })
     expectCode(await payer.close(channel, 1_000_000n), code)
-    expect(sandbox.books().channels).toEqual(before)
+    expect(sandbox.accounting().channels).toEqual(before)
   })
 
   it('strikes as often as it was told to, and bare statuses have no code', async () => {
@@ -67,7 +67,7 @@ describe('injection', () => {
     const { answer, channel: own } = await other.open(BODY, { deposit: 500_000n, cumulative: 500_000n })
     expectCode(answer, 'mpp_reservation_failed')
     expect(answer.headers.get('retry-after')).toBe('0')
-    expect(sandbox.books().channels.find(({ channelId }) => channelId === own.channelId)).toMatchObject({
+    expect(sandbox.accounting().channels.find(({ channelId }) => channelId === own.channelId)).toMatchObject({
       deposit: '500000',
       spent: '0',
     })

@@ -76,7 +76,7 @@ describe('a session', () => {
     expect(await readChannel(chain.client(), { channelId: channel.channelId, escrow: CHANNEL_RESERVE })).toMatchObject({
       deposit: 0n,
     })
-    const { channels, counts, rejections } = sandbox.books()
+    const { channels, counts, rejections } = sandbox.accounting()
     expect(channels).toEqual([
       {
         channelId: channel.channelId,
@@ -143,7 +143,7 @@ describe('a session', () => {
     expect(answer).toMatchObject({ status: 500, code: 'mpp_commit_failed', receipt: undefined })
     expect(await payer.close(channel, 0n)).toMatchObject({ status: 204, receipt: { spent: 0n } })
     expect(await balance(payer.account.address)).toBe(before)
-    expect(sandbox.books().channels.find(({ channelId }) => channelId === channel.channelId)).toMatchObject({
+    expect(sandbox.accounting().channels.find(({ channelId }) => channelId === channel.channelId)).toMatchObject({
       captured: '0',
       refunded: '700000',
     })
@@ -164,7 +164,7 @@ describe('a session', () => {
         new Set(['mpp_voucher_bucket_refresh_required']),
       )
       expect(new Set(paid.map(({ receipt }) => receipt?.spent)).size).toBe(98)
-      expect(busy.books().channels[0]).toMatchObject({ spent: '1000000', accepted: '1000000' })
+      expect(busy.accounting().channels[0]).toMatchObject({ spent: '1000000', accepted: '1000000' })
     } finally {
       await busy.stop()
     }
@@ -189,7 +189,7 @@ describe('a session', () => {
   it('broadcasts an open once, however often the same credential comes', async () => {
     const payer = payerNumber(4)
     const before = await balance(payer.account.address)
-    const opens = sandbox.books().counts.opens
+    const opens = sandbox.accounting().counts.opens
     const body = chatCosting(50)
     const challenges = await Promise.all(Array.from({ length: 5 }, () => payer.challenge(body)))
     const [first] = challenges
@@ -199,20 +199,20 @@ describe('a session', () => {
       challenges.map(({ challenge }) => payer.send(body, { authorization: payer.credential(challenge, payload) })),
     )
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
-    expect(sandbox.books().counts.opens - opens).toBe(1)
+    expect(sandbox.accounting().counts.opens - opens).toBe(1)
     expect(before - (await balance(payer.account.address))).toBe(400_000n)
   })
 
   it('counts a top-up once when its answer was lost and it is sent again', async () => {
     const payer = payerNumber(5)
     const { channel } = await payer.open(chatCosting(50), { deposit: 300_000n, cumulative: 300_000n })
-    const topUps = sandbox.books().counts.topUps
+    const topUps = sandbox.accounting().counts.topUps
     const { challenge, request } = await payer.challenge()
     const authorization = payer.credential(challenge, await payer.topUpPayload(channel, 100_000n, request))
     sandbox.inject('answer_lost', { on: 'topUp' })
     await expect(payer.send(undefined, { authorization })).rejects.toThrow()
     expect(await payer.send(undefined, { authorization })).toMatchObject({ status: 204 })
-    expect(sandbox.books().counts.topUps - topUps).toBe(1)
+    expect(sandbox.accounting().counts.topUps - topUps).toBe(1)
     expect(await readChannel(chain.client(), { channelId: channel.channelId, escrow: CHANNEL_RESERVE })).toMatchObject({
       deposit: 400_000n,
     })
@@ -235,7 +235,7 @@ describe('a session', () => {
       code: 'mpp_invalid_challenge',
     })
     expect(await payer.send(body, { authorization })).toMatchObject({ status: 402, code: 'mpp_invalid_challenge' })
-    expect(sandbox.books().channels.find(({ channelId }) => channelId === channel.channelId)).toMatchObject({
+    expect(sandbox.accounting().channels.find(({ channelId }) => channelId === channel.channelId)).toMatchObject({
       spent: '20000',
     })
   })
@@ -275,7 +275,7 @@ describe('a session', () => {
       status: 410,
       problem: 'session/channel-finalized',
     })
-    expect(sandbox.books().channels.find(({ channelId }) => channelId === channel.channelId)).toMatchObject({
+    expect(sandbox.accounting().channels.find(({ channelId }) => channelId === channel.channelId)).toMatchObject({
       status: 'closed',
       captured: '0',
       refunded: '300000',

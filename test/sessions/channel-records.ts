@@ -4,14 +4,14 @@
 import { createHash } from 'node:crypto'
 import type { SessionEvent } from '../../machines/index.js'
 import type { Address } from '../../src/protocol/index.js'
-import { type ChannelPlace, channelKey, emptyRecord, type SessionRecord } from '../../src/sessions/index.js'
+import { type ChannelScope, channelKey, emptyRecord, type SessionRecord } from '../../src/sessions/index.js'
 import { computeChannelId } from '../../src/tempo/index.js'
 
 function address(digit: string): Address {
   return `0x${digit.repeat(40)}`
 }
 
-export const PLACE: ChannelPlace = {
+export const PLACE: ChannelScope = {
   chainId: 42431,
   escrow: '0x4d50500000000000000000000000000000000000',
   payer: address('1'),
@@ -24,7 +24,7 @@ export const PLACE: ChannelPlace = {
 export const KEY = channelKey(PLACE)
 
 /** Another channel of the same payer. */
-export function placeOf(payee: string, more: Partial<ChannelPlace> = {}): ChannelPlace {
+export function placeOf(payee: string, more: Partial<ChannelScope> = {}): ChannelScope {
   return { ...PLACE, payee: address(payee), ...more }
 }
 
@@ -33,7 +33,7 @@ export function recordAt(key: string, version = 0): SessionRecord {
 }
 
 /** A channel of a place: a seed is all that one differs by from another. */
-export function channelAt(seed: string, place: ChannelPlace = PLACE) {
+export function channelAt(seed: string, place: ChannelScope = PLACE) {
   const { payer, payee, operator, token, signer } = place
   const digits = createHash('sha256').update(seed).digest('hex')
   const descriptor = {
@@ -49,7 +49,7 @@ export function channelAt(seed: string, place: ChannelPlace = PLACE) {
 }
 
 /** The id of the channel of a seed. */
-export function idOf(seed: string, place: ChannelPlace = PLACE): string {
+export function idOf(seed: string, place: ChannelScope = PLACE): string {
   return channelAt(seed, place).channelId
 }
 
@@ -58,7 +58,7 @@ export type OpenSigned = Extract<SessionEvent, { type: 'OPEN_SIGNED' }>
 /** @param more with the seed of the channel. */
 export function openSigned(
   { seed = 'c1', ...more }: Partial<OpenSigned> & { readonly seed?: string } = {},
-  place: ChannelPlace = PLACE,
+  place: ChannelScope = PLACE,
 ): OpenSigned {
   return {
     type: 'OPEN_SIGNED',
@@ -72,7 +72,7 @@ export function openSigned(
   }
 }
 
-export function adopted(seed: string, place: ChannelPlace = PLACE): SessionEvent {
+export function adopted(seed: string, place: ChannelScope = PLACE): SessionEvent {
   return {
     type: 'CHANNEL_ADOPTED',
     ...channelAt(seed, place),

@@ -3,13 +3,13 @@
 
 import { describe, expect, it } from 'vitest'
 import {
-  type ChannelPlace,
+  type ChannelScope,
   channelKey,
   createLedger,
-  keyBeside,
   memoryStore,
   type SessionRecord,
   StoreError,
+  secondaryKey,
 } from '../../src/sessions/index.js'
 import { computeChannelId, ZERO_ADDRESS } from '../../src/tempo/index.js'
 import { channelAt, idOf, KEY, openSigned, PLACE, placeOf } from './channel-records.js'
@@ -18,7 +18,7 @@ const patient = { signal: new AbortController().signal, timeoutMs: 5_000 }
 const OTHER = `0x${'d'.repeat(40)}` as const
 
 /** The record of an open channel, as a ledger has written it. */
-async function openAt(place: ChannelPlace): Promise<SessionRecord> {
+async function openAt(place: ChannelScope): Promise<SessionRecord> {
   const ledger = createLedger({ store: memoryStore() })
   const key = channelKey(place)
   const lease = await ledger.lease(key, patient)
@@ -90,9 +90,9 @@ describe('a record is refused as damaged, and what does not fit is named', () =>
 
   it('under a key beside the one in use, unless it is that of its own channel', async () => {
     const record = await openAt(PLACE)
-    const own = keyBeside(KEY, idOf('c1'))
+    const own = secondaryKey(KEY, idOf('c1'))
     expect(await readBack({ ...record, key: own })).toEqual({ ...record, key: own })
-    expect(await readBack({ ...record, key: keyBeside(KEY, idOf('c2')) })).toMatchObject({ reason: 'damaged' })
+    expect(await readBack({ ...record, key: secondaryKey(KEY, idOf('c2')) })).toMatchObject({ reason: 'damaged' })
   })
 })
 

@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
-  type ChannelPlace,
+  type ChannelScope,
   channelKey,
   createLedger,
   type Ledger,
@@ -50,14 +50,14 @@ function setUp() {
 }
 
 /** Signs for a channel, which counts from then on; the lease is given back. */
-async function open(ledger: Ledger, place: ChannelPlace, seed: string, deposit: string): Promise<void> {
+async function open(ledger: Ledger, place: ChannelScope, seed: string, deposit: string): Promise<void> {
   const key = channelKey(place)
   const lease = await ledger.lease(key, patient)
   await ledger.apply(key, place, openSigned({ seed, deposit, cumulative: '1' }, place), { lease })
   await lease.release()
 }
 
-async function gone(ledger: Ledger, place: ChannelPlace, deposit: string): Promise<void> {
+async function gone(ledger: Ledger, place: ChannelScope, deposit: string): Promise<void> {
   const key = channelKey(place)
   const lease = await ledger.lease(key, patient)
   await ledger.apply(key, place, { type: 'OPEN_CONFIRMED', deposit }, { lease })

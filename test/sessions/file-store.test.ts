@@ -154,7 +154,7 @@ describe('files', () => {
       ['with a lease from nowhere', (text: string) => text.replace('"lastToken": 1', '"lastToken": 0')],
     ] as const
 
-    it.each(wrong)('(%s) are set aside as they are, and refused until somebody acts', async (_, spoil) => {
+    it.each(wrong)('(%s) are quarantined as they are, and refused until somebody acts', async (_, spoil) => {
       const store = fileStore(folder)
       await store.update('a', grow('a'))
       await store.acquireLease('a', 'holder-1', 60_000)
@@ -166,11 +166,11 @@ describe('files', () => {
       await writeFile(path, bad)
 
       await expect(store.get('a')).rejects.toEqual(refusal('damaged'))
-      const aside = await only('.damaged')
-      expect(await readFile(aside, 'utf8')).toBe(bad)
+      const quarantined = await only('.damaged')
+      expect(await readFile(quarantined, 'utf8')).toBe(bad)
       // Again and again, by whatever is asked, also in another process.
       for (const asked of [store, fileStore(folder)]) {
-        await expect(asked.get('a')).rejects.toThrow(aside)
+        await expect(asked.get('a')).rejects.toThrow(quarantined)
         await expect(asked.update('a', grow('a'))).rejects.toEqual(refusal('damaged'))
         await expect(asked.acquireLease('a', 'holder-2', 1_000)).rejects.toEqual(refusal('damaged'))
         await expect(asked.isLeased('a')).rejects.toEqual(refusal('damaged'))
@@ -178,12 +178,12 @@ describe('files', () => {
       }
       expect(await names()).toEqual([expect.stringMatching(/^b/)])
       expect((await store.update('b', grow('b')))?.version).toBe(2)
-      // A copy that is put back counts at once; what was set aside may stay.
+      // A copy that is put back counts at once; what was quarantined may stay.
       await writeFile(path, good)
       expect(await store.get('a')).toEqual(recordAt('a', 1))
       expect((await store.list()).length).toBe(2)
       await rm(path)
-      await rm(aside)
+      await rm(quarantined)
       expect(await store.get('a')).toBeUndefined()
     })
 
@@ -432,7 +432,7 @@ describe('files', () => {
       },
     )
 
-    it('a torn write is set aside after the restart', async () => {
+    it('a torn write is quarantined after the restart', async () => {
       // A disk that says it has everything, and has half of it.
       const lying: FileLayer = {
         ...nodeFileLayer,

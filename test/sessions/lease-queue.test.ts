@@ -56,7 +56,7 @@ describe('the line for a lease', () => {
     )
     expect(served).toEqual(Array.from({ length: 200 }, (_, turn) => turn))
     expect(await store.isLeased(KEY)).toBe(false)
-    expect(here.hasLine(KEY)).toBe(false)
+    expect(here.hasLeaseQueue(KEY)).toBe(false)
   })
 
   it('owes nothing of that order to the store', async () => {
@@ -91,7 +91,7 @@ describe('the line for a lease', () => {
     const held = await here.lease('a', patient)
     const other = await here.lease('b', patient)
     expect([held.key, other.key]).toEqual(['a', 'b'])
-    expect([here.hasLine('a'), here.hasLine('c')]).toEqual([true, false])
+    expect([here.hasLeaseQueue('a'), here.hasLeaseQueue('c')]).toEqual([true, false])
     await Promise.all([held.release(), other.release()])
   })
 
@@ -152,7 +152,7 @@ describe('the line for a lease', () => {
     expect(served).toEqual([...served].sort((a, b) => a - b))
     expect(served.filter((turn) => turn % 3 === 2).length).toBe(20)
     expect(await store.isLeased(KEY)).toBe(false)
-    expect(here.hasLine(KEY)).toBe(false)
+    expect(here.hasLeaseQueue(KEY)).toBe(false)
   })
 
   it('refuses who is aborted before asking', async () => {
@@ -160,7 +160,7 @@ describe('the line for a lease', () => {
     const reason = new Error('never mind')
     await expect(here.lease(KEY, { signal: AbortSignal.abort(reason), timeoutMs: 10 })).rejects.toBe(reason)
     expect(await store.isLeased(KEY)).toBe(false)
-    expect(here.hasLine(KEY)).toBe(false)
+    expect(here.hasLeaseQueue(KEY)).toBe(false)
   })
 
   it('gives back a lease that arrives after the abort', async () => {
@@ -175,7 +175,7 @@ describe('the line for a lease', () => {
     await outcome
     await sleep(60)
     expect(await store.isLeased(KEY)).toBe(false)
-    expect(ledger.hasLine(KEY)).toBe(false)
+    expect(ledger.hasLeaseQueue(KEY)).toBe(false)
   })
 
   it('goes on when the store fails to give or to take back', async () => {
@@ -199,7 +199,7 @@ describe('the line for a lease', () => {
     await expect(lease.release()).rejects.toEqual(unavailable)
     const next = await ledger.lease(KEY, patient)
     await next.release().catch(() => undefined)
-    expect(ledger.hasLine(KEY)).toBe(false)
+    expect(ledger.hasLeaseQueue(KEY)).toBe(false)
   })
 })
 

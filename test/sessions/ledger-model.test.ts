@@ -244,7 +244,7 @@ describe('flows of two processes on one channel', () => {
         expect(last).toEqual(writes.at(-1)?.after)
         expect(writes.length).toBe(outcomes.filter(({ result }) => result === 'written').length)
         expect(leased).toBe(false)
-        for (const ledger of ledgers) expect(ledger.hasLine(KEY)).toBe(false)
+        for (const ledger of ledgers) expect(ledger.hasLeaseQueue(KEY)).toBe(false)
         // A channel that ended and was followed by another is kept as it ended.
         for (const record of all) {
           if (record.key === KEY) continue

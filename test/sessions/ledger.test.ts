@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest'
 import type { SessionEvent } from '../../machines/index.js'
 import {
-  type ChannelPlace,
+  type ChannelScope,
   channelKey,
   createLedger,
   type HeldLease,
@@ -34,7 +34,7 @@ function setUp(wrap: (store: SessionStore) => SessionStore = (store) => store) {
 /** Applies events under one lease. */
 async function under(
   ledger: Ledger,
-  place: ChannelPlace,
+  place: ChannelScope,
   ...events: readonly (
     | SessionEvent
     | readonly [SessionEvent, { voucher?: `0x${string}`; transaction?: `0x${string}`; access?: ResourceAccess }]
@@ -440,12 +440,12 @@ describe('the view that planning gets', () => {
 
   it('counts who waits for a turn', async () => {
     const { ledger } = setUp()
-    const slot = ledger.flights.enter(KEY)
-    const turn = ledger.flights.turn(KEY, { ...patient, ready: async () => true })
+    const permit = ledger.inFlight.acquireNow(KEY)
+    const turn = ledger.inFlight.acquire(KEY, { ...patient, ready: async () => true })
     expect((await ledger.view(undefined, PLACE, KEY, null)).waiting).toBe(1)
-    slot.land(true)
+    permit.release(true)
     const granted = await turn
     expect((await ledger.view(undefined, PLACE, KEY, null)).waiting).toBe(0)
-    granted.slot.land(true)
+    granted.permit.release(true)
   })
 })

@@ -3,10 +3,10 @@
 
 import type { BaseUnits, Transition } from '../transitions.js'
 
-/** The acts of the story, in the order they are played. */
-export type ActName = 'open' | 'reuse' | 'refresh' | 'topUp' | 'concurrent' | 'close'
+/** The steps of the scenario, in their order. */
+export type StepName = 'open' | 'reuse' | 'refresh' | 'topUp' | 'concurrent' | 'close'
 
-/** Where the story takes place. */
+/** Where the scenario runs. */
 export interface SettingReport {
   readonly type: 'setting'
   readonly gateway: string
@@ -22,10 +22,10 @@ export interface SettingReport {
   readonly maxDeposit: BaseUnits
 }
 
-/** An act begins. */
-export interface ActReport {
+/** A step begins. */
+export interface StepReport {
   readonly type: 'act'
-  readonly act: ActName
+  readonly act: StepName
   readonly title: string
   readonly why: string
   /** Requests that are paid for in it. */
@@ -37,7 +37,7 @@ export interface ActReport {
 /** A flow has entered a state. Reported at that moment. */
 export interface TransitionReport extends Transition {
   readonly type: 'transition'
-  readonly act: ActName
+  readonly act: StepName
 }
 
 /** The channel, as the client's ledger knows it. */
@@ -50,7 +50,7 @@ export interface ChannelFigures {
 /** A request is over. */
 export interface OutcomeReport {
   readonly type: 'outcome'
-  readonly act: ActName
+  readonly act: StepName
   readonly flow: number
   readonly status: 'succeeded' | 'failed'
   /** The failure's code, or what is wrong with an answer that came. */
@@ -62,9 +62,9 @@ export interface OutcomeReport {
   readonly channel: ChannelFigures
 }
 
-/** What an act came to. */
-export interface ActTally {
-  readonly act: ActName
+/** What a step came to. */
+export interface StepTally {
+  readonly act: StepName
   readonly title: string
   readonly requests: number
   readonly succeeded: number
@@ -77,8 +77,8 @@ export interface ActTally {
   readonly spent: BaseUnits
 }
 
-/** An act is over. */
-export interface ActEndReport extends ActTally {
+/** A step is over. */
+export interface StepEndReport extends StepTally {
   readonly type: 'actEnd'
   readonly channel: ChannelFigures
 }
@@ -115,10 +115,10 @@ export interface SummaryReport {
 
 export type Report =
   | SettingReport
-  | ActReport
+  | StepReport
   | TransitionReport
   | OutcomeReport
-  | ActEndReport
+  | StepEndReport
   | AccountsReport
   | SummaryReport
 

@@ -9,10 +9,10 @@ import { type Address, CHANNEL_RESERVE, parseTokenAmount } from '../../protocol/
 import { type Sandbox, startSandbox } from '../../sandbox/index.js'
 import { readTokenBalance } from '../../tempo/index.js'
 import { watchTransitions } from '../transitions.js'
-import { CLOSE, TERMS } from './acts.js'
 import { createApprovalRule } from './approvals.js'
-import type { AccountsReport, ActName, Reporter, SettingReport } from './reports.js'
-import { play } from './story.js'
+import type { AccountsReport, Reporter, SettingReport, StepName } from './reports.js'
+import { play } from './scenario.js'
+import { CLOSE, TERMS } from './steps.js'
 import { summarise } from './summary.js'
 
 export interface RunOptions {
@@ -22,7 +22,7 @@ export interface RunOptions {
 }
 
 /**
- * Starts a sandbox, plays the story in it, reports everything, and stops the sandbox.
+ * Starts a sandbox, runs the scenario in it, reports everything, and stops the sandbox.
  *
  * @returns what went wrong, one line each; empty when every expectation holds.
  * @throws whatever `startSandbox` throws, such as the line that says what to install.
@@ -38,7 +38,7 @@ export async function runDemo({ report, onSandbox }: RunOptions): Promise<readon
   }
 }
 
-/** The story and its summary, in a sandbox that somebody else starts and stops. */
+/** The scenario and its summary, in a sandbox that somebody else starts and stops. */
 export async function runInSandbox(sandbox: Sandbox, report: Reporter): Promise<readonly string[]> {
   const account = sandbox.accounts[0]
   if (account === undefined) throw new Error('the sandbox has no account to pay from')
@@ -46,7 +46,7 @@ export async function runInSandbox(sandbox: Sandbox, report: Reporter): Promise<
   const setting = settingOf(sandbox, account.address, before.payer)
   report(setting)
 
-  let act: ActName = CLOSE.act
+  let act: StepName = CLOSE.act
   const rule = createApprovalRule()
   const watch = watchTransitions({
     report: (transition) => {
@@ -61,7 +61,7 @@ export async function runInSandbox(sandbox: Sandbox, report: Reporter): Promise<
     policy: { maxDeposit: TERMS.maxDeposit, approve },
     inspect: watch.inspect,
   })
-  const enter = (next: ActName): void => {
+  const enter = (next: StepName): void => {
     act = next
   }
   const url = setting.gateway
@@ -77,7 +77,7 @@ export async function runInSandbox(sandbox: Sandbox, report: Reporter): Promise<
     reserveBefore: before.reserve.toString(),
     reserveAfter: after.reserve.toString(),
   }
-  const { summary, problems } = summarise({ ...played, books: sandbox.books(), accounts })
+  const { summary, problems } = summarise({ ...played, accounting: sandbox.accounting(), accounts })
   report(accounts)
   report(summary)
   return [...played.failures, ...problems]

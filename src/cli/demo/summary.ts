@@ -2,12 +2,12 @@
 // Must never call money conserved on anybody's word but the chain's.
 
 import type { Sandbox } from '../../sandbox/index.js'
-import type { AccountsReport, ActTally, SummaryReport } from './reports.js'
+import type { AccountsReport, StepTally, SummaryReport } from './reports.js'
 
 /** Everything the summary is made from. */
 export interface Findings {
-  readonly acts: readonly ActTally[]
-  readonly books: ReturnType<Sandbox['books']>
+  readonly steps: readonly StepTally[]
+  readonly accounting: ReturnType<Sandbox['accounting']>
   readonly accounts: AccountsReport
   /** What the close came to, as the client has read it from the chain. Null when nothing was closed. */
   readonly settlement: { readonly settled: string; readonly refunded: string } | null
@@ -17,13 +17,13 @@ function total<T>(items: readonly T[], amount: (item: T) => string): bigint {
   return items.reduce((sum, item) => sum + BigInt(amount(item)), 0n)
 }
 
-function count(acts: readonly ActTally[], figure: (tally: ActTally) => number): number {
-  return acts.reduce((sum, tally) => sum + figure(tally), 0)
+function count(steps: readonly StepTally[], figure: (tally: StepTally) => number): number {
+  return steps.reduce((sum, tally) => sum + figure(tally), 0)
 }
 
 /** Where figures that must agree do not; empty when every unit is accounted for. */
-function discrepancies({ acts, books, accounts, settlement }: Findings): string[] {
-  const { channels } = books
+function discrepancies({ steps, accounting, accounts, settlement }: Findings): string[] {
+  const { channels } = accounting
   const deposited = total(channels, (channel) => channel.deposit)
   const captured = total(channels, (channel) => channel.captured)
   const refunded = total(channels, (channel) => channel.refunded)
@@ -43,8 +43,8 @@ function discrepancies({ acts, books, accounts, settlement }: Findings): string[
     ['the gateway has closed every channel', channels.every((channel) => channel.status === 'closed')],
     ['the chain settled what the gateway booked', unused || settlement?.settled === captured.toString()],
     ['the chain refunded what the gateway booked', unused || settlement?.refunded === refunded.toString()],
-    ['the client signed for the deposit that was booked', total(acts, (tally) => tally.deposited) === deposited],
-    ['the receipts add up to what was captured', total(acts, (tally) => tally.spent) === captured],
+    ['the client signed for the deposit that was booked', total(steps, (tally) => tally.deposited) === deposited],
+    ['the receipts add up to what was captured', total(steps, (tally) => tally.spent) === captured],
   ]
   return checks.filter(([, holds]) => !holds).map(([what]) => `not so: ${what}`)
 }
@@ -54,19 +54,19 @@ export function summarise(findings: Findings): {
   readonly summary: SummaryReport
   readonly problems: readonly string[]
 } {
-  const { acts, books, accounts } = findings
-  const { counts, channels } = books
+  const { steps, accounting, accounts } = findings
+  const { counts, channels } = accounting
   const wrong = discrepancies(findings)
   const summary: SummaryReport = {
     type: 'summary',
-    requests: count(acts, (tally) => tally.requests),
-    succeeded: count(acts, (tally) => tally.succeeded),
+    requests: count(steps, (tally) => tally.requests),
+    succeeded: count(steps, (tally) => tally.succeeded),
     unpaidSends: counts.unpaidSends,
     paidSends: counts.paidSends,
     channelsOpened: counts.opens,
     topUps: counts.topUps,
-    vouchersSigned: count(acts, (tally) => tally.signatures),
-    voucherReuses: count(acts, (tally) => tally.reuses),
+    vouchersSigned: count(steps, (tally) => tally.signatures),
+    voucherReuses: count(steps, (tally) => tally.reuses),
     deposited: total(channels, (channel) => channel.deposit).toString(),
     captured: total(channels, (channel) => channel.captured).toString(),
     refunded: total(channels, (channel) => channel.refunded).toString(),
@@ -74,7 +74,7 @@ export function summarise(findings: Findings): {
     payerAfter: accounts.payerAfter,
     conserved: wrong.length === 0,
   }
-  const sent = count(acts, (tally) => tally.paidSends)
+  const sent = count(steps, (tally) => tally.paidSends)
   const expectations: readonly (readonly [problem: string, holds: boolean])[] = [
     [
       `${summary.requests - summary.succeeded} of ${summary.requests} requests failed`,

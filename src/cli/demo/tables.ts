@@ -4,7 +4,7 @@
 import Table from 'cli-table3'
 import { inTokens } from '../money.js'
 import type { Colors } from '../transition-words.js'
-import type { AccountsReport, ActTally, SummaryReport } from './reports.js'
+import type { AccountsReport, StepTally, SummaryReport } from './reports.js'
 
 const PLAIN = { head: [], border: [], compact: true }
 const INDENT = '   '
@@ -16,13 +16,13 @@ function draw(table: { toString(): string }): string {
 const orDash = (figure: number | string): string => (figure === 0 || figure === '0.00' ? '–' : String(figure))
 
 /** One row per act, and their sum. */
-export function actsTable(acts: readonly ActTally[], summary: SummaryReport, { bold }: Colors): string {
+export function stepsTable(steps: readonly StepTally[], summary: SummaryReport, { bold }: Colors): string {
   const table = new Table({
     head: ['act', 'requests', 'paid sends', 'signatures', 'reuses', 'deposited', 'spent'].map(bold),
     colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right'],
     style: PLAIN,
   })
-  for (const act of acts) {
+  for (const act of steps) {
     const { title, requests, paidSends, signatures, reuses } = act
     const figures = [requests, paidSends, signatures, reuses, inTokens(act.deposited), inTokens(act.spent)]
     table.push([title, ...figures.map(orDash)])

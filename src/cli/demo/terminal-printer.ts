@@ -3,19 +3,19 @@
 
 import { counted, inTokens, thousands } from '../money.js'
 import { type Colors, isCode, lastPart } from '../transition-words.js'
-import { type Crowd, createCrowd, type Milestone } from './crowd.js'
+import { type Aggregate, createAggregate, type Milestone } from './aggregate.js'
 import { createFlowLines, type FlowLines } from './flow-lines.js'
 import type {
   AccountsReport,
-  ActEndReport,
-  ActReport,
   OutcomeReport,
   Reporter,
   SettingReport,
+  StepEndReport,
+  StepReport,
   SummaryReport,
   TransitionReport,
 } from './reports.js'
-import { accountsTable, actsTable } from './tables.js'
+import { accountsTable, stepsTable } from './tables.js'
 import { createWording } from './wording.js'
 
 /** Where the printer writes. */
@@ -46,14 +46,14 @@ export function createTerminalPrinter(terminal: Terminal, colors: Colors): Repor
   const { write, rewritable } = terminal
   const { bold, dim, cyan, green, red } = colors
   const wording = createWording(colors)
-  const tallies: ActEndReport[] = []
-  let acts = 0
+  const tallies: StepEndReport[] = []
+  let steps = 0
   let current: { readonly flow: number; readonly lines: FlowLines } | null = null
-  let crowd: Crowd | null = null
+  let aggregate: Aggregate | null = null
   let accounts: AccountsReport | null = null
 
   const line = (text = ''): void => write(`${text}\n`)
-  /** Removes the line that says where the flows of a crowd are. */
+  /** Removes the line that says where the flows of an aggregate are. */
   const clear = (): void => write(rewritable ? CLEAR_LINE : '')
 
   function linesOf(flow: number): FlowLines {
@@ -85,7 +85,7 @@ export function createTerminalPrinter(terminal: Terminal, colors: Colors): Repor
     line(`${bold(`${String(flows).padStart(4)} ×`)} ${text}${more}`)
   }
 
-  function showInCrowd(all: Crowd, transition: TransitionReport): void {
+  function showInAggregate(all: Aggregate, transition: TransitionReport): void {
     const deed = wording.deed(transition)
     if (deed !== null) {
       clear()
@@ -105,32 +105,32 @@ export function createTerminalPrinter(terminal: Terminal, colors: Colors): Repor
     for (const [name, text] of wording.setting(setting)) line(`  ${dim(name.padEnd(9))} ${text}`)
   }
 
-  function showAct({ title, why, together, requests }: ActReport): void {
-    acts += 1
+  function showAct({ title, why, together, requests }: StepReport): void {
+    steps += 1
     line()
-    line(cyan(bold(`${acts}  ${title}`)))
+    line(cyan(bold(`${steps}  ${title}`)))
     line(`   ${why}`)
     line()
     current = null
-    crowd = together ? createCrowd(requests, notable) : null
+    aggregate = together ? createAggregate(requests, notable) : null
   }
 
   function showOutcome({ flow, status, problem, cost, tokens, channel }: OutcomeReport): void {
     if (status === 'failed') {
       clear()
       linesOf(flow).note(`${red(bold('✗ failed'))}  ${problem ?? ''}`)
-    } else if (crowd === null) {
+    } else if (aggregate === null) {
       linesOf(flow).note(`${bold(inTokens(cost))} for ${counted(tokens, 'token')}  ${wording.channel(channel)}`)
     }
   }
 
-  function showActEnd(end: ActEndReport): void {
+  function showActEnd(end: StepEndReport): void {
     tallies.push(end)
-    if (crowd === null) return
+    if (aggregate === null) return
     clear()
-    for (const unfinished of crowd.rest()) showMilestone(unfinished)
+    for (const unfinished of aggregate.rest()) showMilestone(unfinished)
     line(`       ${bold(inTokens(end.spent))} for ${counted(end.requests, 'request')}  ${wording.channel(end.channel)}`)
-    crowd = null
+    aggregate = null
   }
 
   function showSummary(summary: SummaryReport): void {
@@ -138,7 +138,7 @@ export function createTerminalPrinter(terminal: Terminal, colors: Colors): Repor
     line()
     line(cyan(bold('What was paid')))
     line()
-    line(actsTable(tallies, summary, colors))
+    line(stepsTable(tallies, summary, colors))
     line()
     if (accounts !== null) line(accountsTable(accounts, summary, colors))
     line()
@@ -160,7 +160,7 @@ export function createTerminalPrinter(terminal: Terminal, colors: Colors): Repor
       case 'act':
         return showAct(report)
       case 'transition':
-        return crowd === null ? showStep(report) : showInCrowd(crowd, report)
+        return aggregate === null ? showStep(report) : showInAggregate(aggregate, report)
       case 'outcome':
         return showOutcome(report)
       case 'actEnd':

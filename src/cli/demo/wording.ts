@@ -3,13 +3,13 @@
 
 import { inTokens } from '../money.js'
 import { type Colors, createTransitionWords, type TransitionWords } from '../transition-words.js'
-import { METER_MARKS, meter } from './meter.js'
+import { BAR_MARKS, barOf } from './bar.js'
 import type { ChannelFigures, SettingReport } from './reports.js'
 
 export interface Wording extends TransitionWords {
   /** A channel as a bar and in figures. */
   channel(figures: ChannelFigures): string
-  /** Where the story takes place: names and what they stand for. */
+  /** Where the scenario runs: names and what they stand for. */
   setting(setting: SettingReport): readonly (readonly [name: string, text: string])[]
 }
 
@@ -18,7 +18,7 @@ export function createWording(colors: Colors): Wording {
   return {
     ...createTransitionWords(colors),
     channel(figures) {
-      const bar = meter(figures)
+      const bar = barOf(figures)
       const { spent, signed, deposit } = figures
       const text = `spent ${inTokens(spent)}, signed ${inTokens(signed)}, deposit ${inTokens(deposit)}`
       return `${green(bar.spent)}${yellow(bar.authorised)}${dim(bar.deposited)}  ${dim(text)}`
@@ -26,7 +26,7 @@ export function createWording(colors: Colors): Wording {
     setting({ gateway, chainId, pricePerToken, bucket, suggestedDeposit, maxDeposit, payer, payerBalance }) {
       const price = `${inTokens(pricePerToken)} a token, in voucher buckets of ${inTokens(bucket)}`
       const balance = `${short(payer)} holds ${inTokens(payerBalance)} pathUSD`
-      const { spent, authorised, deposited } = METER_MARKS
+      const { spent, authorised, deposited } = BAR_MARKS
       return [
         ['gateway', gateway],
         ['chain', `Tempo, chain id ${chainId}, running on this machine for this demo only`],

@@ -104,10 +104,10 @@ async function bringAbout(
       return told(await payer.pay(LARGE, look))
     case 'fault': {
       const times = repeat ? timesToUseUp : 1
-      const before = sandbox.books().rejections[code] ?? 0
+      const before = sandbox.accounting().rejections[code] ?? 0
       sandbox.inject(code, { times })
       const result = closes ? await payer.close() : told(await payer.pay(SMALL, look))
-      const left = times - ((sandbox.books().rejections[code] ?? 0) - before)
+      const left = times - ((sandbox.accounting().rejections[code] ?? 0) - before)
       return left > 0 ? `${result}; the gateway still holds ${left} of these for the next request` : result
     }
   }

@@ -59,7 +59,7 @@ export function createPayer(sandbox: Sandbox, inspect: Inspector): Payer {
   const url = `${sandbox.url}/v1/mpp/chat/completions`
   const payer = account.address.toLowerCase()
   const openChannel = () =>
-    sandbox.books().channels.find((channel) => channel.status === 'open' && channel.payer.toLowerCase() === payer)
+    sandbox.accounting().channels.find((channel) => channel.status === 'open' && channel.payer.toLowerCase() === payer)
 
   function flowOf(client: MppClient, members: Readonly<Record<string, unknown>>): PaymentFlowActor {
     const body = JSON.stringify({

@@ -6,7 +6,7 @@ import { type PathPlan, type PathTarget, sandboxTarget, transitionPaths } from '
 import { checkModel } from '../../testing/model/check.js'
 import { coverageOf } from '../../testing/model/coverage.js'
 import { MUTANTS } from '../../testing/model/mutants.js'
-import { pairTours } from '../../testing/model/pairs.js'
+import { pairSequences } from '../../testing/model/pairs.js'
 import { type PairScope, pairsOf, recoveriesIn } from '../../testing/model/recovery-pairs.js'
 import { killMutants } from '../../testing/run/kill-mutants.js'
 import { type PathRun, runPaths } from '../../testing/run/run-all.js'
@@ -45,9 +45,9 @@ export async function model(run: CommandRun, { options }: Given): Promise<number
 async function cover(run: CommandRun, target: PathTarget, given: Options, json: boolean): Promise<number> {
   const paths = transitionPaths()
   const scope: PairScope | null = given.everyPair ? 'every' : given.pairs ? 'unlike' : null
-  if (scope !== null) run.note('generating tours through the pairs of recoveries …')
-  const pairs = scope === null ? null : pairTours(scope)
-  const plans = [...paths, ...(pairs?.tours ?? [])]
+  if (scope !== null) run.note('generating sequences through the pairs of recoveries …')
+  const pairs = scope === null ? null : pairSequences(scope)
+  const plans = [...paths, ...(pairs?.sequences ?? [])]
   run.note(`running ${plans.length} paths …`)
   const runs = await runAll(run, plans, target, given)
   const good = runs.filter(({ result }) => result?.ok === true)

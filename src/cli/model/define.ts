@@ -21,7 +21,7 @@ export function defineModel(program: Command, perform: Perform): void {
     .summary('run the paths generated from the machine, and report what they cover')
     .description('Tests the payment-flow machine with paths generated from it.')
     .addOption(
-      new Option('--pairs', 'run the tours through every pair of consecutive recoveries too').conflicts([
+      new Option('--pairs', 'run the sequences through every pair of consecutive recoveries too').conflicts([
         'check',
         'mutate',
       ]),

@@ -2,7 +2,7 @@
 // Must never sign or send anything.
 
 import { type EffectInput, type PaymentFlowEvent, type PlannedInput, plan } from '../../../machines/index.js'
-import { FlightTimeout, isBusy, type SessionRecord } from '../../sessions/index.js'
+import { InFlightTimeout, isBusy, type SessionRecord } from '../../sessions/index.js'
 import { acquireReservation, leaseOf, waitForPermit } from '../flow-holdings.js'
 import { placedFlow, viewFor } from '../runtime.js'
 import type { EffectScope } from './effect.js'
@@ -36,7 +36,7 @@ export async function awaitAcknowledgement({
   const ready = async (): Promise<boolean> => {
     const { challenge, ...context } = input.context
     if (challenge === null) return true
-    const next = plan({ ...context, turn: 'freed', challenge, session: await look() }, runtime.policy.strategy)
+    const next = plan({ ...context, turn: 'capacity', challenge, session: await look() }, runtime.policy.strategy)
     return next.kind !== 'awaitAcknowledgement'
   }
   try {
@@ -44,7 +44,7 @@ export async function awaitAcknowledgement({
     const grant = await waitForPermit(runtime, placed, { ready, signal, timeoutMs })
     return { type: 'TURN_GRANTED', session: await look(), grant }
   } catch (error) {
-    if (error instanceof FlightTimeout) return { type: 'SESSION_UNAVAILABLE', reason: error.message }
+    if (error instanceof InFlightTimeout) return { type: 'SESSION_UNAVAILABLE', reason: error.message }
     throw error
   }
 }

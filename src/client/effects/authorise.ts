@@ -13,7 +13,7 @@ import {
   sum,
 } from '../../../machines/index.js'
 import type { ChannelDescriptor } from '../../protocol/index.js'
-import type { ChannelPlace, HeldLease, SessionRecord } from '../../sessions/index.js'
+import type { ChannelScope, HeldLease, SessionRecord } from '../../sessions/index.js'
 import { effectiveSigner, sameHex } from '../../tempo/index.js'
 import { acquireLease, releaseLease } from '../flow-holdings.js'
 import type { PlacedFlow } from '../flow-state.js'
@@ -100,7 +100,7 @@ export class ChannelRefused extends Error {
  */
 export function holdChannelPolicy(
   { policy, account, voucherSigner }: Runtime,
-  { chainId, escrow }: Pick<ChannelPlace, 'chainId' | 'escrow'>,
+  { chainId, escrow }: Pick<ChannelScope, 'chainId' | 'escrow'>,
   descriptor: Omit<ChannelDescriptor, 'salt' | 'expiringNonceHash'>,
 ): void {
   const { token, payee, payer, operator } = descriptor

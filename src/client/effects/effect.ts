@@ -21,7 +21,7 @@ export interface EffectScope<Input extends EffectInput> {
   /** It is over by itself. */
   doneWith(work: Stoppable): void
   /** Tells of a step on the way; the effect goes on. */
-  tell(event: PaymentFlowEvent): void
+  emit(event: PaymentFlowEvent): void
 }
 
 /** Something under way that can be stopped. */
@@ -170,16 +170,16 @@ class Running<Input extends EffectInput> implements EffectScope<Input>, Stoppabl
     if (this.#work === work) this.#work = null
   }
 
-  tell(event: PaymentFlowEvent): void {
+  emit(event: PaymentFlowEvent): void {
     if (!this.#left) this.#listener.send(event)
   }
 
   end(event: PaymentFlowEvent | null): void {
     this.#over = true
     if (event === null) return
-    this.tell(event)
+    this.emit(event)
     // Taken, it leads out of the state, which stops its effect. Not taken, nothing else would come and the flow would hang.
-    if (!this.#left) this.tell({ type: 'EFFECT_FAILED', reason: `the state does not take ${event.type}` })
+    if (!this.#left) this.emit({ type: 'EFFECT_FAILED', reason: `the state does not take ${event.type}` })
   }
 
   /** The state was left. */

@@ -6,10 +6,10 @@ import type { SessionRecord } from '../../sessions/index.js'
 import {
   describeShortage,
   type OpenTerms,
+  readChannelAtBlock,
   readSpendableForOpen,
   readSpendableForTopUp,
   type Spendable,
-  sightChannel,
   type TopUpTerms,
 } from '../../tempo/index.js'
 import { releaseLease } from '../flow-holdings.js'
@@ -87,7 +87,7 @@ async function spendableFor(
     // A node from before the channel was opened refuses to top it up: that says nothing about the channel.
     const { channelId } = channelOf(record)
     const notBefore = record?.session.seenAtBlock ?? null
-    await sightChannel(client, {
+    await readChannelAtBlock(client, {
       channelId,
       escrow: placed.place.escrow,
       notBefore,

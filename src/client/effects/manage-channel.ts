@@ -3,7 +3,7 @@
 
 import type { EffectInput } from '../../../machines/index.js'
 import { type Challenge, parseSessionRequest } from '../../protocol/index.js'
-import { isBeside } from '../../sessions/index.js'
+import { isSecondary } from '../../sessions/index.js'
 import type { Answer } from '../answer.js'
 import type { PlacedFlow } from '../flow-state.js'
 import { isKnownCode } from '../known-code.js'
@@ -67,7 +67,7 @@ async function bodylessChallenge(scope: Scope, placed: PlacedFlow): Promise<Chal
       const terms = parseSessionRequest(challenge)
       if (!terms.ok || refuseTerms(scope.runtime, terms.value) !== null) continue
       const { key } = channelFor(scope.runtime, terms.value)
-      if (placed.key !== key && !isBeside(placed.key, key)) continue
+      if (placed.key !== key && !isSecondary(placed.key, key)) continue
       if ((await refuseChallenge(scope.runtime, undefined, challenge)) === null) return challenge
     }
     return null

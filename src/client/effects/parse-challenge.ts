@@ -14,7 +14,7 @@ import {
   sha256,
   shownName,
 } from '../../protocol/index.js'
-import { type ChannelPlace, isBeside } from '../../sessions/index.js'
+import { type ChannelScope, isSecondary } from '../../sessions/index.js'
 import { computeChannelId, ZERO_ADDRESS } from '../../tempo/index.js'
 import type { CapturedBody } from '../capture.js'
 import { leaveChannel } from '../flow-holdings.js'
@@ -127,7 +127,7 @@ export async function refuseChallenge(
 /** The key of the record that a challenge is about; for a close, it may stand beside the channel in use. */
 function keyFor(runtime: Runtime, flow: FlowState, terms: SessionRequest): string {
   const { key } = channelFor(runtime, terms)
-  return flow.recordKey !== null && isBeside(flow.recordKey, key) ? flow.recordKey : key
+  return flow.recordKey !== null && isSecondary(flow.recordKey, key) ? flow.recordKey : key
 }
 
 async function accept(
@@ -178,7 +178,7 @@ async function namesOf(
 function summarise(
   challenge: Challenge,
   terms: SessionRequest,
-  place: ChannelPlace,
+  place: ChannelScope,
   key: string,
   names: Pick<ChallengeSummary, 'id' | 'realm' | 'unitType'>,
 ): ChallengeSummary {
@@ -201,7 +201,7 @@ function summarise(
 }
 
 /** A snapshot is believed only when its channel id can be recomputed and its parties are those of this flow. */
-function checkedSnapshot({ snapshot }: SessionRequest, place: ChannelPlace): ChallengeSummary['snapshot'] {
+function checkedSnapshot({ snapshot }: SessionRequest, place: ChannelScope): ChallengeSummary['snapshot'] {
   if (snapshot === undefined) return null
   const { descriptor, chainId, escrow } = snapshot
   const same =

@@ -7,12 +7,12 @@ import { type Address, type Hex, parseHex } from '../../protocol/index.js'
 import { type HeldLease, isEnded, type SessionRecord } from '../../sessions/index.js'
 import {
   ChainFailure,
-  type ChannelSighting,
+  type ChannelAtBlock,
   findClosing,
   readChainTime,
+  readChannelAtBlock,
   readClosing,
   readWithdrawalDelay,
-  sightChannel,
 } from '../../tempo/index.js'
 import { acquireLease, releaseLease } from '../flow-holdings.js'
 import type { PlacedFlow } from '../flow-state.js'
@@ -73,24 +73,28 @@ export async function reconcile(
   const client = await runtime.clientFor(place.chainId)
   const where = { channelId, escrow: place.escrow }
   const { pending, seenAtBlock, withdrawableAt } = record.session
-  const sighting = await sightChannel(client, { ...where, notBefore: seenAtBlock, ...referenceFor(runtime, record) })
-  const { block } = sighting
-  const deposit = sighting.deposit.toString()
+  const atBlock = await readChannelAtBlock(client, {
+    ...where,
+    notBefore: seenAtBlock,
+    ...referenceFor(runtime, record),
+  })
+  const { block } = atBlock
+  const deposit = atBlock.deposit.toString()
   // A ledger that believes in more than the chain holds (restored from another machine, say) keeps its belief: a deposit
   // never shrinks here. The server refuses what the chain does not cover, and a top-up makes it true.
   const held = max(deposit, record.session.deposit)
-  const contradiction = contradictionIn(record, sighting.settled)
+  const contradiction = contradictionIn(record, atBlock.settled)
   const named = contradiction === null ? {} : { contradiction }
-  const settled = contradiction === null || vouched ? sighting.settled.toString() : record.session.settled
+  const settled = contradiction === null || vouched ? atBlock.settled.toString() : record.session.settled
   const apply = async (event: SessionEvent): Promise<Reconciled> => ({
     record: await runtime.ledger.apply(key, place, event, { lease }),
     ...named,
   })
   /** What is to be done about a transaction that the chain does not show: wait for it, or go on without it. */
   const unless = async (tooLate: SessionEvent): Promise<Reconciled> =>
-    (await undecided(runtime, record, client, sighting)) ?? apply(tooLate)
+    (await undecided(runtime, record, client, atBlock)) ?? apply(tooLate)
 
-  if (sighting.deposit === 0n) {
+  if (atBlock.deposit === 0n) {
     if (record.status === 'opening') {
       const closing = await findClosing(client, where)
       if (closing === undefined) return unless({ type: 'OPEN_DROPPED' })
@@ -99,14 +103,14 @@ export async function reconcile(
       await apply({ type: 'OPEN_CONFIRMED', deposit: pending?.amount ?? '0', block })
       return ended()
     }
-    refuseOldAbsence(record, sighting)
+    refuseOldAbsence(record, atBlock)
     return ended()
   }
   switch (record.status) {
     case 'opening':
       return apply({ type: 'OPEN_CONFIRMED', deposit, block })
     case 'toppingUp': {
-      const arrived = sighting.deposit >= BigInt(pending?.reaching ?? '0')
+      const arrived = atBlock.deposit >= BigInt(pending?.reaching ?? '0')
       return arrived ? apply({ type: 'TOP_UP_CONFIRMED', deposit: held, block }) : unless({ type: 'TOP_UP_DROPPED' })
     }
     case 'closing':
@@ -117,7 +121,7 @@ export async function reconcile(
       return requested()
     case 'withdrawable':
       if (pending !== null) return unless({ type: 'WITHDRAW_DROPPED' })
-      return sighting.closeRequestedAt === 0 ? calledOff() : { record, ...named }
+      return atBlock.closeRequestedAt === 0 ? calledOff() : { record, ...named }
     default:
       return { record, ...named }
   }
@@ -128,22 +132,22 @@ export async function reconcile(
     const known = seenAtBlock !== null && deposit === record?.session.deposit && settled === record.session.settled
     const seen = known ? { record } : await apply({ type: 'DEPOSIT_SEEN', deposit: held, settled, block })
     // Asked for by a process that does not share this ledger.
-    return sighting.closeRequestedAt === 0 ? seen : apply(await graceBegun())
+    return atBlock.closeRequestedAt === 0 ? seen : apply(await graceBegun())
   }
 
   async function requested(): Promise<Reconciled> {
-    if (sighting.closeRequestedAt === 0) {
+    if (atBlock.closeRequestedAt === 0) {
       return pending === null ? calledOff() : unless({ type: 'REQUEST_CLOSE_DROPPED' })
     }
     const begun = await graceBegun()
     const known = pending === null && withdrawableAt === begun.withdrawableAt
     const now = known ? { record, ...named } : await apply(begun)
-    return sighting.blockTime >= begun.withdrawableAt ? apply({ type: 'GRACE_ELAPSED' }) : now
+    return atBlock.blockTime >= begun.withdrawableAt ? apply({ type: 'GRACE_ELAPSED' }) : now
   }
 
   async function graceBegun() {
     const delay = await readWithdrawalDelay(client, place.escrow)
-    return { type: 'CLOSE_REQUESTED', withdrawableAt: sighting.closeRequestedAt + delay, block } as const
+    return { type: 'CLOSE_REQUESTED', withdrawableAt: atBlock.closeRequestedAt + delay, block } as const
   }
 
   /** The channel is there and the request is not: a top-up has called the forced close off. */
@@ -196,9 +200,9 @@ export async function isGone(
   record: SessionRecord,
 ): Promise<boolean> {
   const notBefore = record.session.seenAtBlock
-  const sighting = await sightChannel(client, { ...where, notBefore, ...referenceFor(runtime, record) })
-  if (sighting.deposit !== 0n) return false
-  refuseOldAbsence(record, sighting)
+  const atBlock = await readChannelAtBlock(client, { ...where, notBefore, ...referenceFor(runtime, record) })
+  if (atBlock.deposit !== 0n) return false
+  refuseOldAbsence(record, atBlock)
   return true
 }
 
@@ -207,7 +211,7 @@ export async function isGone(
  *
  * @throws ChainFailure `behind`
  */
-function refuseOldAbsence({ session, usedAt }: SessionRecord, { block, blockTime }: ChannelSighting): void {
+function refuseOldAbsence({ session, usedAt }: SessionRecord, { block, blockTime }: ChannelAtBlock): void {
   if (session.seenAtBlock !== null || blockTime * 1000 >= usedAt) return
   throw new ChainFailure('behind', `block ${block} is older than what is known of the channel`)
 }
@@ -217,7 +221,7 @@ async function undecided(
   { clock }: Pick<Runtime, 'clock'>,
   record: SessionRecord,
   client: Client,
-  { blockTime }: ChannelSighting,
+  { blockTime }: ChannelAtBlock,
 ): Promise<Reconciled | null> {
   const validBefore = record.session.pending?.validBefore ?? 0
   // No block from this one on may include it, and this one shows that none before has: whichever node says so.

@@ -3,7 +3,7 @@
 
 import { type EffectInput, exceeds, mostForClose, type PaymentFlowEvent } from '../../../machines/index.js'
 import { type Challenge, type Hex, parseReceipt } from '../../protocol/index.js'
-import { type ChannelPlace, type HeldLease, isEnded, type SessionRecord } from '../../sessions/index.js'
+import { type ChannelScope, type HeldLease, isEnded, type SessionRecord } from '../../sessions/index.js'
 import { ChainFailure, findClosing, readChannel, readClosing, signVoucher } from '../../tempo/index.js'
 import type { Answer } from '../answer.js'
 import { paidEvent } from '../answer-events.js'
@@ -67,7 +67,7 @@ async function closeAtSigned(
   const closing = await runtime.ledger.apply(placed.key, placed.place, event, { lease, voucher: voucher.signature })
   // From here on nobody sends with this channel any more; what is under way is waited for.
   const { closeMs, paidMs } = runtime.policy.timeouts
-  if (!(await runtime.ledger.flights.quiet(placed.key, { signal, timeoutMs: paidMs }))) {
+  if (!(await runtime.ledger.inFlight.drained(placed.key, { signal, timeoutMs: paidMs }))) {
     return { type: 'SESSION_UNAVAILABLE', reason: 'paid requests of this channel are still outstanding' }
   }
   const { cumulative } = voucher
@@ -124,7 +124,7 @@ async function voucherOf(
 
 async function signedAt(
   runtime: Runtime,
-  { chainId, escrow }: ChannelPlace,
+  { chainId, escrow }: ChannelScope,
   record: SessionRecord,
   cumulative: string,
 ): Promise<Hex> {

@@ -3,7 +3,7 @@
 
 import { type EffectInput, exceeds, type PaymentFlowEvent } from '../../../machines/index.js'
 import type { HeldLease, SessionRecord } from '../../sessions/index.js'
-import { ChainFailure, sightChannel } from '../../tempo/index.js'
+import { ChainFailure, readChannelAtBlock } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
 import { acquirePermit, leaseOf, releaseLease, releaseLeaseAfter } from '../flow-holdings.js'
 import { keepAnswer, type PlacedFlow } from '../flow-state.js'
@@ -92,7 +92,7 @@ function sharesChannel(runtime: Runtime, placed: PlacedFlow, { cumulative }: Bui
   // A voucher that somebody else has signed since this flow looked, here or in another process: whoever did shares it.
   const foreign = exceeds(cumulative, flow.lastSeenCumulative ?? cumulative)
   flow.lastSeenCumulative = cumulative
-  return foreign || runtime.ledger.flights.outstanding(key) > 1
+  return foreign || runtime.ledger.inFlight.outstanding(key) > 1
 }
 
 /** The refusal, with what is known of others on the channel. */
@@ -105,7 +105,7 @@ async function judged<Refusal extends PaymentFlowEvent>(
   sharedBefore: boolean,
 ): Promise<Refusal & { readonly contended: boolean; readonly overtaken: boolean }> {
   const { overtaken, shared } = await movedSince(runtime, placed, record, cumulative)
-  const contended = sharedBefore || shared || runtime.ledger.flights.outstanding(placed.key) > 1
+  const contended = sharedBefore || shared || runtime.ledger.inFlight.outstanding(placed.key) > 1
   return { ...event, contended, overtaken }
 }
 
@@ -151,7 +151,7 @@ async function confirmOpen(runtime: Runtime, { key, place }: PlacedFlow, lease: 
     if (record?.status !== 'opening') return false
     const { channelId } = channelOf(record)
     const where = { channelId, escrow: place.escrow, ...referenceFor(runtime, record) }
-    const sight = async () => sightChannel(await runtime.clientFor(place.chainId), where)
+    const sight = async () => readChannelAtBlock(await runtime.clientFor(place.chainId), where)
     const { deposit, block } = await within(chainMs, sight(), late)
     if (deposit === 0n) return false
     await runtime.ledger.apply(key, place, { type: 'OPEN_CONFIRMED', deposit: deposit.toString(), block }, { lease })

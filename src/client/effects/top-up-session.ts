@@ -4,7 +4,7 @@
 import { max, needsApproval, type PaymentFlowEvent, type PlannedInput } from '../../../machines/index.js'
 import { type Challenge, formatCredential, formatSource } from '../../protocol/index.js'
 import type { HeldLease, SessionRecord } from '../../sessions/index.js'
-import { ChainFailure, readChannel, sightChannel, signTopUp } from '../../tempo/index.js'
+import { ChainFailure, readChannel, readChannelAtBlock, signTopUp } from '../../tempo/index.js'
 import { paidEvent } from '../answer-events.js'
 import { releaseLease } from '../flow-holdings.js'
 import { keepAnswer, type PlacedFlow } from '../flow-state.js'
@@ -70,7 +70,7 @@ async function signAndStore(
   const client = await runtime.clientFor(place.chainId)
   // An older deposit than the one that is known would make a top-up seem to have arrived before it was sent.
   const notBefore = record?.session.seenAtBlock ?? null
-  const { deposit, settled, block } = await sightChannel(client, {
+  const { deposit, settled, block } = await readChannelAtBlock(client, {
     channelId,
     escrow: place.escrow,
     notBefore,
@@ -96,7 +96,7 @@ async function signAndStore(
   const event = { type: 'TOP_UP_SIGNED', additionalDeposit, reaching, transactionHash, validBefore } as const
   const stored = await runtime.ledger.apply(key, place, event, { lease, dependsOn, transaction })
   const session = await viewFor(runtime, placed, stored)
-  scope.tell({ type: 'TOP_UP_SIGNED', session, additionalDeposit, feeAtMost })
+  scope.emit({ type: 'TOP_UP_SIGNED', session, additionalDeposit, feeAtMost })
   return { record: stored }
 }
 
@@ -164,7 +164,7 @@ async function depositReaching(
     const where = { channelId, escrow: place.escrow, ...referenceFor(runtime, record) }
     // Which block it is in is asked once it has arrived.
     if ((await readChannel(client, where)).deposit >= wanted) {
-      const { deposit, block } = await sightChannel(client, where)
+      const { deposit, block } = await readChannelAtBlock(client, where)
       if (deposit >= wanted) return { deposit: deposit.toString(), block }
     }
     await runtime.clock.pause(LOOK_EVERY_MS, signal)

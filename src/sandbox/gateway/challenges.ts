@@ -15,7 +15,7 @@ export interface ChallengeTerms {
   readonly description: string
 }
 
-export interface ChallengeDesk {
+export interface ChallengeStore {
   issue(terms: ChallengeTerms): Challenge
   /** Whether the challenge is from here, unchanged and in time. */
   check(challenge: Challenge): Parsed<undefined, 'foreign' | 'expired'>
@@ -24,7 +24,7 @@ export interface ChallengeDesk {
 }
 
 /** @param now milliseconds since the epoch. */
-export function createChallengeDesk(now: () => number = Date.now): ChallengeDesk {
+export function createChallengeStore(now: () => number = Date.now): ChallengeStore {
   const secret = randomBytes(32)
   const used = new Map<string, number>()
 

@@ -1,10 +1,10 @@
-// Channels between the books and the chain: found, opened, topped up, read again.
+// Channels between the accounting and the chain: found, opened, topped up, read again.
 // Must never book a deposit that the chain does not show.
 import type { OpenPayload, TopUpPayload } from '../../protocol/credential.js'
 import type { ChannelDescriptor } from '../../protocol/descriptor.js'
 import type { Hex } from '../../protocol/hex.js'
 import { type ChannelState, decodeOpen, decodeTopUp, readChannel, sameDescriptor, sameHex } from '../../tempo/index.js'
-import type { Account } from './books.js'
+import type { Account } from './accounting.js'
 import { broadcast } from './broadcast.js'
 import type { GatewayContext } from './context.js'
 import { CodeRefusal, ProblemRefusal } from './refusal.js'
@@ -19,7 +19,7 @@ export interface ChannelChange {
 }
 
 /**
- * The open channel of these books or, failing that, of the chain.
+ * The open channel of this accounting or, failing that, of the chain.
  *
  * @throws ProblemRefusal when it is closed, CodeRefusal when there is none or its payer has asked to close it.
  */
@@ -28,14 +28,14 @@ export async function findChannel(
   channelId: Hex,
   descriptor: ChannelDescriptor,
 ): Promise<Account> {
-  const known = gateway.books.find(channelId)
+  const known = gateway.accounting.find(channelId)
   if (known?.status === 'closed') throw new ProblemRefusal('session/channel-finalized')
   if (known !== undefined && Date.now() - known.readAt < TRUST_MS) return usable(known)
   const state = await readState(gateway, channelId)
   if (known === undefined) {
     if (state.deposit === 0n)
       throw new CodeRefusal('mpp_payment_verification_failed', 'There is no such channel on the chain.')
-    return usable(gateway.books.add(channelId, descriptor, state, Date.now()))
+    return usable(gateway.accounting.add(channelId, descriptor, state, Date.now()))
   }
   return usable(update(gateway, known, state))
 }
@@ -56,7 +56,8 @@ export async function openChannel(
   quote: bigint,
 ): Promise<ChannelChange> {
   const { channelId, descriptor } = payload
-  if (gateway.books.find(channelId) !== undefined) return { account: await findChannel(gateway, channelId, descriptor) }
+  if (gateway.accounting.find(channelId) !== undefined)
+    return { account: await findChannel(gateway, channelId, descriptor) }
   const deposit = await requireOpen(gateway, payload)
   const cumulative = BigInt(payload.cumulativeAmount)
   if (cumulative > deposit) throw new CodeRefusal('mpp_session_deposit_below_request_cost')
@@ -69,8 +70,8 @@ export async function openChannel(
   if (!sent.ok && state.deposit === 0n) throw new CodeRefusal('mpp_payment_verification_failed', sent.detail)
   if (state.deposit === 0n)
     throw new CodeRefusal('mpp_payment_verification_failed', 'The transaction did not open the channel.')
-  const account = usable(gateway.books.add(channelId, descriptor, state, Date.now()))
-  gateway.books.counts.opens += 1
+  const account = usable(gateway.accounting.add(channelId, descriptor, state, Date.now()))
+  gateway.accounting.counts.opens += 1
   return sent.ok ? { account, txHash: sent.value } : { account }
 }
 
@@ -91,7 +92,7 @@ export async function topUpChannel(gateway: GatewayContext, payload: TopUpPayloa
   if (!sent.ok) throw new CodeRefusal('mpp_payment_verification_failed', sent.detail)
   if (!account.topUps.has(sent.value)) {
     account.topUps.add(sent.value)
-    gateway.books.counts.topUps += 1
+    gateway.accounting.counts.topUps += 1
   }
   return { account, txHash: sent.value }
 }
@@ -116,7 +117,7 @@ function update(gateway: GatewayContext, account: Account, state: ChannelState):
   account.closeRequestedAt = state.closeRequestedAt
   if (state.deposit === 0n) {
     // Gone without our close: the payer waited out the grace period and withdrew what was not settled.
-    gateway.books.finish(account, account.settled, account.deposit - account.settled)
+    gateway.accounting.finish(account, account.settled, account.deposit - account.settled)
     throw new ProblemRefusal('session/channel-finalized')
   }
   account.deposit = state.deposit

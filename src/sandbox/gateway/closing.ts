@@ -3,7 +3,7 @@
 import type { ClosePayload } from '../../protocol/credential.js'
 import type { Hex } from '../../protocol/hex.js'
 import { readClosing, signClose } from '../../tempo/index.js'
-import type { Account } from './books.js'
+import type { Account } from './accounting.js'
 import { broadcast } from './broadcast.js'
 import { type ChannelChange, findChannel, refreshChannel } from './channels.js'
 import type { GatewayContext } from './context.js'
@@ -17,7 +17,7 @@ import { CodeRefusal, ProblemRefusal } from './refusal.js'
  */
 export async function closeChannel(gateway: GatewayContext, payload: ClosePayload): Promise<ChannelChange> {
   const account = await findForClosing(gateway, payload)
-  await gateway.books.idle(account)
+  await gateway.accounting.idle(account)
   if (BigInt(payload.cumulativeAmount) < account.spent)
     throw new CodeRefusal('mpp_payment_verification_failed', 'The voucher does not cover what was spent.')
   const txHash = await sendClose(gateway, account, payload)
@@ -28,14 +28,14 @@ export async function closeChannel(gateway: GatewayContext, payload: ClosePayloa
     account.accepted = BigInt(payload.cumulativeAmount)
     account.acceptedSignature = payload.signature
   }
-  gateway.books.finish(account, closing.settledToPayee, closing.refundedToPayer)
-  gateway.books.counts.closes += 1
+  gateway.accounting.finish(account, closing.settledToPayee, closing.refundedToPayer)
+  gateway.accounting.counts.closes += 1
   return { account, txHash }
 }
 
 /** A payer that has asked the chain to close may close here all the same: it is the faster way to the same end. */
 async function findForClosing(gateway: GatewayContext, payload: ClosePayload): Promise<Account> {
-  const known = gateway.books.find(payload.channelId)
+  const known = gateway.accounting.find(payload.channelId)
   if (known?.status === 'closed') throw new ProblemRefusal('session/channel-finalized')
   try {
     if (known !== undefined) return await refreshChannel(gateway, known)

@@ -1,9 +1,9 @@
-// What the parts of a gateway share: the chain, the accounts it acts for, its books and its present settings.
+// What the parts of a gateway share: the chain, the accounts it acts for, its accounting and its present settings.
 // Must never hold anything of a single request.
 import type { Client, LocalAccount } from 'viem'
 import type { Address } from '../../protocol/hex.js'
-import type { BookCharge, Books } from './books.js'
-import type { ChallengeDesk } from './challenges.js'
+import type { AccountedCharge, Accounting } from './accounting.js'
+import type { ChallengeStore } from './challenges.js'
 import type { Injections } from './injection.js'
 import type { KeyedMutex } from './keyed-mutex.js'
 import type { Replays } from './replays.js'
@@ -20,13 +20,13 @@ export interface GatewayContext {
   readonly operator: Address
   /** Pays the fees of close transactions, so that the payee's balance is exactly what was captured. */
   readonly sponsor: LocalAccount
-  readonly books: Books
-  readonly desk: ChallengeDesk
+  readonly accounting: Accounting
+  readonly challengeStore: ChallengeStore
   readonly channelMutex: KeyedMutex
   readonly injections: Injections
   readonly replays: Replays
   /** Told of every run that is charged. */
-  readonly charged: ((charge: BookCharge) => void) | undefined
+  readonly charged: ((charge: AccountedCharge) => void) | undefined
   readonly settings: () => GatewaySettings
   /** Host and port, the realm of every challenge. */
   readonly realm: () => string

@@ -24,7 +24,7 @@ export function readCredential(authorization: string): Credential {
 
 /** The challenge is from here, unchanged and in time. @throws {@link CodeRefusal} */
 export function requireChallenge(gateway: GatewayContext, challenge: Challenge): void {
-  const check = gateway.desk.check(challenge)
+  const check = gateway.challengeStore.check(challenge)
   if (!check.ok) throw new CodeRefusal('mpp_invalid_challenge', check.detail)
 }
 
@@ -69,7 +69,7 @@ export async function requireVoucher(
 ): Promise<void> {
   const { channelId, descriptor, signature } = voucher
   const cumulative = BigInt(voucher.cumulativeAmount)
-  const known = gateway.books.find(channelId)
+  const known = gateway.accounting.find(channelId)
   // The same bytes were verified when they came first; a bucket's voucher comes with every request.
   if (known?.accepted === cumulative && known.acceptedSignature === signature) return
   const { chainId, escrow } = gateway

@@ -1,13 +1,13 @@
-// A gateway for one payee on one chain: its routes, its books and its switches, behind one HTTP server.
+// A gateway for one payee on one chain: its routes, its accounting and its switches, behind one HTTP server.
 // Must never share state with another gateway; two on one chain know nothing of each other.
 import type { Client, LocalAccount } from 'viem'
 import type { Address } from '../../protocol/hex.js'
 import { CHANNEL_RESERVE } from '../../protocol/session-request.js'
 import { lowerCase } from '../../tempo/index.js'
 import { type AccountRoutes, createAccountRoutes } from './account-routes.js'
+import { type AccountedCharge, type Accounting, createAccounting } from './accounting.js'
 import { jsonAnswer } from './answer.js'
-import { type BookCharge, type Books, createBooks } from './books.js'
-import { createChallengeDesk } from './challenges.js'
+import { createChallengeStore } from './challenges.js'
 import type { GatewayContext } from './context.js'
 import { createInjections, type Injections } from './injection.js'
 import { createKeyedMutex } from './keyed-mutex.js'
@@ -28,12 +28,12 @@ export interface GatewayStart {
   readonly port: number
   readonly options: GatewayOptions
   readonly observe?: ((exchange: GatewayExchange) => void) | undefined
-  readonly charged?: ((charge: BookCharge) => void) | undefined
+  readonly charged?: ((charge: AccountedCharge) => void) | undefined
 }
 
 export interface Gateway {
   readonly url: string
-  readonly books: Books
+  readonly accounting: Accounting
   readonly injections: Injections
   readonly accountRoutes: AccountRoutes
   /** Changes settings from the next request on. @throws OptionError naming the option that cannot be read. */
@@ -56,8 +56,8 @@ export async function startGateway(start: GatewayStart): Promise<Gateway> {
     payee: start.payee,
     operator: lowerCase(start.operator),
     sponsor: start.sponsor,
-    books: createBooks(),
-    desk: createChallengeDesk(),
+    accounting: createAccounting(),
+    challengeStore: createChallengeStore(),
     channelMutex: createKeyedMutex(),
     injections: createInjections(),
     replays: createReplays(),
@@ -76,7 +76,7 @@ export async function startGateway(start: GatewayStart): Promise<Gateway> {
   realm = server.authority
   return {
     url: server.url,
-    books: context.books,
+    accounting: context.accounting,
     injections: context.injections,
     accountRoutes,
     configure(change) {

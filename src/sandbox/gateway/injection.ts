@@ -2,7 +2,7 @@
 // Must never change what a fault-free request does.
 import { CodeRefusal, type GatewayCode, isGatewayCode } from './refusal.js'
 
-/** The kinds of request a fault can strike. `paid` is `open` and `voucher` together. */
+/** The kinds of request a fault can hit. `paid` is `open` and `voucher` together. */
 export type InjectionTarget = 'unpaid' | 'paid' | 'open' | 'voucher' | 'topUp' | 'close'
 
 /** Where in its handling a request meets a fault. */
@@ -40,7 +40,7 @@ export interface Injections {
    */
   plan(fault: string, options?: InjectionOptions): void
   /** Throws what is planned for such a request at this stage, if anything. */
-  strike(stage: InjectionStage, action: Exclude<InjectionTarget, 'paid'>): void
+  maybeFail(stage: InjectionStage, action: Exclude<InjectionTarget, 'paid'>): void
 }
 
 interface Plan {
@@ -61,7 +61,7 @@ export function createInjections(): Injections {
       const on = options.on ?? (fault.startsWith('mpp_session_close_') ? 'close' : 'paid')
       plans.push({ fault, on, stage: stageOf(fault, on), left: options.times ?? 1 })
     },
-    strike(stage, action) {
+    maybeFail(stage, action) {
       const content = action === 'open' || action === 'voucher'
       const plan = plans.find(
         (entry) => entry.left > 0 && entry.stage === stage && (entry.on === action || (entry.on === 'paid' && content)),

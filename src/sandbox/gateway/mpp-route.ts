@@ -35,14 +35,14 @@ export async function answerMppRequest(gateway: GatewayContext, request: MppRequ
   try {
     return authorization === null ? answerUnpaid(gateway, request) : await answerPaid(gateway, request, authorization)
   } catch (error) {
-    if (authorization !== null) gateway.books.counts.rejectedCredentials += 1
+    if (authorization !== null) gateway.accounting.counts.rejectedCredentials += 1
     return refuse(gateway, request, error)
   }
 }
 
 function answerUnpaid(gateway: GatewayContext, request: MppRequest): never {
-  gateway.books.counts.unpaidSends += 1
-  gateway.injections.strike('start', 'unpaid')
+  gateway.accounting.counts.unpaidSends += 1
+  gateway.injections.maybeFail('start', 'unpaid')
   // A request without a body asks for a challenge to close or top up with; there is nothing to price.
   if (request.body.length > 0) requirePriced(readWork(request.body, gateway.settings()))
   throw new CodeRefusal('payment_required')
@@ -75,7 +75,7 @@ function readPaid(gateway: GatewayContext, request: MppRequest, authorization: s
     management = credential.payload.action === 'topUp' || credential.payload.action === 'close'
     return credential
   } finally {
-    if (!management) gateway.books.counts.paidSends += 1
+    if (!management) gateway.accounting.counts.paidSends += 1
   }
 }
 
@@ -88,7 +88,7 @@ async function manage(
   change: () => Promise<ChannelChange>,
 ): Promise<Answer> {
   requireChallenge(gateway, credential.challenge)
-  gateway.injections.strike('start', action)
+  gateway.injections.maybeFail('start', action)
   await requireDigest(credential.challenge, request.body)
   requireAllowedPayer(gateway, credential)
   requireOwnChannel(gateway, credential)
@@ -107,7 +107,7 @@ async function answerContent(
   const fingerprint = key === null ? undefined : fingerprintOf(key, authorization, request.body)
   const earlier = fingerprint === undefined ? undefined : gateway.replays.find(fingerprint)
   const answer = earlier ?? payFor(gateway, request, credential, payload)
-  if (earlier !== undefined) gateway.books.counts.replays += 1
+  if (earlier !== undefined) gateway.accounting.counts.replays += 1
   else if (fingerprint !== undefined) gateway.replays.remember(fingerprint, answer)
   return afterwards(gateway, payload.action, await answer)
 }
@@ -121,8 +121,9 @@ async function payFor(
   const { challenge } = credential
   requireChallenge(gateway, challenge)
   // Nothing was begun: the same credential is taken when it comes again.
-  gateway.injections.strike('start', payload.action)
-  if (!gateway.desk.use(challenge)) throw new CodeRefusal('mpp_invalid_challenge', 'The challenge is used up.')
+  gateway.injections.maybeFail('start', payload.action)
+  if (!gateway.challengeStore.use(challenge))
+    throw new CodeRefusal('mpp_invalid_challenge', 'The challenge is used up.')
   await requireDigest(challenge, request.body)
   requireAllowedPayer(gateway, credential)
   const work = requirePriced(readWork(request.body, gateway.settings()))
@@ -144,7 +145,7 @@ async function reserve(
   payload: OpenPayload | VoucherPayload,
   quote: bigint,
 ): Promise<ChannelChange> {
-  const { books, injections } = gateway
+  const { accounting, injections } = gateway
   const { bucket, minVoucherDelta } = gateway.settings()
   const cumulative = BigInt(payload.cumulativeAmount)
   const change: ChannelChange =
@@ -162,8 +163,8 @@ async function reserve(
     account.accepted = cumulative
     account.acceptedSignature = payload.signature
   }
-  injections.strike('reserve', payload.action)
-  if (!books.reserve(account, quote))
+  injections.maybeFail('reserve', payload.action)
+  if (!accounting.reserve(account, quote))
     throw new CodeRefusal(quote > bucket ? 'mpp_request_exceeds_voucher_bucket' : 'mpp_voucher_bucket_refresh_required')
   return change
 }
@@ -179,13 +180,13 @@ async function runReserved(
     const { latencyMs } = gateway.settings()
     if (latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, latencyMs))
     result = work.run()
-    gateway.injections.strike('commit', payload.action)
+    gateway.injections.maybeFail('commit', payload.action)
   } catch (error) {
-    gateway.books.counts.uncommittedRuns += 1
-    gateway.books.release(account, work.quote)
+    gateway.accounting.counts.uncommittedRuns += 1
+    gateway.accounting.release(account, work.quote)
     throw error
   }
-  gateway.books.commit(account, work.quote, result.cost)
+  gateway.accounting.commit(account, work.quote, result.cost)
   return result
 }
 
@@ -198,7 +199,7 @@ function requirePriced(work: Work): Work & { kind: 'priced' } {
 /** The answer may be planned to get lost on its way; what it reports has happened all the same. */
 function afterwards(gateway: GatewayContext, action: 'open' | 'voucher' | 'topUp' | 'close', answer: Answer): Answer {
   try {
-    gateway.injections.strike('answer', action)
+    gateway.injections.maybeFail('answer', action)
     return answer
   } catch (error) {
     if (error instanceof InjectedFault) return { ...answer, lost: true }
@@ -226,16 +227,16 @@ function receiptHeader(credential: Credential, { account, txHash }: ChannelChang
 
 async function refuse(gateway: GatewayContext, request: MppRequest, error: unknown): Promise<Answer> {
   if (error instanceof InjectedFault) {
-    gateway.books.reject(error.status === 'connection_lost' ? error.status : `http_${error.status}`)
+    gateway.accounting.reject(error.status === 'connection_lost' ? error.status : `http_${error.status}`)
     if (error.status === 'connection_lost') return { status: 500, headers: {}, lost: true }
     return { status: error.status, headers: error.status === 429 ? { 'retry-after': '1' } : {} }
   }
   if (error instanceof ProblemRefusal) {
-    gateway.books.reject(error.problem)
+    gateway.accounting.reject(error.problem)
     return problemAnswer(error, request.requestId, await freshChallenge(gateway, request.body))
   }
   if (!(error instanceof CodeRefusal)) throw error
-  gateway.books.reject(error.code)
+  gateway.accounting.reject(error.code)
   const headers = CODE_ANSWERS[error.code].challenge ? await freshChallenge(gateway, request.body) : {}
   return codeAnswer(error, request.requestId, headers)
 }
@@ -243,7 +244,7 @@ async function refuse(gateway: GatewayContext, request: MppRequest, error: unkno
 /** A challenge bound to the body just received. */
 async function freshChallenge(gateway: GatewayContext, body: Uint8Array): Promise<Record<string, string>> {
   const { bucket, suggestedDeposit, minVoucherDelta, challengeTtlSeconds } = gateway.settings()
-  const challenge = gateway.desk.issue({
+  const challenge = gateway.challengeStore.issue({
     realm: gateway.realm(),
     request: encodeSessionRequest({
       amount: bucket,

@@ -3,7 +3,7 @@
 
 import type { MppCode } from '../../../machines/index.js'
 import type { Policy } from '../../client/index.js'
-import type { BookCounts, GatewayOptions } from '../../sandbox/index.js'
+import type { AccountingCounts, GatewayOptions } from '../../sandbox/index.js'
 import { chat } from './requests.js'
 import type { CodeScenario, FlowRun, Stage } from './scenario.js'
 import { type Ground, setStage } from './stage.js'
@@ -15,7 +15,7 @@ export interface CodeRun {
   /** The flow that met the code. */
   readonly flow: FlowRun
   /** What the gateway has counted during the whole run. */
-  readonly counts: BookCounts
+  readonly counts: AccountingCounts
 }
 
 async function run(
@@ -27,7 +27,7 @@ async function run(
   const stage = await setStage(ground, options, policy)
   try {
     const flow = await play(stage)
-    return { flows: stage.flows, flow, counts: stage.gateway.books().counts }
+    return { flows: stage.flows, flow, counts: stage.gateway.accounting().counts }
   } finally {
     await stage.stop()
   }

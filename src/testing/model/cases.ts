@@ -220,7 +220,7 @@ function acquiringSession(context: PaymentFlowContext): readonly EventCase[] {
 function awaitingAcknowledgement(context: PaymentFlowContext): readonly EventCase[] {
   const session = sessionOf(context)
   const granted = (name: string, cause: Cause, view: SessionView): EventCase =>
-    one(`TURN_GRANTED/${name}`, cause, { type: 'TURN_GRANTED', session: view, grant: 'idle' })
+    one(`TURN_GRANTED/${name}`, cause, { type: 'TURN_GRANTED', session: view, grant: 'immediate' })
   return [
     granted('nothing-outstanding', CLIENT, session),
     granted('acknowledged', { by: 'another-process', does: 'is-acknowledged' }, { ...session, spent: session.signed }),

@@ -138,9 +138,9 @@ const RULES: Readonly<Record<string, Rule>> = {
     (context.approvedDeposit !== null &&
       !exceeds(event.type === 'OPEN_SIGNED' ? event.deposit : event.additionalDeposit, context.approvedDeposit)),
   'flows that nobody watches, which run by tables, go where XState goes': (before, { event }, after) => {
-    const taken = TABLES?.take({ state: stateName(before.value), context: before.context, done: false }, event)
+    const taken = TABLES?.transition({ state: stateName(before.value), context: before.context, done: false }, event)
     if (taken === undefined) return false
-    const { state, done, context } = taken.position
+    const { state, done, context } = taken.snapshot
     return (
       state === stateName(after.value) &&
       done === (after.status === 'done') &&

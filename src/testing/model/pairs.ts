@@ -1,5 +1,5 @@
-// Generates tours: long paths that together take every pair of consecutive recoveries.
-// Must never count a pair that no tour takes: what is known to be possible is reported beside what was taken.
+// Generates sequences: long paths that together take every pair of consecutive recoveries.
+// Must never count a pair that no sequence takes: what is known to be possible is reported beside what was taken.
 
 import { exceeds } from '../../../machines/index.js'
 import type { EventCase } from './event-case.js'
@@ -7,16 +7,16 @@ import { startOf } from './explore.js'
 import { finished, transitionsOf } from './finish.js'
 import type { FlowSnapshot } from './payment-flow-model.js'
 import { type PathPlan, planOf } from './plan.js'
-import { follow, type Leg, placeOf, RecoveryMap } from './recovery-map.js'
+import { follow, placeOf, type RecoveryEdge, RecoveryMap } from './recovery-map.js'
 import { type PairScope, pairOf, partsOf, type RecoveryPair } from './recovery-pairs.js'
-import { type Explored, type Setting, TOUR_SETTINGS } from './settings.js'
+import { type Explored, SEQUENCE_SETTINGS, type Setting } from './settings.js'
 
-/** How long a tour may be: one that leaves its path costs all that would have come after it. */
+/** How long a sequence may be: one that leaves its path costs all that would have come after it. */
 const LONGEST_TOUR = 40
 const DEAREST_TOUR = 250
-/** How many recoveries a tour may take again to get to where a new pair follows. */
+/** How many recoveries a sequence may take again to get to where a new pair follows. */
 const LONGEST_DETOUR = 3
-/** How often a tour may find that a leg of the map cannot be gone from where it really stands. */
+/** How often a sequence may find that a edge of the map cannot be gone from where it really stands. */
 const MOST_ERRORS = 10
 
 /** A flow that stands right behind a recovery, or at its start, and how it got there. */
@@ -31,34 +31,34 @@ interface Standing {
 /** A way to a pair: where its first recovery has led, and how the second follows. */
 interface Witness {
   readonly behind: Standing
-  readonly next: Leg
+  readonly next: RecoveryEdge
 }
 
-interface Tour {
+interface Sequence {
   at: Standing
   recoveries: number
   cost: number
   /** Legs that could not be gone. */
-  readonly errors: Set<Leg>
+  readonly errors: Set<RecoveryEdge>
 }
 
-/** A place that the map leads to, and by which legs. */
+/** A place that the map leads to, and by which edges. */
 interface Reached {
   readonly place: string
   readonly last: string | null
   readonly before: Reached | null
-  readonly leg: Leg | null
+  readonly edge: RecoveryEdge | null
   readonly cost: number
 }
 
-function legsTo({ before, leg }: Reached): readonly Leg[] {
-  return before === null || leg === null ? [] : [...legsTo(before), leg]
+function edgesTo({ before, edge }: Reached): readonly RecoveryEdge[] {
+  return before === null || edge === null ? [] : [...edgesTo(before), edge]
 }
 
 const NONE: ReadonlySet<string> = new Set()
 
-/** Finds the pairs that are possible in a setting, and makes tours that take them. */
-class Guide {
+/** Finds the pairs that are possible in a setting, and makes sequences that take them. */
+class Explorer {
   readonly taken = new Set<RecoveryPair>()
   readonly #map: RecoveryMap
   readonly #witnesses = new Map<RecoveryPair, Witness>()
@@ -85,11 +85,11 @@ class Guide {
     return { snapshot, place: placeOf(snapshot), cases: [], last: null }
   }
 
-  #go(from: Standing, leg: Leg): Standing | undefined {
-    const gone = follow(from.snapshot, leg)
+  #go(from: Standing, edge: RecoveryEdge): Standing | undefined {
+    const gone = follow(from.snapshot, edge)
     if (gone === undefined) return undefined
     const { snapshot } = gone
-    return { snapshot, place: placeOf(snapshot), cases: [...from.cases, ...gone.cases], last: leg.name }
+    return { snapshot, place: placeOf(snapshot), cases: [...from.cases, ...gone.cases], last: edge.name }
   }
 
   /**
@@ -103,9 +103,9 @@ class Guide {
     for (let at = 0; at <= depth + 1 && level.length > 0; at += 1) {
       const origins = at <= depth ? level : level.filter(isOverdrawn)
       level = origins.flatMap((from) =>
-        this.#map.legs(from.place, from.snapshot).flatMap((leg) => {
-          if (this.#noted.has(`${leg.name} ${leg.to}`)) return []
-          const to = this.#go(from, leg)
+        this.#map.edges(from.place, from.snapshot).flatMap((edge) => {
+          if (this.#noted.has(`${edge.name} ${edge.to}`)) return []
+          const to = this.#go(from, edge)
           if (to === undefined) return []
           this.#note(to)
           if (seen.has(to.place)) return []
@@ -122,16 +122,16 @@ class Guide {
     const arc = `${last} ${place}`
     if (last === null || this.#noted.has(arc)) return
     this.#noted.add(arc)
-    for (const next of this.#map.legs(place, snapshot)) {
+    for (const next of this.#map.edges(place, snapshot)) {
       const pair = pairOf(last, next.name)
       if (this.#witnesses.has(pair) || follow(snapshot, next) === undefined) continue
       this.#witnesses.set(pair, { behind, next })
     }
   }
 
-  /** The legs to the nearest new pair, its second recovery included; undefined when none is near. */
-  #nearest({ at, errors }: Tour): readonly Leg[] | undefined {
-    let reached: readonly Reached[] = [{ place: at.place, last: at.last, before: null, leg: null, cost: 0 }]
+  /** The edges to the nearest new pair, its second recovery included; undefined when none is near. */
+  #nearest({ at, errors }: Sequence): readonly RecoveryEdge[] | undefined {
+    let reached: readonly Reached[] = [{ place: at.place, last: at.last, before: null, edge: null, cost: 0 }]
     const seen = new Set<string>()
     for (let detour = 0; detour <= LONGEST_DETOUR; detour += 1) {
       let best: Reached | undefined
@@ -139,19 +139,19 @@ class Guide {
       for (const before of reached) {
         const { place, last } = before
         const after = last === null ? undefined : (this.#takenAfter.get(last) ?? NONE)
-        for (const leg of this.#map.known(place)) {
-          if (errors.has(leg)) continue
-          const cost = before.cost + leg.cost
-          const isNew = after !== undefined && !after.has(leg.name)
+        for (const edge of this.#map.known(place)) {
+          if (errors.has(edge)) continue
+          const cost = before.cost + edge.cost
+          const isNew = after !== undefined && !after.has(edge.name)
           if (isNew && (best === undefined || cost < best.cost)) {
-            best = { place: leg.to, last: leg.name, before, leg, cost }
+            best = { place: edge.to, last: edge.name, before, edge, cost }
           }
-          if (seen.has(leg.arc)) continue
-          seen.add(leg.arc)
-          next.push({ place: leg.to, last: leg.name, before, leg, cost })
+          if (seen.has(edge.arc)) continue
+          seen.add(edge.arc)
+          next.push({ place: edge.to, last: edge.name, before, edge, cost })
         }
       }
-      if (best !== undefined) return legsTo(best)
+      if (best !== undefined) return edgesTo(best)
       reached = next
     }
     return undefined
@@ -164,49 +164,49 @@ class Guide {
   }
 
   /** One recovery further; false when it cannot be gone from here. */
-  #step(tour: Tour, leg: Leg): boolean {
-    const to = this.#go(tour.at, leg)
+  #step(sequence: Sequence, edge: RecoveryEdge): boolean {
+    const to = this.#go(sequence.at, edge)
     if (to === undefined) return false
-    if (tour.at.last !== null) this.#take(tour.at.last, leg.name)
-    tour.at = to
-    tour.recoveries += 1
-    tour.cost += leg.cost
+    if (sequence.at.last !== null) this.#take(sequence.at.last, edge.name)
+    sequence.at = to
+    sequence.recoveries += 1
+    sequence.cost += edge.cost
     this.#note(to)
     return true
   }
 
   /** On from new pair to new pair, as long as there is one near. */
-  #wander(tour: Tour): void {
-    while (tour.recoveries < LONGEST_TOUR && tour.errors.size < MOST_ERRORS) {
-      const legs = this.#nearest(tour)
-      if (legs === undefined || tour.cost + costOf(legs) > DEAREST_TOUR) return
-      const wrong = legs.find((leg) => !this.#step(tour, leg))
-      if (wrong !== undefined) tour.errors.add(wrong)
+  #wander(sequence: Sequence): void {
+    while (sequence.recoveries < LONGEST_TOUR && sequence.errors.size < MOST_ERRORS) {
+      const edges = this.#nearest(sequence)
+      if (edges === undefined || sequence.cost + costOf(edges) > DEAREST_TOUR) return
+      const wrong = edges.find((edge) => !this.#step(sequence, edge))
+      if (wrong !== undefined) sequence.errors.add(wrong)
     }
   }
 
-  /** The tour that begins with the way to a pair. */
-  #begin({ behind, next }: Witness): Tour {
-    const tour: Tour = { at: behind, recoveries: 0, cost: 0, errors: new Set() }
-    if (!this.#step(tour, next)) throw new Error('a pair that was found cannot be taken again')
-    return tour
+  /** The sequence that begins with the way to a pair. */
+  #begin({ behind, next }: Witness): Sequence {
+    const sequence: Sequence = { at: behind, recoveries: 0, cost: 0, errors: new Set() }
+    if (!this.#step(sequence, next)) throw new Error('a pair that was found cannot be taken again')
+    return sequence
   }
 
-  #finish({ at }: Tour): PathPlan {
+  #finish({ at }: Sequence): PathPlan {
     const whole = finished(this.setting, at.cases)
     return planOf(this.setting, whole, transitionsOf(this.setting, whole))
   }
 
-  /** Tours to every pair that is known and was not taken; what they find on their way is known from then on. */
-  tours(): readonly PathPlan[] {
-    const tours: PathPlan[] = []
+  /** Sequences to every pair that is known and was not taken; what they find on their way is known from then on. */
+  sequences(): readonly PathPlan[] {
+    const sequences: PathPlan[] = []
     for (const [pair, witness] of this.#witnesses) {
       if (this.taken.has(pair)) continue
-      const tour = this.#begin(witness)
-      this.#wander(tour)
-      tours.push(this.#finish(tour))
+      const sequence = this.#begin(witness)
+      this.#wander(sequence)
+      sequences.push(this.#finish(sequence))
     }
-    return tours
+    return sequences
   }
 }
 
@@ -216,13 +216,13 @@ function isOverdrawn({ snapshot }: Standing): boolean {
   return session !== null && exceeds(session.signed, session.deposit) && session.status !== 'opening'
 }
 
-function costOf(legs: readonly Leg[]): number {
-  return legs.reduce((sum, { cost }) => sum + cost, 0)
+function costOf(edges: readonly RecoveryEdge[]): number {
+  return edges.reduce((sum, { cost }) => sum + cost, 0)
 }
 
-/** What the tours are made of and for. */
-export interface PairTours {
-  readonly tours: readonly PathPlan[]
+/** What the sequences are made of and for. */
+export interface PairSequences {
+  readonly sequences: readonly PathPlan[]
   /** Every pair that is possible in one of the settings. */
   readonly known: ReadonlySet<RecoveryPair>
 }
@@ -230,16 +230,19 @@ export interface PairTours {
 /**
  * Paths that together take every pair of consecutive recoveries. They are long: dozens of recoveries each.
  */
-export function pairTours(scope: PairScope = 'unlike', explored: readonly Explored[] = TOUR_SETTINGS): PairTours {
+export function pairSequences(
+  scope: PairScope = 'unlike',
+  explored: readonly Explored[] = SEQUENCE_SETTINGS,
+): PairSequences {
   const known = new Set<RecoveryPair>()
   const taken = new Set<RecoveryPair>()
-  const tours = explored.flatMap(({ setting, depth }) => {
-    const guide = new Guide(setting, scope, taken)
-    guide.explore(depth)
-    const made = guide.tours()
-    for (const pair of guide.known) known.add(pair)
-    for (const pair of guide.taken) taken.add(pair)
+  const sequences = explored.flatMap(({ setting, depth }) => {
+    const explorer = new Explorer(setting, scope, taken)
+    explorer.explore(depth)
+    const made = explorer.sequences()
+    for (const pair of explorer.known) known.add(pair)
+    for (const pair of explorer.taken) taken.add(pair)
     return made
   })
-  return { tours, known }
+  return { sequences, known }
 }

@@ -12,7 +12,7 @@ import { nameOf, type PairScope } from './recovery-pairs.js'
 import { arrowFor, take } from './transitions.js'
 
 /** A recovery that can come next, and the cases that lead to it, itself included, by name. */
-export interface Leg {
+export interface RecoveryEdge {
   /** Id of the recovery's arrow, and the name under which it is told from others. */
   readonly recovery: string
   readonly name: string
@@ -78,7 +78,7 @@ function unlikeCases(snapshot: FlowSnapshot, scope: PairScope): readonly EventCa
     const arrow = arrowFor(snapshot, event)
     if (arrow === undefined || arrow.target === 'failed') return false
     if (scope === 'every' || cause.by !== 'gateway' || cause.answer.carriedOut) return true
-    const key = `${arrow.likeness} ${cause.answer.challenges} ${(cause.answer.retryAfter ?? 0) > 0}`
+    const key = `${arrow.equivalence} ${cause.answer.challenges} ${(cause.answer.retryAfter ?? 0) > 0}`
     const isFirst = !seen.has(key)
     seen.add(key)
     return isFirst
@@ -86,8 +86,8 @@ function unlikeCases(snapshot: FlowSnapshot, scope: PairScope): readonly EventCa
 }
 
 /** Every recovery that can come next without another one before it, by its cheapest way to each place it leads to. */
-function legsFrom(from: FlowSnapshot, scope: PairScope): readonly Leg[] {
-  const found = new Map<string, Leg>()
+function edgesFrom(from: FlowSnapshot, scope: PairScope): readonly RecoveryEdge[] {
+  const found = new Map<string, RecoveryEdge>()
   const seen = new Set([placeOf(from)])
   const queue: { readonly snapshot: FlowSnapshot; readonly cases: readonly string[]; readonly cost: number }[] = [
     { snapshot: from, cases: [], cost: 0 },
@@ -116,14 +116,14 @@ function legsFrom(from: FlowSnapshot, scope: PairScope): readonly Leg[] {
   return [...found.values()]
 }
 
-/** A flow that has gone a leg further. */
+/** A flow that has gone a edge further. */
 export interface Gone {
   readonly snapshot: FlowSnapshot
   readonly cases: readonly EventCase[]
 }
 
-/** Goes a leg from a snapshot; undefined when it does not lead there from this very one. */
-export function follow(from: FlowSnapshot, { cases, recovery }: Leg): Gone | undefined {
+/** Goes a edge from a snapshot; undefined when it does not lead there from this very one. */
+export function follow(from: FlowSnapshot, { cases, recovery }: RecoveryEdge): Gone | undefined {
   let snapshot = from
   const followed: EventCase[] = []
   let reached: string | undefined
@@ -138,23 +138,23 @@ export function follow(from: FlowSnapshot, { cases, recovery }: Leg): Gone | und
   return reached === recovery && snapshot.status === 'active' ? { snapshot, cases: followed } : undefined
 }
 
-/** The legs that lead away from each place, worked out when they are first asked for. */
+/** The edges that lead away from each place, worked out when they are first asked for. */
 export class RecoveryMap {
-  readonly #legs = new Map<string, readonly Leg[]>()
+  readonly #edges = new Map<string, readonly RecoveryEdge[]>()
 
   constructor(private readonly scope: PairScope) {}
 
   /** @param snapshot - Any flow that stands at `place`. */
-  legs(place: string, snapshot: FlowSnapshot): readonly Leg[] {
-    const known = this.#legs.get(place)
+  edges(place: string, snapshot: FlowSnapshot): readonly RecoveryEdge[] {
+    const known = this.#edges.get(place)
     if (known !== undefined) return known
-    const legs = legsFrom(snapshot, this.scope)
-    this.#legs.set(place, legs)
-    return legs
+    const edges = edgesFrom(snapshot, this.scope)
+    this.#edges.set(place, edges)
+    return edges
   }
 
   /** The same for a place that was asked for before; none for one that was not. */
-  known(place: string): readonly Leg[] {
-    return this.#legs.get(place) ?? []
+  known(place: string): readonly RecoveryEdge[] {
+    return this.#edges.get(place) ?? []
   }
 }

@@ -19,7 +19,7 @@ const RECOVERIES = new Map(
 /** Under which name an arrow is told from others. */
 export function nameOf(id: string, scope: PairScope): string {
   const transition = RECOVERIES.get(id)
-  return scope === 'every' || transition === undefined ? id : transition.likeness
+  return scope === 'every' || transition === undefined ? id : transition.equivalence
 }
 
 /** How many recoveries are told apart: any two of them, in order, are a pair, but not every pair can be taken. */

@@ -86,7 +86,7 @@ export interface Explored {
 }
 
 /** The settings that together allow every pair of consecutive recoveries, each explored until nothing new comes of it. */
-export const TOUR_SETTINGS: readonly Explored[] = [
+export const SEQUENCE_SETTINGS: readonly Explored[] = [
   { setting: setting('tour', ROOMY, { ...RICH, retryCommitFailed: true }), depth: 1 },
   { setting: setting('tour with approval', ROOMY, { ...RICH, approval: true, retryCommitFailed: true }), depth: 0 },
   {

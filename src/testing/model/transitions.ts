@@ -26,7 +26,7 @@ export interface ModelTransition {
   /** Whether it uses up a bound. */
   readonly recovers: boolean
   /** Everything about it but its event: arrows that are alike do the same to a flow. */
-  readonly likeness: string
+  readonly equivalence: string
 }
 
 const ROOT = 'any state'
@@ -60,7 +60,7 @@ function knownOf(node: Node): readonly Known[] {
         guard,
         target,
         recovers: leadsToOf(definition) !== null,
-        likeness: `${source} [${guard ?? ''}] → ${target ?? source}: ${definition.actions.map(String).join(', ')}`,
+        equivalence: `${source} [${guard ?? ''}] → ${target ?? source}: ${definition.actions.map(String).join(', ')}`,
       }
       return { transition, definition }
     }),

@@ -8,10 +8,10 @@ import { type MppClientOptions, PATH_USD, type Policy, USDC_E } from '../../clie
 import { memoryStore } from '../../sessions/index.js'
 import { endOf, type PathPlan, type PlanStep } from '../model/plan.js'
 import { OTHER_TOKEN } from './challenge-forge.js'
-import { type Divergence, direct } from './director.js'
-import { createGates } from './gates.js'
+import { createFaultInjector } from './fault-injector.js'
 import { createOtherProcess } from './other-process.js'
 import { createPathClock } from './path-clock.js'
+import { createPlanChecker, type Divergence } from './plan-checker.js'
 import { startRpcRelay } from './rpc-relay.js'
 import type { SendKind } from './sends.js'
 import type { PathGround, PathNeeds, PathTarget } from './target.js'
@@ -121,23 +121,32 @@ async function runOn(
   /** The flow rests in a state: who acts from outside acts now. */
   function rests(step: PlanStep | undefined): void {
     clearTimeout(watchdog)
-    gates.restore()
+    faultInjector.restore()
     if (step === undefined) {
       stop()
       return
     }
-    watchdog = setTimeout(() => director.diverge(`nothing within ${stepTimeoutMs} ms`), stepTimeoutMs)
+    watchdog = setTimeout(() => planChecker.diverge(`nothing within ${stepTimeoutMs} ms`), stepTimeoutMs)
     if (step.cause.by === 'clock') clock.passes(gateway.expiry())
     if (step.cause.by === 'caller' && step.cause.sends === 'CANCEL')
       queueMicrotask(() => actor?.send({ type: 'CANCEL' }))
   }
 
-  const director = direct({ plan, onStep: rests, onDivergence: stop })
-  const clock = createPathClock(() => director.current())
+  const planChecker = createPlanChecker({ plan, onStep: rests, onDivergence: stop })
+  const clock = createPathClock(() => planChecker.current())
   const begunYet = (): boolean => actor !== undefined
-  const gates = createGates({ director, begun: begunYet, gateway, relay, store, payer, other, clock })
+  const faultInjector = createFaultInjector({
+    planChecker,
+    begun: begunYet,
+    gateway,
+    relay,
+    store,
+    payer,
+    other,
+    clock,
+  })
   const asked = (): undefined => {
-    const cause = director.current()?.cause
+    const cause = planChecker.current()?.cause
     // Answered later, as a person would, by an event.
     if (cause?.by === 'caller' && cause.sends !== 'CANCEL') {
       const { sends } = cause
@@ -146,10 +155,10 @@ async function runOn(
     return undefined
   }
   const options: MppClientOptions = {
-    account: gates.account,
+    account: faultInjector.account,
     rpcUrl: relay.url,
-    store: gates.store,
-    fetch: gates.fetch,
+    store: faultInjector.store,
+    fetch: faultInjector.fetch,
     policy: policyOf(plan, ground, asked),
     inspect: (event) => {
       if (
@@ -159,7 +168,7 @@ async function runOn(
       ) {
         actor = event.actorRef
       }
-      director.inspect(event)
+      planChecker.inspect(event)
     },
   }
   const client = clientRunning(machine, options, clock)
@@ -171,17 +180,18 @@ async function runOn(
   begun?.start()
   await stopped
   clearTimeout(watchdog)
-  gates.restore()
+  faultInjector.restore()
   actor?.stop()
   // A flow that ended gives back what it held before the ground is cleared; one that was stopped has no outcome.
   await over.catch(() => undefined)
   const ended = actor === undefined ? null : endOf(actor.getSnapshot())
-  if (JSON.stringify(ended) !== JSON.stringify(plan.ends)) director.diverge(`an end as ${JSON.stringify(ended)}`)
-  const { sends } = gates
+  if (JSON.stringify(ended) !== JSON.stringify(plan.ends)) planChecker.diverge(`an end as ${JSON.stringify(ended)}`)
+  const { sends } = faultInjector
   const contents = sends.filter(({ kind }) => kind !== 'topUp' && kind !== 'close')
-  if (new Set(contents.map(({ bodyDigest }) => bodyDigest)).size > 1) director.diverge('the bytes of the body changed')
-  const divergence = director.divergence() ?? null
-  return { ok: divergence === null, divergence, taken: director.taken(), sends: sends.map(({ kind }) => kind) }
+  if (new Set(contents.map(({ bodyDigest }) => bodyDigest)).size > 1)
+    planChecker.diverge('the bytes of the body changed')
+  const divergence = planChecker.divergence() ?? null
+  return { ok: divergence === null, divergence, taken: planChecker.taken(), sends: sends.map(({ kind }) => kind) }
 }
 
 /** A promise and what fulfils it (`Promise.withResolvers`, which Node 20 has not). */

@@ -5,11 +5,11 @@ import { type LocalAccount, toHex } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import type { ChannelDescriptor, Hex } from '../../../src/protocol/index.js'
 import {
-  type ChannelPlace,
+  type ChannelScope,
   channelKey,
   createLedger,
-  keyBeside,
   type SessionStore,
+  secondaryKey,
 } from '../../../src/sessions/index.js'
 import { computeChannelId, lowerCase, signVoucher, ZERO_ADDRESS } from '../../../src/tempo/index.js'
 import { CHAIN_ID, ESCROW, PAYEE, ROUTE, TOKEN } from './terms.js'
@@ -24,7 +24,7 @@ export interface PreparedChannel {
   readonly account: LocalAccount
   readonly channelId: Hex
   readonly descriptor: ChannelDescriptor
-  readonly place: ChannelPlace
+  readonly place: ChannelScope
 }
 
 /** A payer whose key nobody else has. */
@@ -39,7 +39,7 @@ export async function openInStore(
   cumulative = 1_000_000n,
 ): Promise<PreparedChannel> {
   const payer = lowerCase(account.address)
-  const place: ChannelPlace = {
+  const place: ChannelScope = {
     chainId: CHAIN_ID,
     escrow: ESCROW,
     payer,
@@ -91,7 +91,7 @@ export async function addChannels(store: SessionStore, own: PreparedChannel, cha
     const place = isBeside ? own.place : { ...own.place, payee: toHex(at, { size: 20 }) }
     const descriptor = { ...own.descriptor, payee: place.payee, salt: toHex(at, { size: 32 }) }
     const channelId = computeChannelId(descriptor, place)
-    const key = isBeside ? keyBeside(channelKey(place), channelId) : channelKey(place)
+    const key = isBeside ? secondaryKey(channelKey(place), channelId) : channelKey(place)
     await store.update(key, () => ({ ...record, key, place, session: { ...record.session, channelId, descriptor } }))
   }
 }

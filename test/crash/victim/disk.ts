@@ -1,4 +1,4 @@
-// A file layer that fails as disks do when the power goes: torn drafts, names that come back, files that are half there.
+// A file layer that fails as disks do when the power goes: torn temporary files, names that come back, files that are half there.
 // Must never write anything but what the store asked for, or the first half of it.
 
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'

@@ -5,14 +5,14 @@ import type { LocalAccount } from 'viem'
 import { type SessionStore, StoreError } from '../../sessions/index.js'
 import type { GatewayAnswer } from '../model/causes.js'
 import type { PlanStep } from '../model/plan.js'
-import type { Director } from './director.js'
 import type { OtherProcess } from './other-process.js'
 import type { PathClock } from './path-clock.js'
+import type { PlanChecker } from './plan-checker.js'
 import type { RpcRelay } from './rpc-relay.js'
 import type { ScriptedGateway } from './scripted-gateway.js'
 import { lookAt, type SeenSend } from './sends.js'
 
-export interface Gates {
+export interface FaultInjector {
   /** What the flow has sent, in order. */
   readonly sends: readonly SeenSend[]
   readonly fetch: typeof fetch
@@ -22,8 +22,8 @@ export interface Gates {
   restore(): void
 }
 
-export interface GateOptions {
-  readonly director: Director
+export interface FaultInjectorOptions {
+  readonly planChecker: PlanChecker
   /** Whether the flow has begun: nothing happens before. */
   readonly begun: () => boolean
   readonly gateway: ScriptedGateway
@@ -62,7 +62,16 @@ export function fittingAnswer(answer: GatewayAnswer, after: readonly PlanStep[])
   return { ...answer, receipt, challenge: cause.is, shortLived: until.some((step) => step.cause.by === 'clock') }
 }
 
-export function createGates({ director, begun, gateway, relay, store, payer, other, clock }: GateOptions): Gates {
+export function createFaultInjector({
+  planChecker,
+  begun,
+  gateway,
+  relay,
+  store,
+  payer,
+  other,
+  clock,
+}: FaultInjectorOptions): FaultInjector {
   /** What a step wants to have done is done once, before anything else of that step. */
   const done = new WeakMap<PlanStep, Promise<void>>()
   let isDown = false
@@ -81,7 +90,7 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
 
   /** Before the ledger is asked. @throws what the plan wants the store to throw. */
   async function beforeStore(): Promise<void> {
-    const step = begun() ? director.current() : undefined
+    const step = begun() ? planChecker.current() : undefined
     if (step === undefined) return
     const { cause } = step
     if (cause.by === 'store') {
@@ -95,7 +104,7 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
   /** @param isPlanned whether the answer of the step is for this send */
   async function beforeSend(signal: AbortSignal | null | undefined, isPlanned: boolean): Promise<void> {
     await comingBack
-    const [step, ...after] = director.ahead()
+    const [step, ...after] = planChecker.ahead()
     if (step === undefined) return
     const { cause } = step
     if (!isPlanned && (cause.by === 'gateway' || (cause.by === 'connection' && cause.is === 'broken'))) return
@@ -106,7 +115,7 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
       await gateway.goDown()
     } else if (cause.by === 'caller') await never(signal)
     else {
-      director.diverge('a request was sent')
+      planChecker.diverge('a request was sent')
       await never(signal)
     }
   }
@@ -116,7 +125,7 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
     sends,
     async fetch(input, init) {
       const seen = await lookAt(init)
-      const isPlanned = !asksForBodylessChallenge(director.current(), seen)
+      const isPlanned = !asksForBodylessChallenge(planChecker.current(), seen)
       await beforeSend(init?.signal, isPlanned)
       if (isPlanned) sends.push(seen)
       return fetch(input, init)
@@ -141,7 +150,7 @@ export function createGates({ director, begun, gateway, relay, store, payer, oth
       },
     },
     account: refusing(payer, () => {
-      const cause = director.current()?.cause
+      const cause = planChecker.current()?.cause
       return cause?.by === 'wallet' && cause.is === 'refusing'
     }),
     restore() {

@@ -1,4 +1,4 @@
-// The gateway's books: for every channel what was deposited, accepted, reserved, spent, and how it ended.
+// the gateway's accounting: for every channel what was deposited, accepted, reserved, spent, and how it ended.
 // Must never let spent and reserved together pass what the payer has authorised.
 import type { ChannelDescriptor } from '../../protocol/descriptor.js'
 import type { Address, Hex } from '../../protocol/hex.js'
@@ -28,8 +28,8 @@ export interface Account {
   readonly topUps: Set<Hex>
 }
 
-/** A channel as `books()` shows it. Amounts are base units as decimal strings. */
-export interface BookChannel {
+/** A channel as `accounting()` shows it. Amounts are base units as decimal strings. */
+export interface AccountedChannel {
   readonly channelId: Hex
   readonly payer: Address
   readonly deposit: string
@@ -41,7 +41,7 @@ export interface BookChannel {
 }
 
 /** One run that was charged. */
-export interface BookCharge {
+export interface AccountedCharge {
   readonly channelId: Hex
   /** The request that was answered for it, byte for byte. */
   readonly body: Uint8Array
@@ -49,7 +49,7 @@ export interface BookCharge {
   readonly cost: bigint
 }
 
-export interface BookCounts {
+export interface AccountingCounts {
   /** Requests without a credential. */
   unpaidSends: number
   /** Requests with a credential for content, whatever became of them. */
@@ -68,8 +68,8 @@ export interface BookCounts {
   replays: number
 }
 
-export interface Books {
-  readonly counts: BookCounts
+export interface Accounting {
+  readonly counts: AccountingCounts
   find(channelId: Hex): Account | undefined
   add(channelId: Hex, descriptor: ChannelDescriptor, state: ChannelState, readAt: number): Account
   /** Puts `quote` aside out of what is accepted and neither spent nor reserved. False when it does not fit. */
@@ -85,14 +85,14 @@ export interface Books {
   reject(code: string): void
   /** Makes every channel be read from the chain again before it is relied upon. */
   distrust(): void
-  view(): { channels: BookChannel[]; counts: BookCounts; rejections: Record<string, number> }
+  view(): { channels: AccountedChannel[]; counts: AccountingCounts; rejections: Record<string, number> }
 }
 
-export function createBooks(): Books {
+export function createAccounting(): Accounting {
   const accounts = new Map<Hex, Account>()
   const rejections = new Map<string, number>()
   const waiting = new Map<Account, (() => void)[]>()
-  const counts: BookCounts = {
+  const counts: AccountingCounts = {
     unpaidSends: 0,
     paidSends: 0,
     opens: 0,
@@ -176,7 +176,7 @@ export function createBooks(): Books {
   }
 }
 
-function show(account: Account): BookChannel {
+function show(account: Account): AccountedChannel {
   return {
     channelId: account.channelId,
     payer: account.descriptor.payer,

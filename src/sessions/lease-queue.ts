@@ -1,9 +1,9 @@
-// Takes, keeps and gives back the lease of a channel, in order of asking.
+// Acquires, renews and releases the lease of a channel, first come first served.
 // Must never let two flows of this process hold the lease of one channel at once.
 
 import { type Lease, type SessionStore, StoreError } from './store.js'
 
-/** A lease in use. It renews itself until it is given back. */
+/** A lease in use. It renews itself until it is released. */
 export interface HeldLease {
   readonly key: string
   /** The lease as a store update wants it, with its fencing token. */
@@ -16,9 +16,9 @@ export interface LeaseOptions {
   readonly timeoutMs: number
 }
 
-export interface LeaseDesk {
+export interface LeaseQueue {
   /** Whether somebody in this process holds the lease of `key` or waits for it. */
-  hasLine(key: string): boolean
+  hasQueue(key: string): boolean
   /**
    * Waits for the lease of `key`, first come first served within this process.
    *
@@ -32,18 +32,18 @@ export interface LeaseDesk {
 /** How often a waiter looks by itself, in case a store cannot tell it of changes made by other processes. */
 const LOOK_AGAIN_MS = 100
 
-export interface LeaseDeskOptions {
+export interface LeaseQueueOptions {
   readonly store: SessionStore
   readonly holder: string
   readonly ttlMs: number
   readonly now: () => number
 }
 
-export function createLeaseDesk({ store, holder, ttlMs, now }: LeaseDeskOptions): LeaseDesk {
-  /** The last one in line, by key; each waits for the one before. */
-  const lines = new Map<string, Promise<void>>()
+export function createLeaseQueue({ store, holder, ttlMs, now }: LeaseQueueOptions): LeaseQueue {
+  /** The tail of the queue, by key; each waits for the one before. */
+  const queues = new Map<string, Promise<void>>()
 
-  const change: LeaseDesk['change'] = (key, atMostMs, signal) =>
+  const change: LeaseQueue['change'] = (key, atMostMs, signal) =>
     new Promise((resolve) => {
       const done = (): void => {
         clearTimeout(timer)
@@ -80,7 +80,7 @@ export function createLeaseDesk({ store, holder, ttlMs, now }: LeaseDeskOptions)
         (renewed) => {
           if (renewed !== undefined && !given) lease = renewed
         },
-        // A lease that cannot be renewed runs out; the next write is refused by its fencing token.
+        // A lease that cannot be renewed expires; the next write is refused by its fencing token.
         () => undefined,
       )
     }, ttlMs / 3)
@@ -103,18 +103,18 @@ export function createLeaseDesk({ store, holder, ttlMs, now }: LeaseDeskOptions)
 
   return {
     change,
-    hasLine: (key) => lines.has(key),
+    hasQueue: (key) => queues.has(key),
     async acquire(key, { signal, timeoutMs }) {
       const deadline = now() + timeoutMs
-      const before = lines.get(key) ?? Promise.resolve()
+      const before = queues.get(key) ?? Promise.resolve()
       let leave = (): void => undefined
       const turn = new Promise<void>((resolve) => {
         leave = resolve
       })
-      const line = before.then(() => turn)
-      lines.set(key, line)
-      void line.then(() => {
-        if (lines.get(key) === line) lines.delete(key)
+      const queue = before.then(() => turn)
+      queues.set(key, queue)
+      void queue.then(() => {
+        if (queues.get(key) === queue) queues.delete(key)
       })
       try {
         await inTime(before, deadline - now(), signal)

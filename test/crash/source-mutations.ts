@@ -16,7 +16,7 @@ export interface Edit {
 /** What must be noticed: one of the sums, or anything else that is not as it must be. */
 export type Catch = Exclude<keyof Sums, 'points'> | 'problems'
 
-export interface Sabotage {
+export interface SourceMutation {
   readonly name: string
   readonly edits: readonly Edit[]
   /** The case in which it does harm: an operation, and a point in the words of the table. */
@@ -42,7 +42,7 @@ function forgetful(kept) {
 }
 `
 
-export const SABOTAGES: readonly Sabotage[] = [
+export const SOURCE_MUTATIONS: readonly SourceMutation[] = [
   {
     name: 'an open is sent before it is stored',
     edits: [
@@ -53,8 +53,8 @@ export const SABOTAGES: readonly Sabotage[] = [
       },
       {
         file: 'src/sessions/ledger.ts',
-        find: '  const flights = createFlights()',
-        replace: '  const store = forgetful(kept)\n  const flights = createFlights()',
+        find: '  const inFlight = createInFlightRequests()',
+        replace: '  const store = forgetful(kept)\n  const inFlight = createInFlightRequests()',
       },
     ],
     at: ['open', 'after send of open'],
@@ -149,9 +149,9 @@ export const SABOTAGES: readonly Sabotage[] = [
     edits: [
       {
         file: 'src/sessions/file-store.ts',
-        find: '      await file.write(fileText(key, after))\n      await file.close()\n      placed = await layer.rename(at(draft), at(recordFile(stem)))\n',
+        find: '      await file.write(fileText(key, after))\n      await file.close()\n      placed = await layer.rename(at(temporary), at(recordFile(stem)))\n',
         replace:
-          '      placed = await layer.rename(at(draft), at(recordFile(stem)))\n      await file.write(fileText(key, after))\n      await file.close()\n',
+          '      placed = await layer.rename(at(temporary), at(recordFile(stem)))\n      await file.write(fileText(key, after))\n      await file.close()\n',
       },
     ],
     at: ['voucher', 'write 2 of the disk is torn'],

@@ -8,24 +8,24 @@ const CELL = 200_000n
 const MOST_CELLS = 40n
 
 /** The bar's three parts, to be painted differently. */
-export interface Meter {
+export interface Bar {
   readonly spent: string
   readonly authorised: string
   readonly deposited: string
 }
 
-export const METER_MARKS = { spent: '█', authorised: '▒', deposited: '░' } as const
+export const BAR_MARKS = { spent: '█', authorised: '▒', deposited: '░' } as const
 
 /** The parts of a bar for a channel. Their length is that of the deposit; halves are rounded down. */
-export function meter({ spent, signed, deposit }: ChannelFigures): Meter {
+export function barOf({ spent, signed, deposit }: ChannelFigures): Bar {
   const cells = (amount: string): number => {
     const count = BigInt(amount) / CELL
     return Number(count < MOST_CELLS ? count : MOST_CELLS)
   }
   const [first, second, third] = [cells(spent), cells(signed), cells(deposit)]
   return {
-    spent: METER_MARKS.spent.repeat(first),
-    authorised: METER_MARKS.authorised.repeat(Math.max(0, second - first)),
-    deposited: METER_MARKS.deposited.repeat(Math.max(0, third - Math.max(first, second))),
+    spent: BAR_MARKS.spent.repeat(first),
+    authorised: BAR_MARKS.authorised.repeat(Math.max(0, second - first)),
+    deposited: BAR_MARKS.deposited.repeat(Math.max(0, third - Math.max(first, second))),
   }
 }

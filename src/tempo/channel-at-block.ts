@@ -17,7 +17,7 @@ export interface SeenBlock {
 }
 
 /** A channel as of one block. */
-export interface ChannelSighting extends ChannelState, SeenBlock {}
+export interface ChannelAtBlock extends ChannelState, SeenBlock {}
 
 /** Channels asked for in one call. */
 const AT_ONCE = 100
@@ -55,10 +55,10 @@ export async function readNewestBlock(
  * @throws {@link ChainFailure} `behind` when the node is behind `notBefore`, the block in which the channel was last seen;
  * `implausible` when what it says cannot be.
  */
-export async function sightChannel(
+export async function readChannelAtBlock(
   client: Client,
   p: Reference & { readonly channelId: Hex; readonly escrow: Address; readonly notBefore?: number | null },
-): Promise<ChannelSighting> {
+): Promise<ChannelAtBlock> {
   return lookAgain(async () => {
     const seen = await readNewestBlock(client, p)
     const state = await readContract(client, {
@@ -78,13 +78,13 @@ export async function sightChannel(
 }
 
 /** @throws ChainFailure `implausible` for a state that no channel can have. */
-function consistent(sighting: ChannelSighting): ChannelSighting {
-  const { deposit, settled, closeRequestedAt, blockTime } = sighting
+function consistent(atBlock: ChannelAtBlock): ChannelAtBlock {
+  const { deposit, settled, closeRequestedAt, blockTime } = atBlock
   if (deposit > 0n && settled > deposit)
     throw new ChainFailure('implausible', 'it says that more of a channel was settled than was deposited')
   if (closeRequestedAt > blockTime)
     throw new ChainFailure('implausible', 'it says that a close was requested later than in its newest block')
-  return sighting
+  return atBlock
 }
 
 async function lookAgain<T>(look: () => Promise<T>): Promise<T> {
@@ -104,13 +104,13 @@ async function lookAgain<T>(look: () => Promise<T>): Promise<T> {
  *
  * @throws {@link ChainFailure}
  */
-export async function sightChannels(
+export async function readChannelsAtBlock(
   client: Client,
   p: Reference & { readonly channelIds: readonly Hex[]; readonly escrow: Address },
-): Promise<readonly ChannelSighting[]> {
+): Promise<readonly ChannelAtBlock[]> {
   return lookAgain(async () => {
     const seen = await readNewestBlock(client, p)
-    const sightings: ChannelSighting[] = []
+    const atBlocks: ChannelAtBlock[] = []
     for (let at = 0; at < p.channelIds.length; at += AT_ONCE) {
       const states = await readContract(client, {
         address: lowerCase(p.escrow),
@@ -120,8 +120,8 @@ export async function sightChannels(
         blockNumber: BigInt(seen.block),
       })
       for (const { deposit, settled, closeRequestedAt } of states)
-        sightings.push(consistent({ deposit, settled, closeRequestedAt, ...seen }))
+        atBlocks.push(consistent({ deposit, settled, closeRequestedAt, ...seen }))
     }
-    return sightings
+    return atBlocks
   })
 }

@@ -1,18 +1,17 @@
-// Counts the paid requests of each channel that are outstanding in this process, and lets waiters in as they come back.
-// Must never hold money state: it only says who may go next, and when.
+// The paid requests of each channel that are in flight in this process. Waiters are admitted as requests come back.
 
 /**
  * How a waiter was let in:
- * - `idle`: there was nothing to wait for;
- * - `freed`: an outstanding request came back and made room;
- * - `quiet`: all of them came back, and the waiter is the only one under way.
+ * - `immediate`: there was nothing to wait for;
+ * - `capacity`: an outstanding request came back and made room;
+ * - `drained`: all of them came back, and the waiter is the only one under way.
  */
-export type TurnGrant = 'idle' | 'freed' | 'quiet'
+export type TurnGrant = 'immediate' | 'capacity' | 'drained'
 
-/** A paid request under way, from its permission to go until its answer was dealt with. */
-export interface Slot {
-  /** Ends it, once. A refused request makes no room for another one. */
-  land(accepted: boolean): void
+/** Counts one paid request as in flight, from before it is sent until its answer was dealt with. */
+export interface Permit {
+  /** Once; further calls do nothing. A refused request makes no room for another one. */
+  release(accepted: boolean): void
 }
 
 export interface WaitOptions {
@@ -20,30 +19,30 @@ export interface WaitOptions {
   readonly timeoutMs: number
 }
 
-export interface Flights {
+export interface InFlightRequests {
   /** A paid request goes at once. */
-  enter(key: string): Slot
+  acquireNow(key: string): Permit
   /**
-   * Waits in line until an outstanding request of `key` came back and `ready` says that it helps. The slot is the
-   * waiter's own from then on, so that those behind it wait for it.
+   * Queues until an outstanding request of `key` came back and `ready` says that it helps. The permit is held from then
+   * on, so that those behind it wait for it.
    *
    * @throws FlightTimeout when it took too long; the signal's reason when it was aborted.
    */
-  turn(
+  acquire(
     key: string,
     options: WaitOptions & { readonly ready: () => Promise<boolean> },
-  ): Promise<{ readonly grant: TurnGrant; readonly slot: Slot }>
+  ): Promise<{ readonly grant: TurnGrant; readonly permit: Permit }>
   /** How many paid requests of `key` are under way. */
   outstanding(key: string): number
   /** How many wait for their turn. */
   waiting(key: string): number
   /** Waits until no paid request of `key` is under way; false when it took too long. */
-  quiet(key: string, options: WaitOptions): Promise<boolean>
+  drained(key: string, options: WaitOptions): Promise<boolean>
 }
 
 /** Nothing came back in time. */
-export class FlightTimeout extends Error {
-  override readonly name = 'FlightTimeout'
+export class InFlightTimeout extends Error {
+  override readonly name = 'InFlightTimeout'
 }
 
 interface Waiter {
@@ -58,32 +57,32 @@ interface Channel {
   credits: number
   /** Accepted answers since the last refusal: when all that were under way came back well, one more is let in. */
   successes: number
-  /** Grows with each landing, so that a look at the line knows when it is out of date. */
-  landings: number
+  /** Grows with each release, so that a look at the queue knows when it is out of date. */
+  releases: number
   admitting: boolean
   readonly waiters: Waiter[]
   readonly listeners: Set<() => void>
 }
 
 /** There is one for each paid request under way. */
-class OwnSlot implements Slot {
+class OwnPermit implements Permit {
   readonly #channel: Channel
-  readonly #landed: (channel: Channel, accepted: boolean) => void
-  #over = false
+  readonly #released: (channel: Channel, accepted: boolean) => void
+  #isReleased = false
 
-  constructor(channel: Channel, landed: (channel: Channel, accepted: boolean) => void) {
+  constructor(channel: Channel, onRelease: (channel: Channel, accepted: boolean) => void) {
     this.#channel = channel
-    this.#landed = landed
+    this.#released = onRelease
   }
 
-  land(accepted: boolean): void {
-    if (this.#over) return
-    this.#over = true
-    this.#landed(this.#channel, accepted)
+  release(accepted: boolean): void {
+    if (this.#isReleased) return
+    this.#isReleased = true
+    this.#released(this.#channel, accepted)
   }
 }
 
-export function createFlights(): Flights {
+export function createInFlightRequests(): InFlightRequests {
   const channels = new Map<string, Channel>()
 
   function channelOf(key: string): Channel {
@@ -94,7 +93,7 @@ export function createFlights(): Flights {
       outstanding: 0,
       credits: 0,
       successes: 0,
-      landings: 0,
+      releases: 0,
       admitting: false,
       waiters: [],
       listeners: new Set<() => void>(),
@@ -108,14 +107,14 @@ export function createFlights(): Flights {
     if (idle && channels.get(channel.key) === channel) channels.delete(channel.key)
   }
 
-  function slotOf(channel: Channel): Slot {
+  function permitOf(channel: Channel): Permit {
     channel.outstanding += 1
-    return new OwnSlot(channel, landed)
+    return new OwnPermit(channel, released)
   }
 
-  function landed(channel: Channel, accepted: boolean): void {
+  function released(channel: Channel, accepted: boolean): void {
     channel.outstanding -= 1
-    channel.landings += 1
+    channel.releases += 1
     if (accepted) {
       channel.successes += 1
       channel.credits += 1
@@ -132,7 +131,7 @@ export function createFlights(): Flights {
     for (const listener of [...channel.listeners]) listener()
   }
 
-  /** Lets in the head of the line while there is room; when nobody is under way, the head goes in any case. */
+  /** Admits the head of the queue while there is room; when nobody is under way, the head goes in any case. */
   async function admit(channel: Channel): Promise<void> {
     if (channel.admitting) return
     channel.admitting = true
@@ -141,21 +140,21 @@ export function createFlights(): Flights {
         if (channel.outstanding === 0) {
           channel.waiters.shift()
           channel.credits = 0
-          head.grant('quiet')
+          head.grant('drained')
           continue
         }
         if (channel.credits <= 0) return
-        const seen = channel.landings
+        const seen = channel.releases
         const ready = await head.ready()
         if (channel.waiters[0] !== head) continue
         if (!ready) {
           // More came back while the head was looked at: what it saw is out of date.
-          if (channel.outstanding === 0 || channel.landings !== seen) continue
+          if (channel.outstanding === 0 || channel.releases !== seen) continue
           return
         }
         channel.waiters.shift()
         channel.credits -= 1
-        head.grant('freed')
+        head.grant('capacity')
       }
       channel.credits = 0
     } finally {
@@ -164,13 +163,13 @@ export function createFlights(): Flights {
   }
 
   return {
-    enter: (key) => slotOf(channelOf(key)),
+    acquireNow: (key) => permitOf(channelOf(key)),
     outstanding: (key) => channels.get(key)?.outstanding ?? 0,
     waiting: (key) => channels.get(key)?.waiters.length ?? 0,
-    turn(key, { ready, signal, timeoutMs }) {
+    acquire(key, { ready, signal, timeoutMs }) {
       const channel = channelOf(key)
       if (channel.outstanding === 0 && channel.waiters.length === 0) {
-        return Promise.resolve({ grant: 'idle', slot: slotOf(channel) })
+        return Promise.resolve({ grant: 'immediate', permit: permitOf(channel) })
       }
       return new Promise((resolve, reject) => {
         const stop = (): void => {
@@ -179,21 +178,21 @@ export function createFlights(): Flights {
         }
         const leave = (reason: unknown): void => {
           stop()
-          const place = channel.waiters.indexOf(waiter)
-          if (place >= 0) channel.waiters.splice(place, 1)
+          const position = channel.waiters.indexOf(waiter)
+          if (position >= 0) channel.waiters.splice(position, 1)
           forget(channel)
           reject(reason)
         }
         const abort = (): void => leave(signal.reason)
         const late = (): void =>
-          leave(new FlightTimeout('outstanding requests of this channel did not come back in time'))
+          leave(new InFlightTimeout('outstanding requests of this channel did not come back in time'))
         const timer = setTimeout(late, timeoutMs)
         const waiter: Waiter = {
           // A waiter that cannot be looked at is let in: its own planning will say what is wrong.
           ready: () => ready().catch(() => true),
           grant: (grant) => {
             stop()
-            resolve({ grant, slot: slotOf(channel) })
+            resolve({ grant, permit: permitOf(channel) })
           },
         }
         channel.waiters.push(waiter)
@@ -201,15 +200,15 @@ export function createFlights(): Flights {
         if (signal.aborted) abort()
       })
     },
-    quiet(key, { signal, timeoutMs }) {
+    drained(key, { signal, timeoutMs }) {
       const channel = channelOf(key)
       return new Promise((resolve) => {
-        const finish = (quiet: boolean): void => {
+        const finish = (drained: boolean): void => {
           clearTimeout(timer)
           signal.removeEventListener('abort', giveUp)
           channel.listeners.delete(look)
           forget(channel)
-          resolve(quiet)
+          resolve(drained)
         }
         const giveUp = (): void => finish(false)
         const look = (): void => {

@@ -10,17 +10,17 @@ export interface Milestone {
   readonly flows: number
 }
 
-export interface Crowd {
+export interface Aggregate {
   /** Notes a step. Returns the milestones that are complete with it. */
   note(transition: TransitionReport): Milestone | null
-  /** Points that only some flows have come to, for when the crowd is over. */
+  /** Points that only some flows have come to, for when all are over. */
   rest(): readonly Milestone[]
   /** How many flows are in which state now: `paying 12, succeeded 8`. */
   whereabouts(): string
 }
 
 /** @param notable tells whether a step is worth a milestone, by a name; null when it is not. */
-export function createCrowd(flows: number, notable: (transition: TransitionReport) => string | null): Crowd {
+export function createAggregate(flows: number, notable: (transition: TransitionReport) => string | null): Aggregate {
   const places = new Map<number, string>()
   const visits = new Map<string, number>()
   const points = new Map<string, Milestone>()

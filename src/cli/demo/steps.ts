@@ -1,9 +1,9 @@
-// The story that the demo tells: what is asked for in each act, and why it is worth watching.
+// The steps of the demo: what is asked for in each, and why it is worth watching.
 // Must never inject a fault: every refusal in it has its real cause.
 
-import type { ActName } from './reports.js'
+import type { StepName } from './reports.js'
 
-/** What the sandbox's gateway charges in the story, and what its payer allows. Token amounts. */
+/** What the sandbox's gateway charges in the scenario, and what its payer allows. Token amounts. */
 export const TERMS = {
   pricePerToken: '0.0002',
   bucket: '1',
@@ -11,8 +11,8 @@ export const TERMS = {
   maxDeposit: '6',
 } as const
 
-export interface Act {
-  readonly act: ActName
+export interface Step {
+  readonly act: StepName
   readonly title: string
   readonly why: string
   /** Tokens that each request uses; 1,000 of them cost 0.20. */
@@ -21,8 +21,8 @@ export interface Act {
   readonly together: boolean
 }
 
-/** The acts in which requests are paid for. Each begins where the one before has left the channel. */
-export const ACTS: readonly Act[] = [
+/** The steps in which requests are paid for. Each begins where the one before has left the channel. */
+export const STEPS: readonly Step[] = [
   {
     act: 'open',
     title: 'Open',
@@ -61,7 +61,7 @@ export const ACTS: readonly Act[] = [
 ]
 
 /** The last act: nothing is asked for, the channel is closed. */
-export const CLOSE: Act = {
+export const CLOSE: Step = {
   act: 'close',
   title: 'Close',
   why: 'The payee takes what was spent. The rest of the deposit goes back to the payer, on the chain.',

@@ -14,7 +14,7 @@ export interface Divergence {
   readonly happened: string
 }
 
-export interface Director {
+export interface PlanChecker {
   /** Give it to the client: it sees every step of the flow. */
   readonly inspect: (event: InspectionEvent) => void
   /** The step whose event is due; undefined after the last one and after a divergence. */
@@ -28,7 +28,7 @@ export interface Director {
   taken(): number
 }
 
-export interface DirectorOptions {
+export interface PlanCheckerOptions {
   readonly plan: PathPlan
   /** Called when a step has been taken as planned; the flow rests in the next state. */
   readonly onStep: (next: PlanStep | undefined) => void
@@ -48,7 +48,7 @@ function isRoot(event: InspectionEvent): boolean {
   return 'sessionId' in event.actorRef && event.actorRef.sessionId === event.rootId
 }
 
-export function direct({ plan, onStep, onDivergence }: DirectorOptions): Director {
+export function createPlanChecker({ plan, onStep, onDivergence }: PlanCheckerOptions): PlanChecker {
   const trace: TraceStep[] = []
   const note = traceInto(trace)
   let at = 0

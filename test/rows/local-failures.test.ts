@@ -52,7 +52,7 @@ const SECRET = 'SECRET-WORDS-OF-THE-WALLET'
 const shown = (outcome: Parameters<typeof failureOf>[0]) =>
   `${JSON.stringify(outcome)} ${describeFailure(failureOf(outcome))}`
 
-describe.concurrent('local twins: deposit_too_low', () => {
+describe.concurrent('local failures: deposit_too_low', () => {
   it('deposit_too_low → top-up without asking the gateway, then the same bytes', async () => {
     const here = await ground({ sandbox: { suggestedDeposit: '1' } })
     // A voucher above the deposit, as it is left behind by a client that signed without looking.
@@ -86,7 +86,7 @@ describe.concurrent('local twins: deposit_too_low', () => {
     expect(cumulatives(here.sends())).toEqual(['1500000'])
     expectIdenticalRequests(here.sends())
     expect(here.signed() - before).toBe(1)
-    expect(here.gateway.books().channels).toMatchObject([{ deposit: '2000000', accepted: '1500000' }])
+    expect(here.gateway.accounting().channels).toMatchObject([{ deposit: '2000000', accepted: '1500000' }])
     expect(outcome.authorised).toMatchObject({ deposit: '1000000', vouchersSigned: 0, cumulative: '1500000' })
   })
 
@@ -108,7 +108,7 @@ describe.concurrent('local twins: deposit_too_low', () => {
   })
 })
 
-describe.concurrent('local twins: what is refused before anything is signed', () => {
+describe.concurrent('local failures: what is refused before anything is signed', () => {
   it('wallet_balance_insufficient → terminal: a poor account signs nothing', async () => {
     const gateway = await stage.gateway()
     const poor = counted(privateKeyToAccount(generatePrivateKey()))
@@ -195,7 +195,7 @@ describe.concurrent('local twins: what is refused before anything is signed', ()
   })
 })
 
-describe.concurrent('local twins: challenges', () => {
+describe.concurrent('local failures: challenges', () => {
   const challenge = (parameters: string) => ({ 'www-authenticate': `Payment id="x", realm="r", ${parameters}` })
   const V1 = Buffer.from(
     JSON.stringify({
@@ -290,7 +290,7 @@ describe.concurrent('local twins: challenges', () => {
   })
 })
 
-describe.concurrent('local twins: signing_failed', () => {
+describe.concurrent('local failures: signing_failed', () => {
   const refuse = async (): Promise<never> => {
     throw Object.assign(new Error(`${SECRET}: refused by its owner`), { cause: SECRET, shortMessage: SECRET })
   }
@@ -338,7 +338,7 @@ describe.concurrent('local twins: signing_failed', () => {
   })
 })
 
-describe.concurrent('local twins: outcome_unknown', () => {
+describe.concurrent('local failures: outcome_unknown', () => {
   it('outcome_unknown → terminal, whether the request was carried out or not; it says what it authorised', async () => {
     for (const fault of ['connection_lost', 'answer_lost'] as const) {
       const here = await ground()
@@ -351,12 +351,14 @@ describe.concurrent('local twins: outcome_unknown', () => {
       })
       expect(failure.retryable).toBe(false)
       expect(kinds(here.sends())).toEqual(['unpaid', 'voucher'])
-      expect(here.gateway.books().channels).toMatchObject([{ spent: fault === 'answer_lost' ? '200000' : '100000' }])
+      expect(here.gateway.accounting().channels).toMatchObject([
+        { spent: fault === 'answer_lost' ? '200000' : '100000' },
+      ])
     }
   })
 })
 
-describe.concurrent('local twins: cancelled', () => {
+describe.concurrent('local failures: cancelled', () => {
   /** Starts a flow, waits until it is in a state and something is under way there, cancels it, and gives its end. */
   async function cancelIn(
     mpp: MppClient,
@@ -643,7 +645,7 @@ describe.concurrent('local twins: cancelled', () => {
   })
 })
 
-describe.concurrent('local twins: chain_unavailable', () => {
+describe.concurrent('local failures: chain_unavailable', () => {
   it('chain_unavailable at an open → asks again, 4 times, then it fails; nothing is signed', async () => {
     const rpc = await relay()
     const here = await ground({ spend: 0, rpcUrl: rpc.url })

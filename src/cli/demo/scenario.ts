@@ -1,15 +1,15 @@
-// Plays the acts: sends real requests, one by one or together, and reports what each came to.
+// Runs the scenario: sends real requests, one by one or together, and reports what each came to.
 // Must never change what a flow does: it asks, watches and adds up.
 
 import { type CloseOutcome, describeFailure, type MppClient, type PaymentOutcome } from '../../client/index.js'
 import type { TransitionWatch } from '../transitions.js'
-import { ACTS, type Act, CLOSE } from './acts.js'
 import type { ApprovalRule } from './approvals.js'
-import type { ActName, ActTally, ChannelFigures, OutcomeReport, Reporter } from './reports.js'
+import type { ChannelFigures, OutcomeReport, Reporter, StepName, StepTally } from './reports.js'
 import { chatRequest, tokensUsed } from './requests.js'
+import { CLOSE, STEPS, type Step } from './steps.js'
 
-/** What the story is played with. */
-export interface Stage {
+/** What the scenario runs with. */
+export interface Environment {
   readonly mpp: MppClient
   readonly url: string
   /** Base units. */
@@ -18,12 +18,12 @@ export interface Stage {
   readonly watch: TransitionWatch
   readonly rule: ApprovalRule
   /** Told when an act begins. */
-  readonly enter: (act: ActName) => void
+  readonly enter: (act: StepName) => void
 }
 
-/** How the story went. */
+/** How the scenario went. */
 export interface Played {
-  readonly acts: readonly ActTally[]
+  readonly steps: readonly StepTally[]
   /** What the close settled and refunded; null when nothing was closed. */
   readonly settlement: { readonly settled: string; readonly refunded: string } | null
   /** What went wrong, in words that are safe to print. */
@@ -38,21 +38,24 @@ interface Paid {
 const NO_CHANNEL: ChannelFigures = { deposit: '0', signed: '0', spent: '0' }
 
 /** Plays every act. After a request that failed it goes on to the close, so that the deposit comes back all the same. */
-export async function play(stage: Stage): Promise<Played> {
-  const acts: ActTally[] = []
+export async function play(stage: Environment): Promise<Played> {
+  const steps: StepTally[] = []
   const failures: string[] = []
-  for (const act of ACTS) {
+  for (const act of STEPS) {
     const played = await playAct(stage, act)
-    acts.push(played.tally)
+    steps.push(played.tally)
     failures.push(...played.failures)
     if (failures.length > 0) break
   }
   const close = await playClose(stage)
   if (close?.status === 'failed') failures.push(`close: ${describeFailure(close.failure)}`)
-  return { acts, settlement: close?.status === 'closed' ? close.settlement : null, failures }
+  return { steps, settlement: close?.status === 'closed' ? close.settlement : null, failures }
 }
 
-async function playAct(stage: Stage, act: Act): Promise<{ readonly tally: ActTally; readonly failures: string[] }> {
+async function playAct(
+  stage: Environment,
+  act: Step,
+): Promise<{ readonly tally: StepTally; readonly failures: string[] }> {
   const { report, rule } = stage
   begin(stage, act)
   const before = await channelFigures(stage.mpp)
@@ -77,12 +80,12 @@ async function playAct(stage: Stage, act: Act): Promise<{ readonly tally: ActTal
   return { tally, failures: paid.flatMap(failureOf) }
 }
 
-function begin({ report, enter }: Stage, { act, title, why, requests, together }: Act): void {
+function begin({ report, enter }: Environment, { act, title, why, requests, together }: Step): void {
   enter(act)
   report({ type: 'act', act, title, why, requests: requests.length, together })
 }
 
-async function pay({ mpp, url, watch, pricePerToken }: Stage, { act }: Act, tokens: number): Promise<Paid> {
+async function pay({ mpp, url, watch, pricePerToken }: Environment, { act }: Step, tokens: number): Promise<Paid> {
   const flow = watch.newestFlow() + 1
   const outcome = await mpp.pay(url, chatRequest(flow, tokens))
   const used = outcome.status === 'succeeded' ? await tokensUsed(outcome.response) : null
@@ -118,7 +121,12 @@ function failureOf({ outcome, report }: Paid): string[] {
   return [`request ${report.flow}: ${why}`]
 }
 
-function tallyOf({ act, title }: Act, paid: readonly Paid[], before: ChannelFigures, after: ChannelFigures): ActTally {
+function tallyOf(
+  { act, title }: Step,
+  paid: readonly Paid[],
+  before: ChannelFigures,
+  after: ChannelFigures,
+): StepTally {
   const reports = paid.map(({ report }) => report)
   const sum = (figure: (report: Paid['report']) => number): number =>
     reports.reduce((total, report) => total + figure(report), 0)
@@ -137,7 +145,7 @@ function tallyOf({ act, title }: Act, paid: readonly Paid[], before: ChannelFigu
   }
 }
 
-async function playClose(stage: Stage): Promise<CloseOutcome | null> {
+async function playClose(stage: Environment): Promise<CloseOutcome | null> {
   const [session] = await stage.mpp.sessions.list()
   if (session === undefined) return null
   begin(stage, CLOSE)

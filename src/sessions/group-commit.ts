@@ -1,4 +1,4 @@
-// Lets the steps of one key run one after the other, and writes once for all that came while the last write was under way.
+// Group commit: the steps of one key run one after the other, and those that came during a write share the next one.
 // Must never tell a caller that a step was done before it is written for good.
 
 import type { ChannelState, Moment, Step } from './channel-state.js'
@@ -14,10 +14,10 @@ export type Transact = (
   apply: (state: ChannelState, moment: Moment) => ChannelState,
 ) => Promise<void>
 
-/** Runs a step of a key in its turn. It depends on what is kept under `others`, too. */
-export type TakeTurn = <T>(key: string, step: Step<T>, others?: readonly string[]) => Promise<T>
+/** Runs a step of a key after those before it. It depends on what is kept under `others`, too. */
+export type GroupCommit = <T>(key: string, step: Step<T>, others?: readonly string[]) => Promise<T>
 
-interface Waiting {
+interface QueuedStep {
   readonly others: readonly string[]
   /** Runs the step; remembers its result or what it threw. */
   run(state: ChannelState, moment: Moment): ChannelState
@@ -27,45 +27,45 @@ interface Waiting {
 }
 
 /** The steps that come while a write is under way share the next one: hundreds of flows cost a few writes. */
-export function createTurns(transact: Transact): TakeTurn {
-  const lines = new Map<string, Waiting[]>()
+export function createGroupCommit(transact: Transact): GroupCommit {
+  const queues = new Map<string, QueuedStep[]>()
 
-  async function serve(key: string, line: Waiting[]): Promise<void> {
-    while (line.length > 0) {
-      const batch = line.splice(0)
+  async function serve(key: string, queue: QueuedStep[]): Promise<void> {
+    while (queue.length > 0) {
+      const batch = queue.splice(0)
       try {
-        const others = new Set(batch.flatMap((waiting) => waiting.others))
+        const others = new Set(batch.flatMap((queued) => queued.others))
         others.delete(key)
         await transact(key, [...others], (state, moment) =>
-          batch.reduce((current, waiting) => waiting.run(current, moment), state),
+          batch.reduce((current, queued) => queued.run(current, moment), state),
         )
-        for (const waiting of batch) waiting.settle()
+        for (const queued of batch) queued.settle()
       } catch (error) {
-        for (const waiting of batch) waiting.fail(error)
+        for (const queued of batch) queued.fail(error)
       }
     }
-    lines.delete(key)
+    queues.delete(key)
   }
 
   return (key, step, others = []) =>
     new Promise((resolve, reject) => {
-      const waiting = waitingFor(step, others, resolve, reject)
-      const line = lines.get(key)
-      if (line !== undefined) line.push(waiting)
+      const queued = queuedStep(step, others, resolve, reject)
+      const queue = queues.get(key)
+      if (queue !== undefined) queue.push(queued)
       else {
-        const started = [waiting]
-        lines.set(key, started)
+        const started = [queued]
+        queues.set(key, started)
         void serve(key, started)
       }
     })
 }
 
-function waitingFor<T>(
+function queuedStep<T>(
   step: Step<T>,
   others: readonly string[],
   resolve: (result: T) => void,
   reject: (error: unknown) => void,
-): Waiting {
+): QueuedStep {
   let answer = (): void => reject(new Error('a store resolved without running the step'))
   return {
     others,
