@@ -125,7 +125,9 @@ const RULES: Readonly<Record<string, Rule>> = {
     stateName(after.value) !== 'paying' || (after.context.challenge !== null && after.context.unreadChallenges === 0),
   'a challenge that has expired, or is for another body, is not answered': (_, { event }, after) =>
     (event.type !== 'CHALLENGE_EXPIRED' && event.type !== 'DIGEST_MISMATCH') ||
-    ['requesting', 'failed'].includes(stateName(after.value)),
+    ['requesting', 'failed'].includes(stateName(after.value)) ||
+    // Another one is asked for once the wait is over that the first one came with.
+    (stateName(after.value) === 'backingOff' && after.context.afterBackoff === 'requesting'),
   'no second open is signed while one may be included': (before, { event }) =>
     event.type !== 'OPEN_SIGNED' || before.context.session?.status !== 'opening',
   'a flow funds one channel in place of another at most as often as it may': ({ context }, { event }) =>
