@@ -51,7 +51,7 @@ const ASK_ANEW_WHEN_TOLD = [
   {
     guard: 'withinBoundAskedToWait',
     target: '#paymentFlow.backingOff',
-    actions: ['count', 'backOffToRequesting'],
+    actions: ['count', 'countWait', 'backOffToRequesting'],
     meta: to.reChallenge,
   },
   ...ASK_ANEW,

@@ -24,7 +24,7 @@ const reChallenge = [
   {
     guard: 'withinBoundToldToWait',
     target: BACKING_OFF,
-    actions: ['count', 'noteAnswer', 'backOffToRequesting'],
+    actions: ['count', 'countWait', 'noteAnswer', 'backOffToRequesting'],
     meta: to.reChallenge,
   },
   { guard: 'withinBound', target: REQUESTING, reenter: true, actions: ['count', 'noteAnswer'], meta: to.reChallenge },
@@ -41,7 +41,7 @@ const refreshVoucher = [
   {
     guard: 'withinBoundToldToWait',
     target: BACKING_OFF,
-    actions: ['count', 'demandVoucher', 'noteAnswer', 'backOffToRequesting'],
+    actions: ['count', 'countWait', 'demandVoucher', 'noteAnswer', 'backOffToRequesting'],
     meta: to.voucherRefresh,
   },
   {
@@ -64,7 +64,7 @@ const topUp = [
   {
     guard: 'withinBoundToldToWait',
     target: BACKING_OFF,
-    actions: ['count', 'demandDeposit', 'noteAnswer', 'backOffToRequesting'],
+    actions: ['count', 'countWait', 'demandDeposit', 'noteAnswer', 'backOffToRequesting'],
     meta: to.topUp,
   },
   {

@@ -112,13 +112,17 @@ export const paymentFlowSetup = setup({
       withinBound(context, event) && 'challengesOffered' in event && event.challengesOffered > 0,
     /** The answer says when to come back, and has nothing to go on with: it is asked anew then, not before. */
     withinBoundToldToWait: ({ context, event }) =>
-      withinBound(context, event) && 'retryAfterMs' in event && (event.retryAfterMs ?? 0) > 0,
+      withinBound(context, event) &&
+      'retryAfterMs' in event &&
+      (event.retryAfterMs ?? 0) > 0 &&
+      update.recoveriesLeft(context, 'RETRY_AFTER') > 0,
     challenged: ({ event }) => 'challengesOffered' in event && event.challengesOffered > 0,
     /** The answer asks for a payment, whatever else it says (402, and a challenge). */
     asksForPayment: ({ event }) => 'challengesOffered' in event && event.status === 402 && event.challengesOffered > 0,
     /** The answer that brought the challenge says when to come back (`Retry-After`), and that was not waited for yet. */
     askedToWait: ({ context }) => update.isAskedToWait(context),
-    withinBoundAskedToWait: ({ context, event }) => update.isAskedToWait(context) && withinBound(context, event),
+    withinBoundAskedToWait: ({ context, event }) =>
+      update.isAskedToWait(context) && withinBound(context, event) && update.recoveriesLeft(context, 'RETRY_AFTER') > 0,
     withinBoundOnChannel: ({ context, event }) => withinBound(context, event) && context.challenge !== null,
     anotherChallengeOffered: ({ context, event }) =>
       'challengesOffered' in event && event.challengesOffered > 1 && (context.counts[event.type] ?? 0) === 0,
@@ -167,6 +171,7 @@ export const paymentFlowSetup = setup({
   },
   actions: {
     count: assign(({ context, event }) => update.count(context, event)),
+    countWait: assign(({ context }) => update.countAs(context, 'RETRY_AFTER')),
     noteAnswer: assign(({ context, event }) => update.noteAnswer(context, event)),
     noteOffer: assign(({ context, event }) => update.noteOffer(context, event)),
     noteChallenge: assign(({ context, event }) => update.noteChallenge(context, event)),

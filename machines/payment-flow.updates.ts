@@ -136,7 +136,11 @@ const REFUSES_LOWER_VOUCHER: ReadonlySet<string> = new Set(['mpp_payment_verific
 
 /** Counts one recovery. */
 export function count(context: PaymentFlowContext, event: PaymentFlowEvent): Change {
-  const name = recoveryName(event)
+  return countAs(context, recoveryName(event))
+}
+
+/** Counts one more of a name: what a server may ask to wait for is bounded by the flow, whichever codes it says it with. */
+export function countAs(context: PaymentFlowContext, name: string): Change {
   return { counts: { ...context.counts, [name]: (context.counts[name] ?? 0) + 1 } }
 }
 

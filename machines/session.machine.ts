@@ -96,6 +96,8 @@ const session = setup({
     /** Deposits only grow while a channel is open. */
     depositGrows: ({ context, event }) =>
       (event.type === 'TOP_UP_CONFIRMED' || event.type === 'DEPOSIT_SEEN') && !exceeds(context.deposit, event.deposit),
+    /** Whatever is vouched for, the deposit covers what is signed; only the paid send may find that it does not. */
+    resetCovers: ({ context, event }) => event.type === 'DEPOSIT_RESET' && !exceeds(context.signed, event.deposit),
     /** A receipt counts only if it claims no more than was signed. */
     receiptWithinSigned: ({ context, event }) =>
       event.type === 'RECEIPT_ACCEPTED' &&
@@ -151,6 +153,7 @@ const session = setup({
         : {},
     ),
     forgetSeenBlock: assign({ seenAtBlock: null }),
+    resetDeposit: assign(({ event }) => (event.type === 'DEPOSIT_RESET' ? { deposit: event.deposit } : {})),
     forgetOpen: assign(({ context }) => ({
       ...ABSENT_SESSION,
       reservations: carriedOver(context.reservations, '0'),
@@ -261,7 +264,8 @@ const acknowledgements = {
 }
 
 /**
- * One channel, from nothing to its settled end. Amounts in its context only grow while the channel lives.
+ * One channel, from nothing to its settled end. Amounts in its context only grow while the channel lives, but for a deposit
+ * that a person resets.
  *
  * @example
  * ```ts
@@ -304,6 +308,7 @@ export const sessionMachine = session.createMachine({
         VOUCHER_SIGNED: { guard: 'voucherGrowsWithinDeposit', actions: 'recordVoucher' },
         TOP_UP_SIGNED: { target: 'toppingUp', actions: 'recordTopUp' },
         DEPOSIT_SEEN: { guard: 'depositGrows', actions: ['recordDeposit', 'recordSeenBlock'] },
+        DEPOSIT_RESET: { guard: 'resetCovers', actions: 'resetDeposit' },
         CLOSE_SIGNED: { guard: 'closesAtSigned', target: 'closing', actions: 'recordClose' },
         CLOSE_CONFIRMED: { target: 'closed', actions: 'recordSettlement' },
         REQUEST_CLOSE_SIGNED: { target: 'closeRequested', actions: 'recordForcedStep' },

@@ -108,6 +108,8 @@ export type SessionEvent =
   | { readonly type: 'TOP_UP_DROPPED' }
   /** The block in which the channel was last seen was a lie of a node: a person vouches for another node. */
   | { readonly type: 'SEEN_BLOCK_RESET' }
+  /** The deposit was a node's lie, or is that of an older chain: a person vouches for a node that shows less. */
+  | { readonly type: 'DEPOSIT_RESET'; readonly deposit: Amount }
   | (Seen & { readonly type: 'DEPOSIT_SEEN'; readonly deposit: Amount; readonly settled: Amount })
   | {
       readonly type: 'RESERVED'

@@ -15,6 +15,7 @@ const OPTIONS = {
   allowedChains: '--allow-chain',
   allowedTokens: '--allow-token',
   allowedPayees: '--allow-payee',
+  allowedOperators: '--allow-operator',
   allowedEscrows: '--allow-escrow',
   authenticatedOrigins: '--authenticated-origin',
 } as const satisfies Readonly<Partial<Record<keyof Policy, string>>> & Readonly<Record<LimitName, string>>
@@ -56,7 +57,7 @@ const ADVICE: Readonly<Partial<Record<FailureCode, string>>> = {
   'session/signer-mismatch': `Use the --voucher-key-file that opened the channel, or close it ("${CLOSE}") and pay again to open another.`,
   wallet_balance_insufficient: 'Send tokens to the payer address, or lower --max-deposit.',
   policy_denied:
-    'Check what the challenge asks for with --dry-run; allow it with --allow-origin, --allow-chain, --allow-token, --allow-payee or --allow-escrow only if you trust it.',
+    'Check what the challenge asks for with --dry-run; allow it with --allow-origin, --allow-chain, --allow-token, --allow-payee, --allow-operator or --allow-escrow only if you trust it.',
   limit_exceeded:
     'Raise the limit (--max-deposit, --max-cumulative, --max-total-deposit, --max-exposure or --max-fee) if you accept the cost, or send a smaller request.',
   signing_failed: 'Check the key of --key-file, and of --voucher-key-file if there is one.',

@@ -41,6 +41,7 @@ function withPolicy(command: Command): Command {
     .option('--allow-chain <id>', 'may be paid on; repeat for more (default: 4217 and 42431)', repeated)
     .option('--allow-token <address>', 'may be paid in; repeat for more (default: USDC.e and pathUSD)', repeated)
     .option('--allow-payee <address>', 'may be paid; repeat for more (default: any)', repeated)
+    .option('--allow-operator <address>', 'may act for a payee; repeat for more (default: any)', repeated)
     .option('--allow-escrow <address>', 'may hold deposits; repeat for more (default: the channel reserve)', repeated)
     .option('--authenticated-origin <origin>', 'gets your own Authorization header; repeat for more', repeated)
 }

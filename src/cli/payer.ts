@@ -30,6 +30,7 @@ export const policyOptions = z.object({
   allowChain: texts,
   allowToken: texts,
   allowPayee: texts,
+  allowOperator: texts,
   allowEscrow: texts,
   authenticatedOrigin: texts,
 })
@@ -57,7 +58,7 @@ export async function needPayer(options: z.infer<typeof payerOptions>): Promise<
 /** The policy that the options say; whatever they do not say is left to its default. */
 export function policyOf(options: z.infer<typeof policyOptions>): Policy {
   const { maxDeposit, maxTotalDeposit, maxCumulative, maxExposure, maxFee } = options
-  const { allowOrigin, allowChain, allowToken, allowPayee, allowEscrow, authenticatedOrigin } = options
+  const { allowOrigin, allowChain, allowToken, allowPayee, allowOperator, allowEscrow, authenticatedOrigin } = options
   return {
     ...(maxDeposit !== undefined && { maxDeposit }),
     ...(maxTotalDeposit !== undefined && { maxTotalDeposit }),
@@ -68,6 +69,7 @@ export function policyOf(options: z.infer<typeof policyOptions>): Policy {
     ...(allowChain !== undefined && { allowedChains: allowChain.map(chainId) }),
     ...(allowToken !== undefined && { allowedTokens: allowToken }),
     ...(allowPayee !== undefined && { allowedPayees: allowPayee }),
+    ...(allowOperator !== undefined && { allowedOperators: allowOperator }),
     ...(allowEscrow !== undefined && { allowedEscrows: allowEscrow }),
     ...(authenticatedOrigin !== undefined && {
       authenticatedOrigins: authenticatedOrigin.map(originFor('--authenticated-origin')),

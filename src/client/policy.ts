@@ -23,7 +23,7 @@ import {
   wholeNumber,
 } from '../options/index.js'
 import { type Address, CHANNEL_RESERVE } from '../protocol/index.js'
-import { DEFAULT_MAX_FEE } from '../tempo/index.js'
+import { DEFAULT_MAX_FEE, ZERO_ADDRESS } from '../tempo/index.js'
 
 /** TIP-20 tokens have six decimals. Amounts in a policy are written in tokens, or as a bigint in base units. */
 export const TOKEN_DECIMALS = 6
@@ -99,6 +99,12 @@ export interface Policy {
   readonly allowedTokens?: readonly string[]
   /** Payee addresses. Default: any. */
   readonly allowedPayees?: readonly string[]
+  /**
+   * Operators that a challenge may name: addresses that act for the payee on the channel. A challenge that names none is
+   * allowed in any case. A payee gets another channel with each operator, so that without this list `allowedPayees` does not
+   * bound how many there are. Default: any.
+   */
+  readonly allowedOperators?: readonly string[]
   /** Escrow addresses. Default: the canonical channel reserve. */
   readonly allowedEscrows?: readonly string[]
   /** How often a flow may take a recovery, by its code or its event: whole numbers. Defaults are in CODE_FACTS. */
@@ -132,6 +138,7 @@ export interface ResolvedPolicy {
   readonly allowedChains: ReadonlySet<number>
   readonly allowedTokens: ReadonlySet<string>
   readonly allowedPayees: ReadonlySet<string> | null
+  readonly allowedOperators: ReadonlySet<string> | null
   readonly allowedEscrows: ReadonlySet<string>
   readonly timeouts: Timeouts
   readonly approve: Policy['approve']
@@ -192,6 +199,7 @@ const policySchema = optionsOf({
   allowedChains: listOf(chainId, 'chain ids').optional(),
   allowedTokens: addresses,
   allowedPayees: addresses,
+  allowedOperators: addresses,
   allowedEscrows: addresses,
   attempts: optionsOf(Object.fromEntries(BOUNDED.map((name) => [name, often]))).optional(),
   timeouts: optionsOf(timeouts).optional(),
@@ -208,7 +216,7 @@ const policySchema = optionsOf({
  */
 export function resolvePolicy(policy: Policy = {}): ResolvedPolicy {
   const read = readOptions(policySchema, policy, ['policy'])
-  const { maxCumulative, maxTotalDeposit, allowedOrigins, allowedPayees } = read
+  const { maxCumulative, maxTotalDeposit, allowedOrigins, allowedPayees, allowedOperators } = read
   return {
     limits: {
       maxDeposit: (read.maxDeposit ?? DEFAULT_MAX_DEPOSIT).toString(),
@@ -226,6 +234,7 @@ export function resolvePolicy(policy: Policy = {}): ResolvedPolicy {
     allowedChains: new Set(read.allowedChains ?? [TEMPO_MAINNET, TEMPO_TESTNET]),
     allowedTokens: new Set(read.allowedTokens ?? [USDC_E, PATH_USD]),
     allowedPayees: allowedPayees === undefined ? null : new Set(allowedPayees),
+    allowedOperators: allowedOperators === undefined ? null : new Set([ZERO_ADDRESS, ...allowedOperators]),
     allowedEscrows: new Set(read.allowedEscrows ?? [CHANNEL_RESERVE]),
     timeouts: read.timeouts ?? TIMEOUTS,
     approve: read.approve,
@@ -239,14 +248,21 @@ export interface ChannelTerms {
   readonly escrow: string
   readonly token: string
   readonly payee: string
+  readonly operator: string
 }
 
 /** Why nothing may be signed for a channel of these terms, or null. Addresses in lower case. */
-export function refuseChannel(policy: ResolvedPolicy, { chainId, escrow, token, payee }: ChannelTerms): string | null {
+export function refuseChannel(
+  policy: ResolvedPolicy,
+  { chainId, escrow, token, payee, operator }: ChannelTerms,
+): string | null {
   if (!policy.allowedChains.has(chainId)) return `chain ${chainId} is not in allowedChains`
   if (!policy.allowedEscrows.has(escrow)) return `escrow ${escrow} is not in allowedEscrows`
   if (!policy.allowedTokens.has(token)) return `token ${token} is not in allowedTokens`
   if (policy.allowedPayees !== null && !policy.allowedPayees.has(payee)) return `payee ${payee} is not in allowedPayees`
+  if (policy.allowedOperators !== null && !policy.allowedOperators.has(operator)) {
+    return `operator ${operator} is not in allowedOperators`
+  }
   return null
 }
 

@@ -1,11 +1,12 @@
 // What a person's word for a node undoes: what other nodes have lied into a record.
-// Must never lessen an amount, nor forget a deposit that was signed for: only which nodes are believed, and what is waited for.
+// Must never forget what was signed for: no amount shrinks but a deposit that this node does not show, and never below that.
 
 import type { PendingOperation, SessionEvent } from '../../machines/index.js'
-import { amountOf } from '../../machines/index.js'
+import { amountOf, exceeds, max } from '../../machines/index.js'
 import { channelKey, type HeldLease, isEnded, isSecondary, type SessionRecord } from '../sessions/index.js'
-import { ChainFailure, readNewestBlock, type SeenBlock, timeOf } from '../tempo/index.js'
-import type { Runtime } from './runtime.js'
+import { ChainFailure, readChannelAtBlock, readNewestBlock, type SeenBlock, timeOf } from '../tempo/index.js'
+import { channelOf } from './effects/credential.js'
+import { type Runtime, referenceFor } from './runtime.js'
 
 /** A node that is further behind than this has not caught up, and cannot be vouched for. */
 const CAUGHT_UP_SECONDS = 60
@@ -36,8 +37,8 @@ const DROPS: Readonly<Record<PendingOperation['kind'], (SessionEvent['type'] & `
 }
 
 /**
- * Undoes what only a lie can have brought into a record: a last sighting that is ahead of the node, and a transaction
- * whose time is over much later than any that an honest clock lets be signed.
+ * Undoes what only a lie can have brought into a record: a last sighting that is ahead of the node, a deposit that is
+ * larger than the node shows, and a transaction whose time is over much later than any that an honest clock lets be signed.
  *
  * @throws ChainFailure `behind` when the node has not caught up with this machine's clock.
  */
@@ -60,6 +61,8 @@ export async function undoLies(
     )
     await runtime.clock.pause(NEXT_BLOCK_MS, signal)
   }
+  const reset = await resetDeposit(runtime, key, lease)
+  if (reset !== null) notes.push(reset)
   const { pending } = session
   if (pending === null || (pending.validBefore ?? 0) <= newest.blockTime + LONGEST_WAIT_SECONDS)
     return { notes, secondary: null }
@@ -83,6 +86,28 @@ export async function undoLies(
     `its open can be included shortly before ${until} only: it is kept apart, its deposit of ${moves} counts in maxTotalDeposit until then, and another channel may be opened`,
   )
   return { notes, secondary: await runtime.ledger.makeOpenSecondary(key, place, lease) }
+}
+
+/**
+ * A deposit that is larger than the chain's would stop every top-up. What was signed for stays covered here: the gateway
+ * refuses what the chain does not cover, and a top-up makes it true.
+ *
+ * @returns what was done, in words; null when there was nothing to do.
+ */
+async function resetDeposit(runtime: Runtime, key: string, lease: HeldLease): Promise<string | null> {
+  const record = await runtime.ledger.read(key)
+  if (record?.status !== 'open') return null
+  const { place, session } = record
+  const { channelId } = channelOf(record)
+  const where = { channelId, escrow: place.escrow, notBefore: session.seenAtBlock, ...referenceFor(runtime, record) }
+  const atBlock = await readChannelAtBlock(await runtime.clientFor(place.chainId), where)
+  const shown = atBlock.deposit.toString()
+  const deposit = max(shown, session.signed)
+  // One that is not there at all has ended, which is looked into next.
+  if (atBlock.deposit === 0n || !exceeds(session.deposit, deposit)) return null
+  await runtime.ledger.apply(key, place, { type: 'DEPOSIT_RESET', deposit }, { lease })
+  const [believed, real] = [amountOf(session.deposit, place.token), amountOf(shown, place.token)]
+  return `its deposit was believed to be ${believed}, the node shows ${real}: that was reset`
 }
 
 function holdCaughtUp({ clock }: Runtime, { blockTime }: SeenBlock): void {

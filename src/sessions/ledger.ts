@@ -55,6 +55,7 @@ const LEASED: ReadonlySet<SessionEvent['type']> = new Set([
   'WITHDRAWN',
   'CHANNEL_GONE',
   'SEEN_BLOCK_RESET',
+  'DEPOSIT_RESET',
 ])
 
 /** What a change may carry besides its event. */

@@ -19,7 +19,7 @@ function namesOf(command: Command, path = ''): [string, string][] {
 const PAYER = '--store --key-file --voucher-key-file --rpc-url'
 const POLICY =
   '--max-deposit --max-total-deposit --max-cumulative --max-exposure --max-fee ' +
-  '--allow-origin --allow-chain --allow-token --allow-payee --allow-escrow --authenticated-origin'
+  '--allow-origin --allow-chain --allow-token --allow-payee --allow-operator --allow-escrow --authenticated-origin'
 
 describe('the program', () => {
   const program = createProgram(() => undefined)

@@ -330,6 +330,21 @@ describe.concurrent('a new channel for every request', () => {
     expect(spoils).toMatchObject({ gained: 0n, lost: 0n, deposited: 0n, signatures: 0 })
   })
 
+  it('for another operator each time, where operators are named: nothing, but with none', async () => {
+    const policy = { allowedOperators: ['0x00000000000000000000000000000000000000aa'] }
+    const operators = wandering(another[1]?.[1] ?? never())
+    const spoils = await attack(stage, operators, { requests: 3, policy })
+    expect(spoils.codes).toEqual(['policy_denied', 'policy_denied', 'policy_denied'])
+    expect(failureOf(spoils.outcomes[0] ?? never()).detail).toMatch(/^operator 0x0+1 is not in allowedOperators$/)
+    expect(spoils).toMatchObject({ gained: 0n, lost: 0n, deposited: 0n, signatures: 0 })
+    const none = await attack(
+      stage,
+      wandering(() => ({})),
+      { policy },
+    )
+    expect(none.codes).toEqual([200])
+  })
+
   it('for another payee each time, with no total limit: the exposure for every request that the caller sends', async () => {
     const spoils = await attack(stage, wandering(another[0]?.[1] ?? never()), { requests: 4 })
     expect(spoils.codes).toEqual([200, 200, 200, 200])

@@ -110,6 +110,32 @@ describe('a block number that is a thousand million too high', () => {
   })
 })
 
+describe('a deposit that is larger than it is', () => {
+  it('stops top-ups until a node that the caller trusts has reset it; then the channel is paid with again', async () => {
+    const gateway = await stage.gateway({ suggestedDeposit: '1' })
+    const [account, store, node] = [stage.payer(), journal(), await liar()]
+    const policy = { maxDeposit: '5' }
+    const misled = stage.client(account, { store, rpcUrl: node.url, policy })
+    node.lies({ channel: (truth) => (truth.deposit === 0n ? truth : { ...truth, deposit: 5_000_000n }) })
+    await paySome(misled, gateway.chat, 1, () => chat(4_000))
+    const mpp = honest(account, store, policy)
+    // The voucher passes the true deposit; its gateway says so, and no room is believed to be left for a top-up.
+    const refused = await mpp.pay(gateway.chat, chat(4_000))
+    expect(refused).toMatchObject({ status: 'failed', failure: { code: 'limit_exceeded', limit: 'maxDeposit' } })
+    expect(await recover(mpp)).toMatchObject([{ found: 'funded', action: 'none', detail: null }])
+    const [told] = await recover(mpp, { trustNode: true })
+    expect(told).toMatchObject({ found: 'funded', status: 'open' })
+    expect(told?.detail).toMatch(/believed to be 5\.00 pathUSD, the node shows 1\.00 pathUSD: that was reset/)
+    expect(lastIn(store, 'open').session).toMatchObject({ deposit: '2000000', signed: '2000000' })
+    await paySome(mpp, gateway.chat, 1, () => chat(4_000))
+    expect(gateway.accounting().channels).toMatchObject([{ deposit: '2000000' }])
+    const [channel] = await mpp.sessions.list()
+    expect(channel).toMatchObject({ status: 'open', deposit: '2000000' })
+    expect(await close(mpp, channel?.channelId ?? '')).toMatchObject({ settled: '1600000', refunded: '400000' })
+    expect(await stage.balance(account.address)).toBe(FUNDS - 1_600_000n)
+  })
+})
+
 describe('a block time that is a thousand million seconds ahead', () => {
   it('is signed for by nobody, and both times are named', async () => {
     const gateway = await stage.gateway()

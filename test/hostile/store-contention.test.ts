@@ -3,10 +3,10 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import type { LocalAccount } from 'viem'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { MppClient, Policy } from '../../src/index.js'
+import { childProgram } from '../child-program.js'
 import { chat, failureOf, paySome, type Stage, setStage, type WatchedGateway } from '../client/stage.js'
 import { payerKey } from '../ecosystem/payer-key.js'
 import { SERVER } from '../sessions/databases.js'
@@ -14,7 +14,7 @@ import { type SharedStore, sharedDatabase, sharedFolder } from './store-processe
 import type { PayerTask } from './store-task.js'
 
 const BALANCE = 10_000_000_000n
-const PROGRAM = fileURLToPath(new URL('./store-actor.ts', import.meta.url))
+const PROGRAM = await childProgram('test/hostile/store-actor.ts')
 const POLICY: Policy = { maxTotalDeposit: '3' }
 
 let stage: Stage
@@ -39,7 +39,7 @@ const idAt = async (mpp: MppClient, { payee }: WatchedGateway, { address }: Loca
 
 /** A process that is ready; resolves with what lets it go, and then waits for its end. */
 async function actor(task: PayerTask, action: string, channelId: string): Promise<() => Promise<void>> {
-  const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM, JSON.stringify(task), action, channelId])
+  const child = spawn(process.execPath, [PROGRAM, JSON.stringify(task), action, channelId])
   let errors = ''
   child.stderr.on('data', (data: Buffer) => {
     errors += data.toString()

@@ -7,16 +7,16 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { Pool } from 'pg'
 import { z } from 'zod'
 import { fileStore } from '../../src/files/index.js'
 import { postgresStore } from '../../src/postgres/index.js'
 import type { SessionStore } from '../../src/sessions/index.js'
+import { childProgram } from '../child-program.js'
 import { serverDatabase } from '../sessions/databases.js'
 import type { PayerTask } from './store-task.js'
 
-const PROGRAM = fileURLToPath(new URL('./store-payer.ts', import.meta.url))
+const PROGRAM = await childProgram('test/hostile/store-payer.ts')
 
 const line = z.strictObject({ word: z.string(), what: z.unknown() })
 const paid = z.strictObject({ status: z.string(), code: z.string().nullable(), detail: z.string().nullable() })
@@ -36,7 +36,7 @@ export interface PayerProcess {
 }
 
 export function startPayer(task: PayerTask): PayerProcess {
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', PROGRAM, JSON.stringify(task)], {
+  const child: ChildProcess = spawn(process.execPath, [PROGRAM, JSON.stringify(task)], {
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   const { stdin, stdout, stderr } = child

@@ -21,6 +21,7 @@ const WIDER: Readonly<Record<string, unknown>> = {
   allowedChains: [1],
   allowedTokens: [`0x${'1'.repeat(40)}`],
   allowedPayees: [`0x${'1'.repeat(40)}`],
+  allowedOperators: [`0x${'1'.repeat(40)}`],
   allowedEscrows: [`0x${'1'.repeat(40)}`],
   attempts: { CONNECTION_FAILED: 99 },
   timeouts: { leaseMs: 1_000 },

@@ -67,6 +67,7 @@ const policy = {
   allowedChains: [4217],
   allowedTokens: [address],
   allowedPayees: [address],
+  allowedOperators: [address],
   allowedEscrows: [address],
   attempts: { mpp_invalid_challenge: 1, CONNECTION_FAILED: 0, TOP_UP_UNCONFIRMED: 2 },
   timeouts,

@@ -304,6 +304,24 @@ describe.concurrent('a 402 with Retry-After is waited for', () => {
     expect(here.waits).toHaveLength(2)
   })
 
+  it('never for longer than a few times, whichever codes it is asked with and though no challenge is there', async () => {
+    const here = await waitingGround()
+    const codes = [
+      'invalid-challenge',
+      'payment-expired',
+      'session/challenge-not-found',
+      'malformed-credential',
+    ] as const
+    const refusals = [...codes, ...codes].map((type) => problem(type, { ...later, challenge: false }))
+    here.scripted.next('voucher', ...refusals)
+    expectFailure(await here.mpp.pay(here.scripted.chat, request()), 'rate_limited', {
+      httpStatus: 402,
+      cause: 'invalid-challenge',
+      authorised: { vouchersSigned: 0, paidSends: 5 },
+    })
+    expect(here.waits).toHaveLength(4)
+  })
+
   it('until it is cancelled; nothing is signed', async () => {
     const here = await ground()
     here.scripted.next('unpaid', problem('payment-required', { headers: { 'retry-after': '3600' } }))

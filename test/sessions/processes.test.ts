@@ -7,15 +7,15 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { Pool } from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { fileStore } from '../../src/files/index.js'
 import { postgresStore } from '../../src/postgres/index.js'
 import type { Lease, SessionStore } from '../../src/sessions/index.js'
+import { childProgram } from '../child-program.js'
 import { SERVER, serverDatabase, type TestDatabase } from './databases.js'
 
-const PROGRAM = fileURLToPath(new URL('./store-process.ts', import.meta.url))
+const PROGRAM = await childProgram('test/sessions/store-process.ts')
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 interface Ground {
@@ -40,7 +40,7 @@ interface Running {
 const started = new Set<ChildProcess>()
 
 function start(args: readonly string[], job: string, times: number, ttlMs = 60_000): Running {
-  const program = ['--import', 'tsx', PROGRAM, ...args, job, String(times), String(ttlMs)]
+  const program = [PROGRAM, ...args, job, String(times), String(ttlMs)]
   const child = spawn(process.execPath, program, { stdio: ['ignore', 'pipe', 'pipe'] })
   started.add(child)
   const exit = once(child, 'exit')

@@ -103,8 +103,8 @@ export function holdChannelPolicy(
   { chainId, escrow }: Pick<ChannelScope, 'chainId' | 'escrow'>,
   descriptor: Omit<ChannelDescriptor, 'salt' | 'expiringNonceHash'>,
 ): void {
-  const { token, payee, payer } = descriptor
-  const refused = refuseChannel(policy, { chainId, escrow, token, payee })
+  const { token, payee, payer, operator } = descriptor
+  const refused = refuseChannel(policy, { chainId, escrow, token, payee, operator })
   if (refused !== null) throw new ChannelRefused(refused)
   if (!sameHex(payer, account.address)) throw new ChannelRefused('another account pays for this channel')
   if (!sameHex(effectiveSigner(descriptor), voucherSigner.address)) {

@@ -15,7 +15,7 @@ import {
   shownName,
 } from '../../protocol/index.js'
 import { type ChannelScope, isSecondary } from '../../sessions/index.js'
-import { computeChannelId } from '../../tempo/index.js'
+import { computeChannelId, ZERO_ADDRESS } from '../../tempo/index.js'
 import type { CapturedBody } from '../capture.js'
 import { leaveChannel } from '../flow-holdings.js'
 import { secretsOf } from '../flow-secrets.js'
@@ -95,7 +95,8 @@ async function hasAnother(runtime: Runtime, flow: FlowState, accepted: Challenge
 export function refuseTerms({ policy }: Runtime, terms: SessionRequest): Refusal | null {
   const denied = (reason: string): Refusal => ({ type: 'POLICY_DENIED', reason })
   const { chainId, escrowContract: escrow, currency: token, recipient: payee } = terms
-  const refused = refuseChannel(policy, { chainId, escrow, token, payee })
+  const { operator = ZERO_ADDRESS } = terms
+  const refused = refuseChannel(policy, { chainId, escrow, token, payee, operator })
   if (refused !== null) return denied(refused)
   // Unless the server pays it, the fee is taken from the payer's balance of this token.
   if (terms.feePayer !== true && terms.feeToken !== undefined && !policy.allowedTokens.has(terms.feeToken)) {
