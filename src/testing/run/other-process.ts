@@ -57,6 +57,8 @@ export function createOtherProcess(ground: PathGround, store: SessionStore): Oth
       const hint = code === 'limit_exceeded' ? '; paths are made for a gateway with a bucket of one token' : ''
       throw new Error(`a payment before the path failed: ${code} ${detail ?? ''}${hint}`)
     }
+    // Until the open is confirmed beside the answer: the record is changed after this.
+    await client.sessions.list()
   }
 
   async function current(kept: SessionStore = store): Promise<SessionRecord> {
