@@ -23,8 +23,13 @@ async function bundle(folder: string): Promise<void> {
     root: HERE,
     configFile: false,
     logLevel: 'error',
-    // The package names the built codec; here the source is bundled, which need not have been built.
-    resolve: { alias: { '#base64url': join(HERE, '../../../src/protocol/base64url-native.ts') } },
+    // The package names built files; here the source is bundled, which need not have been built.
+    resolve: {
+      alias: {
+        '#base64url': join(HERE, '../../../src/protocol/base64url-native.ts'),
+        '#undici': join(HERE, '../../../src/client/transport/no-undici.ts'),
+      },
+    },
     build: {
       outDir: folder,
       minify: false,
