@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { describeFailure, type Policy } from '../../src/index.js'
 import { memoryStore } from '../../src/sessions/index.js'
+import { hurriedClock } from '../../src/testing/hurried-clock.js'
 import { type PassingRequest, startProxy } from './proxy.js'
 import {
   chat,
@@ -531,11 +532,11 @@ describe.concurrent('HTTP without a code', () => {
 
   it('429: waits as long as it is asked to, once', async () => {
     const gateway = await stage.gateway()
-    const mpp = stage.client(stage.payer())
+    const clock = hurriedClock()
+    const mpp = stage.client(stage.payer(), {}, clock)
     gateway.inject('http_429', { on: 'unpaid' })
-    const started = Date.now()
     expect((await mpp.pay(gateway.chat, chat(500))).status).toBe('succeeded')
-    expect(Date.now() - started).toBeGreaterThanOrEqual(1000)
+    expect(clock.pauses).toEqual([expect.toSatisfy((ms: number) => ms >= 1000 && ms <= 1200)])
     gateway.inject('http_429', { on: 'unpaid', times: 5 })
     const failed = await mpp.pay(gateway.chat, chat(500))
     expect(failureOf(failed).code).toBe('rate_limited')
