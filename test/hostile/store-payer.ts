@@ -75,6 +75,8 @@ for (const tokens of task.requests) {
   const failure = outcome.status === 'failed' ? outcome.failure : null
   say('paid', { status: outcome.status, code: failure?.code ?? null, detail: failure?.detail ?? null })
 }
+// Until the open is confirmed beside its answer: what comes after needs the store.
+await mpp.sessions.list()
 await database?.close()
 await pool?.end()
 process.stdin.destroy()
