@@ -71,10 +71,19 @@ export function placeOf({ value, context }: FlowSnapshot): string {
   ])
 }
 
+/**
+ * Another process that signs shares the channel: after the second refusal in its wake the flow waits for its turn, which
+ * the cases do not foresee. One in a sequence is foreseen.
+ */
+function takeableFrom(snapshot: FlowSnapshot): readonly EventCase[] {
+  const again = (snapshot.context.counts.SESSION_CHANGED ?? 0) > 0
+  return casesFor(snapshot).filter(({ cause }) => !again || cause.by !== 'another-process' || cause.does !== 'signs')
+}
+
 /** The cases that do something else than the ones before them: codes that are alike lead to the same. */
 function unlikeCases(snapshot: FlowSnapshot, scope: PairScope): readonly EventCase[] {
   const seen = new Set<string>()
-  return casesFor(snapshot).filter(({ event, cause }) => {
+  return takeableFrom(snapshot).filter(({ event, cause }) => {
     const arrow = arrowFor(snapshot, event)
     if (arrow === undefined || arrow.target === 'failed') return false
     if (scope === 'every' || cause.by !== 'gateway' || cause.answer.carriedOut) return true
@@ -128,7 +137,7 @@ export function follow(from: FlowSnapshot, { cases, recovery }: RecoveryEdge): G
   const followed: EventCase[] = []
   let reached: string | undefined
   for (const name of cases) {
-    const given = casesFor(snapshot).find((known) => known.name === name)
+    const given = takeableFrom(snapshot).find((known) => known.name === name)
     if (given === undefined) return undefined
     const taken = take(snapshot, given.event)
     reached = taken.transitions.find(({ recovers }) => recovers)?.id
