@@ -22,7 +22,8 @@ const LONGEST_BACKOFF_MS = 8_000
 /** The longest that a server's Retry-After is obeyed. */
 const LONGEST_RETRY_AFTER_MS = 30_000
 
-const NOTHING_AUTHORISED: Authorised = {
+/** Of a flow that has signed and sent nothing. */
+export const NOTHING_AUTHORISED: Authorised = {
   channelId: null,
   deposit: '0',
   cumulative: '0',

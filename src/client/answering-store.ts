@@ -19,7 +19,7 @@ export function answeringStore(store: SessionStore, ms: number): SessionStore {
   return {
     get: (key) => answered(store.get(key)),
     list: () => answered(store.list()),
-    update: (key, change, lease) => answered(store.update(key, change, lease)),
+    update: (key, change, leases) => answered(store.update(key, change, leases)),
     acquireLease: (key, holder, ttlMs) => answered(store.acquireLease(key, holder, ttlMs), giveBack),
     renewLease: (lease, ttlMs) => answered(store.renewLease(lease, ttlMs)),
     releaseLease: (lease) => answered(store.releaseLease(lease)),

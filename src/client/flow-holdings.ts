@@ -57,7 +57,8 @@ export function releaseLeaseAfter(
   if (lease === null) return
   flow.lease = null
   const concluding = work(lease)
-    .then(() => lease.release())
+    .then(() => undefined)
+    .finally(() => lease.release())
     // A lease that cannot be released expires by itself.
     .catch(() => undefined)
     .finally(() => runtime.concluding.delete(concluding))

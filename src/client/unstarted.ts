@@ -1,21 +1,18 @@
 // Outcomes of calls that never became a flow: arguments that cannot be sent, channels that nobody knows.
 // Must never quote the arguments: they may hold a prompt.
 
-import { CODE_FACTS, type Failure, type FailureCode, type PaymentFlowOutput } from '../../machines/index.js'
+import {
+  CODE_FACTS,
+  type Failure,
+  type FailureCode,
+  NOTHING_AUTHORISED,
+  type PaymentFlowOutput,
+} from '../../machines/index.js'
 import { OptionError } from '../options/index.js'
 import { isEnded, type SessionRecord, StoreError } from '../sessions/index.js'
 import { RequestInvalid } from './capture.js'
 import { causeOf } from './force-close-outcome.js'
 import type { PaymentOutcome } from './outcome.js'
-
-const NOTHING = {
-  channelId: null,
-  deposit: '0',
-  cumulative: '0',
-  feeAtMost: '0',
-  vouchersSigned: 0,
-  paidSends: 0,
-} as const
 
 function failureOf(code: FailureCode, advice: string, detail: string, channelId: string | null): Failure {
   const references = { requestId: null, challengeId: null, channelId, httpStatus: null }
@@ -28,7 +25,7 @@ function failureOf(code: FailureCode, advice: string, detail: string, channelId:
     cause: null,
     mayHaveBeenCharged: false,
     references,
-    authorised: NOTHING,
+    authorised: NOTHING_AUTHORISED,
     token: null,
   }
 }
@@ -59,7 +56,7 @@ export function unclosable(channelId: string, record: SessionRecord | undefined,
     receipt: null,
     receiptProblem: null,
     settlement: null,
-    authorised: NOTHING,
+    authorised: NOTHING_AUTHORISED,
     references: failure?.references ?? { requestId: null, challengeId: null, channelId, httpStatus: null },
     token: null,
   }
